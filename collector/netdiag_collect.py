@@ -1,0 +1,1224 @@
+#!/usr/bin/env python3
+"""netdiag collector: what the network of this container host looks like, in one file to send.
+
+It runs the commands of the table ITEMS below, on the host and inside the network namespace of every running
+container, copies a few small files, masks secrets, and writes one netdiag-<host>-<time>.tar.gz. It changes nothing:
+no shell, no file outside the output directory, no kernel module loaded by asking. It needs Linux and the standard
+library of Python 3.6 or newer.
+
+Reading order: ITEMS (what), Masker (what is taken out), Runner (how a command is run), Collector (in which order).
+
+Ids of the firewall artifacts, for iptables and likewise for ip6tables:
+  iptables-save, iptables-<table>                the command `iptables`, whichever backend it uses
+  iptables-legacy-save, iptables-legacy-<table>  also, when `iptables` is nft and both backends are installed
+  iptables-nft-save, iptables-nft-<table>        also, when `iptables` is legacy and both backends are installed
+Listing a table makes iptables-legacy load its module, and iptables-nft before 1.8.3 create it. So a table is listed
+only when it is there: legacy tables as /proc/net/ip_tables_names tells, nft tables as iptables-save prints them. A
+table of `iptables` that is not there is in the manifest as skipped; of the other backend only what is there is listed.
+
+JSON is stored with one key a line, as docker prints it. When sysctl cannot select by pattern (busybox), /proc/sys/net
+is read instead, and stored in the form of sysctl.
+"""
+
+import argparse
+import collections
+import datetime
+import errno
+import functools
+import gzip
+import hashlib
+import io
+import json
+import os
+import re
+import selectors
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
+
+VERSION = "0.1.0"
+SCHEMA_VERSION = "1.0"
+
+# ---------------------------------------------------------------------------------------------------- what is collected
+
+FILES = "files"  # a file, copied
+DOCKER = "docker"  # asked of the engine
+HOST = "host"  # run in the network namespace of this process
+NETNS = "netns"  # run in the network namespace of each running container
+BOTH = "host, netns"
+
+
+class Item(NamedTuple):
+    """One thing to collect. `command` is split into words as by a shell and run without one; of FILES it is the path.
+
+    `needs` are kernel modules that the command would load: it is run only when the kernel has them already.
+    `instead` is run when `command` must not or cannot be run, or fails without printing anything.
+    """
+
+    id: str
+    format: str
+    where: str
+    command: str
+    why: str
+    needs: Tuple[str, ...] = ()
+    instead: str = ""
+
+
+READ_SYSCTLS = "grep -r . /proc/sys/net"
+ITEMS = (
+    Item("os-release", "os_release", FILES, "/etc/os-release", "the distribution, so its defaults"),
+    Item("resolv-conf", "resolv_conf", FILES, "/etc/resolv.conf", "the name servers that containers inherit"),
+    Item("daemon-json", "daemon_json", FILES, "/etc/docker/daemon.json", "settings of the engine"),
+    Item("ip-tables-names", "ip_tables_names", FILES, "/proc/net/ip_tables_names", "loaded legacy tables"),
+    Item("ip6-tables-names", "ip_tables_names", FILES, "/proc/net/ip6_tables_names", "loaded legacy tables"),
+    Item("ip-tables-names", "ip_tables_names", NETNS, "cat /proc/net/ip_tables_names", "the namespace's"),
+    Item("ip6-tables-names", "ip_tables_names", NETNS, "cat /proc/net/ip6_tables_names", "the namespace's"),
+    Item("ip-addr", "ip_addr", BOTH, "ip -d addr", "interfaces: kind, master, peer, addresses", instead="ip addr"),
+    Item("ip-link", "ip_addr", HOST, "ip -d link", "interfaces: state of bridge ports", instead="ip link"),
+    Item("ip-route", "ip_route", BOTH, "ip route show table all", "where IPv4 packets go"),
+    Item("ip6-route", "ip_route", BOTH, "ip -6 route show table all", "where IPv6 packets go"),
+    Item("ip-rule", "ip_rule", BOTH, "ip rule", "which routing table is asked"),
+    Item("ip-neigh", "ip_neigh", BOTH, "ip neigh", "which MAC answers for which address"),
+    Item("route-n", "route_n", BOTH, "route -n", "the main routes, where ip is missing or old"),
+    Item("ifconfig", "ifconfig", BOTH, "ifconfig -a", "interfaces and counters, where ip is missing or old"),
+    Item("arp-n", "arp_n", BOTH, "arp -n", "neighbours, where ip is missing or old"),
+    Item("bridge-link", "bridge_link", BOTH, "bridge link", "which interface is a port of which bridge"),
+    Item("bridge-fdb", "bridge_fdb", BOTH, "bridge fdb", "behind which port each MAC lives"),
+    Item("ss", "ss", BOTH, "ss -tulpn", "who listens", ("tcp_diag", "udp_diag"), "env PROC_ROOT=/proc ss -tulpn"),
+    Item("sysctl", "sysctl", BOTH, r"sysctl -a --pattern '^net\.'", "forwarding and filtering", instead=READ_SYSCTLS),
+    Item("nft-ruleset", "nft_ruleset", BOTH, "nft -a list ruleset", "nftables rules", needs=("nf_tables",)),
+    # {tool} is iptables, ip6tables and the other backend of each; {table} is one of TABLES
+    Item("{tool}-version", "iptables_version", HOST, "{tool} -V", "which backend the command uses"),
+    Item("{tool}-save", "iptables_save", BOTH, "{tool}-save -c", "all rules of the tables there are, with counters"),
+    Item("{tool}-{table}", "iptables_list", BOTH, "{tool} -t {table} -L -v -n -x", "the same as people read them"),
+    Item("dockerd-cmdline", "dockerd_cmdline", DOCKER, "", "options of the engine, from /proc/<pid>/cmdline"),
+    Item("docker-version", "docker_version", DOCKER, "docker version --format '{{json .}}'", "which rules to expect"),
+    Item("docker-info", "docker_info", DOCKER, "docker info --format '{{json .}}'", "settings of the running engine"),
+    Item("docker-ps", "docker_ps", DOCKER, "docker ps -a --no-trunc", "which containers there are"),
+    Item("docker-inspect", "docker_inspect", DOCKER, "docker inspect", "addresses, ports, namespaces of containers"),
+    Item("docker-network-ls", "docker_network_ls", DOCKER, "docker network ls --no-trunc", "which networks there are"),
+    Item("docker-network-inspect", "docker_network_inspect", DOCKER, "docker network inspect", "subnets and options"),
+)
+ITEM = {item.id: item for item in ITEMS if item.where != NETNS}
+FAMILIES = {"iptables": "ip-tables-names", "ip6tables": "ip6-tables-names"}
+TABLES = ("filter", "nat", "mangle", "raw", "security")
+JSON_FORMATS = ("daemon_json", "docker_info", "docker_inspect", "docker_network_inspect", "docker_version")
+COLUMN_FORMATS = ("docker_ps", "docker_network_ls")
+
+INSPECT_BATCH = 50  # containers or networks for one `docker inspect`
+STDERR_BYTES = 64 * 1024
+POLL, GRACE = 0.2, 1.0  # seconds: between looks at an interrupt, and for what was killed to end
+PATH_MORE = ("/usr/local/sbin", "/usr/sbin", "/sbin")  # not in the PATH of an ordinary user
+CAP_SYS_ADMIN = 21  # linux/capability.h; setns(2) asks for it
+
+# ------------------------------------------------------------------------------------------------------ masking secrets
+
+MASK = "<masked>"
+KEPT_AS_NAME = "kept-elsewhere-as-a-name"  # in the ledger: masked in its place, but not looked for (see needles)
+CHASED_LENGTH = 8  # a shorter value is masked where it stands, and not looked for in other places
+CONTEXT = 20  # arguments, or hundreds of characters, in which the program of a one-letter option is looked for
+
+# A name is cut into words (DB_PASSWORD, dbPassword and db-password are db, password). It is a secret's when one of the
+# words is of the first kind or the last one is of the second, unless the last one says that it is only about a secret.
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+_SECRET_WORD = re.compile(
+    r".*(?:pass(?:word|wd|wort|phrase|code)|secret|token|credential|apikey)s?\Z|authorization\Z|psk\Z"
+)
+_SECRET_LAST_WORD = re.compile(
+    r".*(?<!by)(?<!com)(?<!tres)pass\Z|(?:master|basic|x)?auth\Z"
+    r"|(?:pwd?|keys?|salt|cookie|sig|signature|creds?|jwt|otp|pin)\Z"
+)
+_NO_SECRET_KEY = ("host", "pub", "public", "sandbox")
+_ABOUT_A_SECRET = frozenset(
+    "algorithm backend class count dir directory disable disabled domain enable enabled endpoint expiration expires "
+    "expiry field file format group header host id interval issuer length life lifetime limit method mode name path "
+    "plugin policy port prefix provider realm required rotation scope scopes server size source store strategy timeout "
+    "ttl type uri url user username version".split()
+)
+# Values that tell nothing: switches, references to variables, places of files.
+_HARMLESS = re.compile(
+    r"(?:true|false|yes|no|on|off|none|null|nil|enabled?|disabled?|required|optional|bearer|basic|digest|token|\d{1,2}"
+    r"|<masked>.*|\$+[A-Z_][A-Z0-9_]*|\$+\{\w+\}|file:.*"
+    r"|/(?:app|bin|certs?|config|data|dev|etc|home|lib|mnt|opt|proc|root|run|secrets?|srv|sys|tmp|usr|var)"
+    r"(?:/[\w.@+-]*)*)?\Z",
+    re.I,
+)
+
+# What stands behind a name: in quotes (escaped ones too), or up to a delimiter. Of an option, up to a blank.
+_VALUE = re.compile(r"""\\?(["'])(?P<quoted>(?:(?!\\?\1).)+)|(?P<bare>(?:[^\s&;,"'\\]|\\[^"'\s])+)""")
+_OPTION_VALUE = re.compile(r"""\\?(["'])(?P<quoted>(?:(?!\\?\1).)+)|(?P<bare>(?:[^\s"'\\]|\\[^"'\s])+)""")
+_AUTHORIZATION = re.compile(
+    r"""(?i)\bauthorization\\?["']?\s?[:=]\s?(?:(?:bearer|basic|digest|token)\s+)?|\bbearer\s+(?=\S{8})"""
+)
+_USER_COLON = re.compile(
+    r"""(?<![\w-])(?:-u|-U|--user|--proxy-user)(?:\s*|=)\\?["']?[^\s:="'\\-][^\s:="'\\]*:(?!//|\d+(?:\s|\Z))"""
+)
+_OPTION_IS = re.compile(r"(?<![\w-])--?(?P<name>[A-Za-z][\w.-]*)=")
+_OPTION = re.compile(r"(?<![\w-])(?P<name>--?[A-Za-z][\w.-]*|requirepass|masterauth)\s+(?=[^-\s])")
+_ASSIGNMENT = re.compile(r"""(?<![\w.-])-*(?P<name>[A-Za-z_][\w.-]*)\\?["']?\s?[:=]\s?""")
+_SHORT_OPTION = re.compile(r"(?<![\w-])(?P<flag>-[apw])(?P<gap>\s*)(?=[^-\s])")
+_PASSWORD_PROGRAMS = {
+    "-p": re.compile(
+        r"\b(?:mysql\w*|mariadb[\w-]*|mongo\w*|sshpass|rabbitmqadmin|smbclient|(?:docker|podman) login)\b"
+    ),
+    "-a": re.compile(r"\bredis-(?:cli|benchmark)\b"),
+    "-w": re.compile(r"\bldap\w+\b"),
+}
+# Of another program's -p, a port, a protocol or a path is no password.
+_NO_PASSWORD = re.compile(
+    r"""(?i)\\?["']?(?:\d[\d.:/-]*(?:tcp|udp|sctp)?|tcp|udp|sctp|icmp|icmpv6|all|[/.~$]\S*)(?=[\s"'\\]|\Z)"""
+)
+_IS_OPTION = re.compile(r"--?[A-Za-z][\w.-]*\Z")
+
+# Secrets that show by their shape, wherever they stand.
+_SHAPES = (
+    ("url-password", re.compile(r"""://[^\s/:@"'<>]*:(?P<secret>[^\s/"']+)@""")),
+    ("url-password", re.compile(r"""://[^\s/:@"'<>]*:(?!\d+(?:[/?#\s]|\Z))(?P<secret>[^\s"'@<>]{1,300})@""")),
+    ("url-password", re.compile(r"""https?://(?P<secret>[^\s/:@"'<>]{8,})@""")),
+    ("url-password", re.compile(r"""(?<![\w.-])[\w.-]+:(?P<secret>[^\s:/@"'<>]+)@(?:tcp|udp|unix)\(""")),
+    (
+        "password-hash",
+        re.compile(r"""(?<![\w.-])[\w.-]+:(?P<secret>(?:\$+(?:apr1|1|2[abxy]|5|6|y|argon2\w+)\$|\{SHA\})[^\s,"']+)"""),
+    ),
+    ("private-key", re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?P<secret>.{1,10000}?)-----END", re.S)),
+    (
+        "known-token",
+        re.compile(
+            r"(?<![A-Za-z0-9])(?P<secret>gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|dckr_pat_[\w-]{16,}|npm_\w{30,}"
+            r"|xox[abeprs]-[\w-]{10,}|[sr]k_live_\w{16,}|AKIA[0-9A-Z]{16}|AIza[\w-]{30,}|hv[sb]\.[\w-]{20,}|SG\.[\w-]{16,}\.[\w-]{16,}"
+            r"|SWM(?:TKN|KEY)-1-[\w-]+|eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*)"
+        ),
+    ),
+)
+_JSON_ENVIRONMENT = re.compile(r'"[A-Za-z_][\w.-]*=(?P<secret>(?:[^"\\]|\\.)+)"')
+_JSON_OPTION = re.compile(r'"(?P<name>--?[\w.-]+)",\s*(?=")')
+_SYSCTL = re.compile(r"(?m)^\S*(?:fastopen_key|stable_secret) = (?P<secret>\S+)$")
+
+_ARGUMENT_KEYS = ("Args", "Cmd", "Command", "Entrypoint", "OnBuild", "Shell", "Test")
+_NAME_KEYS = frozenset(
+    "Aliases Containers DNSNames Domainname Driver EndpointID Hostname ID Id Image Links Name NetworkID NetworkMode "
+    "Networks SandboxID SandboxKey".split()
+)
+
+
+@functools.lru_cache(maxsize=4096)
+def names_a_secret(name: str) -> bool:
+    """Whether a variable, option, label or key of this name holds a secret: DB_PASSWORD does, KEYCLOAK_URL does not."""
+    words = [word.lower() for word in _WORD.findall(name)] or [""]
+    if words[-1] in _ABOUT_A_SECRET and words[-2:] != ["secret", "id"]:
+        return False
+    if words[-1] == "key" and words[-2:-1] and words[-2] in _NO_SECRET_KEY:
+        return False
+    return any(_SECRET_WORD.match(word) for word in words) or bool(_SECRET_LAST_WORD.match(words[-1]))
+
+
+def could_be_a_secret(value: str) -> bool:
+    """Whether a variable's value is worth looking for whatever its name: no word, number, address, path, host name."""
+    if re.search(r"\s|://|\A[-/.]", value) or not (re.search("[A-Za-z]", value) and re.search("[0-9]", value)):
+        return False
+    address = re.match(r"[0-9A-Fa-f.:/]+\Z", value) and re.search("[.:]", value)
+    ordinary = re.match(r"[a-z0-9_:/@-]{1,19}\Z|[a-z0-9_:/@-]+\.[a-z0-9_.:/@-]+\Z", value)
+    return not address and not ordinary
+
+
+def decoded(data: bytes) -> str:
+    """Text of any bytes, from which `encoded` makes the same bytes again."""
+    return data.decode("utf-8", "surrogateescape")
+
+
+def encoded(text: str) -> bytes:
+    """The bytes of `decoded` text."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+def as_json(value: Any) -> bytes:
+    """JSON laid out as `docker inspect` does. A lone surrogate, which UTF-8 cannot hold, stays an escape."""
+    return (json.dumps(value, indent=4, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
+
+
+def mask_columns(text: str, mask: Callable[[str], str]) -> str:
+    """Mask the cells of a table that docker printed, and lay its columns out anew when a cell has changed."""
+    lines = text.splitlines()
+    if not lines or not re.match(r"(?:CONTAINER|NETWORK) ID\s", lines[0]):
+        return mask(text)
+    starts = [found.start() for found in re.finditer(r"\S+(?: \S+)*", lines[0])]
+    cells = [[line[start:end].rstrip() for start, end in zip(starts, [*starts[1:], None])] for line in lines]  # noqa: B905
+    masked = [cells[0]] + [[mask(cell) for cell in row] for row in cells[1:]]
+    if masked == cells:
+        return mask(text)
+    widths = [max(map(len, column)) for column in zip(*masked)]  # noqa: B905
+    return mask("".join("   ".join(map(str.ljust, row, widths)).rstrip() + "\n" for row in masked))
+
+
+class Masker:
+    """Takes secrets out of what was collected. `counts` is the ledger: how often each rule masked, never what."""
+
+    def __init__(self, *, enabled: bool = True) -> None:
+        self.enabled = enabled
+        self.counts: "collections.Counter[str]" = collections.Counter()
+        self._values: Set[str] = set()
+        self._names: Set[str] = set()
+
+    def stored(self, format_name: str, data: bytes) -> bytes:
+        """What to store of an output of this format."""
+        if format_name in JSON_FORMATS:
+            try:
+                return as_json(self.json(json.loads(decoded(data))))
+            except (ValueError, RecursionError):
+                return encoded(self._broken_json(decoded(data)))
+        if not self.enabled:
+            return data
+        if format_name in COLUMN_FORMATS:
+            return encoded(mask_columns(decoded(data), self.text))
+        if format_name == "dockerd_cmdline":
+            arguments = self.arguments(decoded(data).rstrip("\n").split("\n"))
+            return encoded("".join(argument + "\n" for argument in arguments))
+        if format_name == "sysctl":
+            return encoded(self._each("sysctl", _SYSCTL, decoded(data)))
+        if format_name in ("stderr", "collector_log"):
+            return encoded(self.text(decoded(data)))
+        return encoded(self._shapes(decoded(data))) if b"://" in data else data
+
+    def text(self, text: str, before: str = "") -> str:
+        """Mask a command line or a message; `before` are words in front of it, which may name the program."""
+        if not self.enabled or len(text) < 3:
+            return text
+        text = self._shapes(text)
+        text = self._behind("authorization", _AUTHORIZATION, _OPTION_VALUE, text)
+        text = self._behind("user-password", _USER_COLON, _OPTION_VALUE, text)
+        text = self._behind("option", _OPTION_IS, _OPTION_VALUE, text)
+        text = self._behind("option", _OPTION, _OPTION_VALUE, text)
+        text = self._behind("assignment", _ASSIGNMENT, _VALUE, text)
+        return self._behind("option", _SHORT_OPTION, _OPTION_VALUE, text, before + " ")
+
+    def arguments(self, arguments: Sequence[str]) -> List[str]:
+        """Mask the arguments of a process: a secret may be a whole argument, which the one before it tells."""
+        masked: List[str] = []
+        for position, argument in enumerate(arguments):
+            program = " ".join(arguments[max(0, position - CONTEXT) : position])
+            name, equals, value = argument.partition("=")
+            before = arguments[position - 1] if position else ""
+            if self.enabled and self._is_value(before, argument, program):
+                masked.append(self._secret("option", argument))
+            elif before in ("-u", "-U", "--user", "--proxy-user"):
+                masked.append(self.text(before + " " + argument)[len(before) + 1 :])
+            elif self.enabled and equals and re.match(r"[-\w.]+\Z", name) and names_a_secret(name):
+                masked.append(name + equals + self._secret("option", value))
+            else:
+                masked.append(self.text(argument, program))
+        return masked
+
+    def environment(self, entry: str) -> str:
+        """Mask the value in NAME=value. Every value is taken for a secret, every name is kept."""
+        name, equals, value = entry.partition("=")
+        self._names.add(name)
+        if not self.enabled or not value:
+            return entry
+        counts = collections.Counter(self.counts)
+        self.text(value)  # finds the secrets inside, such as a URL's password: they may stand elsewhere on their own
+        self.counts = counts
+        if could_be_a_secret(value) or (names_a_secret(name) and not _HARMLESS.match(value)):
+            self._values.add(value)
+        self.counts["environment"] += 1
+        return name + equals + MASK
+
+    def json(self, value: Any, key: str = "") -> Any:
+        """Mask a JSON value that stands under `key`."""
+        if key in _NAME_KEYS:
+            members = value if isinstance(value, (list, dict)) else [value]
+            self._names.update(name for name in members if isinstance(name, str))
+        if isinstance(value, dict):
+            return {name: self.json(member, name) for name, member in value.items()}
+        if isinstance(value, list):
+            texts = all(isinstance(member, str) for member in value)
+            if key == "Env" and texts:
+                return [self.environment(entry) for entry in value]
+            if key in _ARGUMENT_KEYS and texts:
+                return self.arguments(value)
+            return [self.json(member) for member in value]
+        if not isinstance(value, str) or not self.enabled:
+            return value
+        return self._secret("key", value) if names_a_secret(key) else self.text(value)
+
+    def needles(self) -> List[str]:
+        """The masked values to look for in every file, longest first.
+
+        Not those that are part of a container's, network's or image's name: masking the password `postgres` wherever
+        the word stands would hide what things are called, and keep no secret.
+        """
+        names = "\n".join(self._names)
+        long = [value for value in self._values if len(value) >= CHASED_LENGTH]
+        needles = [value for value in long if value not in names and not (value.isalpha() and names_a_secret(value))]
+        if len(needles) < len(long):
+            self.counts[KEPT_AS_NAME] = len(long) - len(needles)
+        return sorted(needles, key=lambda value: (-len(value), value))
+
+    def _secret(self, rule: str, value: str) -> str:
+        if _HARMLESS.match(value):
+            return value
+        self.counts[rule] += 1
+        self._values.add(value)
+        return MASK
+
+    def _each(self, rule: str, pattern: "re.Pattern[str]", text: str) -> str:
+        """Mask the group `secret` of each match."""
+        parts, done = [], 0
+        for found in pattern.finditer(text):
+            parts += [text[done : found.start("secret")], self._secret(rule, found.group("secret"))]
+            done = found.end("secret")
+        return "".join(parts) + text[done:]
+
+    def _shapes(self, text: str) -> str:
+        for rule, pattern in _SHAPES:
+            text = self._each(rule, pattern, text)
+        return text
+
+    def _behind(
+        self, rule: str, pattern: "re.Pattern[str]", value: "re.Pattern[str]", text: str, before: str = ""
+    ) -> str:
+        """Mask the value behind each match of the pattern, if what matched announces a secret."""
+        parts, done = [], 0
+        for found in pattern.finditer(text):
+            if found.end() < done or not self._announces(found, before):
+                continue
+            behind = value.match(text, found.end())
+            if not behind:
+                continue
+            group = "bare" if behind.group("quoted") is None else "quoted"
+            secret = behind.group("quoted") or behind.group("bare").rstrip(";,)|&")  # what ends it in a shell's line
+            parts += [text[done : behind.start(group)], self._secret(rule, secret)]
+            done = behind.start(group) + len(secret)
+        return "".join(parts) + text[done:]
+
+    def _announces(self, found: "re.Match[str]", before: str) -> bool:
+        groups = found.groupdict()
+        if "flag" in groups:
+            program = before + found.string[max(0, found.start() - 100 * CONTEXT) : found.start()]
+            rest = found.string[found.end() : found.end() + 100 * CONTEXT]
+            return self._is_password(groups["flag"], rest, program, separate=bool(groups["gap"]))
+        return "name" not in groups or names_a_secret(groups["name"])
+
+    def _is_value(self, option: str, argument: str, program: str) -> bool:
+        """Whether an argument is a secret because of the argument before it."""
+        if _IS_OPTION.match(argument.partition("=")[0]):
+            return False
+        if option in _PASSWORD_PROGRAMS:
+            return self._is_password(option, argument, program, separate=True)
+        return option in ("requirepass", "masterauth") or bool(_IS_OPTION.match(option) and names_a_secret(option))
+
+    @staticmethod
+    def _is_password(flag: str, value: str, program: str, *, separate: bool) -> bool:
+        """Whether a one-letter option carries a password: that depends on the program."""
+        if _PASSWORD_PROGRAMS[flag].search(program):
+            return True
+        return flag == "-p" and separate and not _NO_PASSWORD.match(value)
+
+    def _broken_json(self, text: str) -> str:
+        """Mask JSON that was cut off, or a message in its place, as well as can be done without its structure."""
+        if not self.enabled:
+            return text
+        text = self._each("environment", _JSON_ENVIRONMENT, text)
+        return self.text(self._behind("option", _JSON_OPTION, _OPTION_VALUE, text))
+
+
+class StillThere(Exception):
+    """A value that was masked in one place stands in another one, and could not be masked there."""
+
+
+def mask_everywhere(data: bytes, format_name: str, needles: Iterable[str]) -> Tuple[bytes, int]:
+    """Mask the needles in a stored file. The number is how many there were. Raises StillThere if one is left."""
+    is_json = format_name in JSON_FORMATS
+    # In JSON a value stands quoted only; elsewhere as it is, or quoted as by Go.
+    written = {needle: {quoted(needle)} if is_json else {needle, quoted(needle)} for needle in needles}
+    found = [needle for needle, forms in written.items() if any(encoded(form) in data for form in forms)]
+    if not found:
+        return data, 0
+    count = sum(data.count(encoded(form)) for needle in found for form in written[needle])
+    mask = functools.partial(without, needles=[form for needle in found for form in (needle, quoted(needle))])
+    text = decoded(data)
+    try:
+        masked = as_json(mask(json.loads(text))) if is_json else b""
+    except (ValueError, RecursionError):
+        masked = b""
+    if not masked:
+        masked = encoded(mask(mask_columns(text, mask) if format_name in COLUMN_FORMATS else text))
+    if any(encoded(form) in masked for needle in found for form in written[needle]):
+        raise StillThere
+    return masked, count
+
+
+def quoted(value: str) -> str:
+    """A value as it stands between the quotes of JSON, or of Go's %q."""
+    return json.dumps(value, ensure_ascii=False)[1:-1]
+
+
+def without(value: Any, needles: Iterable[str]) -> Any:
+    """A JSON value with the needles masked in all its strings and keys."""
+    if isinstance(value, dict):
+        return {without(key, needles): without(member, needles) for key, member in value.items()}
+    if isinstance(value, list):
+        return [without(member, needles) for member in value]
+    if isinstance(value, str):
+        for needle in needles:
+            value = value.replace(needle, MASK)
+    return value
+
+
+# ----------------------------------------------------------------------------------------------------- running commands
+
+
+class Result(NamedTuple):
+    """What a command did. Of `exit_code` and `signal` one is None. `started` is Unix time, `duration` seconds.
+
+    A command that could not be started has the exit code 126, as in a shell, and the reason as its error output.
+    """
+
+    argv: List[str]
+    stdout: bytes
+    stderr: bytes
+    exit_code: Optional[int]
+    signal: Optional[int] = None
+    timed_out: bool = False
+    truncated: bool = False
+    started: float = 0.0
+    duration: float = 0.0
+
+
+class Capped:
+    """The beginning and the end of a stream: never more than `cap` bytes of it are held."""
+
+    def __init__(self, cap: int) -> None:
+        self._half = cap // 2
+        self._head = bytearray()
+        self._tail = bytearray()
+        self._total = 0
+
+    def add(self, chunk: bytes) -> None:
+        """Take in the next bytes."""
+        room = self._half - len(self._head)
+        self._total += len(chunk)
+        self._head += chunk[:room]
+        self._tail += chunk[room:]
+        if len(self._tail) > self._half:
+            del self._tail[: len(self._tail) - self._half]
+
+    @property
+    def truncated(self) -> bool:
+        """Whether bytes had to be dropped."""
+        return self._total > len(self._head) + len(self._tail)
+
+    def data(self) -> bytes:
+        """What was kept; a line says how many bytes are missing. Lines that were cut in two are left out whole."""
+        if not self.truncated:
+            return b"".join((self._head, self._tail))
+        end, start = self._head.rfind(b"\n") + 1, self._tail.find(b"\n") + 1
+        head = memoryview(self._head)[: end or None]
+        tail = memoryview(self._tail)[start % len(self._tail) :]
+        gap = "{}[netdiag: {} bytes left out here]\n".format("" if end else "\n", self._total - len(head) - len(tail))
+        return b"".join((head, gap.encode("ascii"), tail))
+
+
+class Runner:
+    """Runs one command at a time: no shell, no standard input, C locale, a time limit, an output limit.
+
+    Each command gets a session of its own, so that it is killed together with its children. A signal handler sets
+    `interrupted`: that ends the running command, and the collector starts no other.
+    """
+
+    def __init__(self, timeout: float, max_bytes: int) -> None:
+        self.timeout = timeout
+        self.max_bytes = max_bytes
+        self.interrupted = False
+        path = [folder for folder in os.environ.get("PATH", os.defpath).split(":") if folder.startswith("/")]
+        path += [folder for folder in PATH_MORE if folder not in path]
+        self._environment = dict(os.environ, PATH=":".join(path), LC_ALL="C", LANG="C")
+
+    def has(self, tool: str) -> bool:
+        """Whether a tool is installed."""
+        return shutil.which(tool, path=self._environment["PATH"]) is not None
+
+    def run(self, argv: Sequence[str]) -> Result:
+        """Run a command to its end, its time limit or an interrupt."""
+        started, clock = time.time(), time.monotonic()
+        try:
+            process = subprocess.Popen(
+                list(argv),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                cwd="/",
+                env=self._environment,
+                start_new_session=True,
+            )
+        except OSError as error:
+            return Result(list(argv), b"", encoded(str(error) + "\n"), 126, started=started)
+        out, err = Capped(self.max_bytes), Capped(min(STDERR_BYTES, self.max_bytes))
+        killed = self._read(process, {process.stdout: out, process.stderr: err}, clock + self.timeout)
+        for stream in (process.stdout, process.stderr):
+            if stream:
+                stream.close()
+        killed = self._wait(process, clock + self.timeout) or killed
+        code = -signal.SIGKILL if process.returncode is None else process.returncode
+        return Result(
+            argv=list(argv),
+            stdout=out.data(),
+            stderr=err.data(),
+            exit_code=code if code >= 0 else None,
+            signal=-code if code < 0 else None,
+            timed_out=killed and not self.interrupted,
+            truncated=out.truncated,
+            started=started,
+            duration=time.monotonic() - clock,
+        )
+
+    def _read(self, process: "subprocess.Popen[bytes]", streams: Dict[Any, Capped], deadline: float) -> bool:
+        """Read until both streams end. Returns whether the command had to be killed for that."""
+        killed = False
+        with selectors.DefaultSelector() as selector:
+            for stream in streams:
+                selector.register(stream, selectors.EVENT_READ)
+            while selector.get_map():
+                left = deadline - time.monotonic()
+                if killed and left <= 0:
+                    break  # a child that has left the process group still holds the pipe
+                if not killed and (left <= 0 or self.interrupted):
+                    kill_group(process)
+                    killed, deadline = True, time.monotonic() + GRACE
+                for key, _ in selector.select(min(max(left, 0.0), POLL)):
+                    chunk = os.read(key.fd, 65536)
+                    if chunk:
+                        streams[key.fileobj].add(chunk)
+                    else:
+                        selector.unregister(key.fileobj)
+        return killed
+
+    def _wait(self, process: "subprocess.Popen[bytes]", deadline: float) -> bool:
+        """Wait for the end of a command whose output has ended. Returns whether it had to be killed for that."""
+        killed = False
+        while process.returncode is None:
+            try:
+                process.wait(POLL)
+            except subprocess.TimeoutExpired:
+                late = time.monotonic() > deadline
+                if killed and late:
+                    break  # it hangs in the kernel, and dies when the kernel lets it
+                if not killed and (late or self.interrupted):
+                    kill_group(process)
+                    killed, deadline = True, time.monotonic() + GRACE
+        return killed
+
+
+def kill_group(process: "subprocess.Popen[bytes]") -> None:
+    """Kill a command and those of its children that have stayed in its process group."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+# ---------------------------------------------------------------------------------------------------- asking the kernel
+
+
+def read_text(path: str) -> str:
+    """The text of a small file, empty when it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return decoded(file.read())
+    except OSError:
+        return ""
+
+
+@functools.lru_cache(maxsize=None)
+def kernel_has(module: str) -> bool:
+    """Whether the kernel has this module already, so that using it loads nothing."""
+    if not os.path.exists("/proc/modules"):
+        return True  # a kernel without loadable modules loads none
+    if os.path.exists("/sys/module/" + module):
+        return True
+    builtin = read_text("/lib/modules/{}/modules.builtin".format(os.uname().release))
+    return "/{}.ko".format(module) in builtin.replace("-", "_")
+
+
+def namespace(path: str) -> Optional[int]:
+    """What tells one network namespace from another (its inode), None when the path leads to none."""
+    try:
+        status = os.stat(path)
+        return status.st_ino if status.st_dev == os.stat("/proc/self/ns/net").st_dev else None
+    except OSError:
+        return None
+
+
+def capabilities() -> str:
+    """The effective capabilities of this process, as the kernel's hexadecimal mask; empty when it does not tell."""
+    found = re.search(r"(?m)^CapEff:\s*([0-9a-f]+)", read_text("/proc/self/status"))
+    return found.group(1) if found else ""
+
+
+def dockerd_processes() -> List[str]:
+    """The process ids of the engines in this network namespace, or of which it cannot be told (without root)."""
+    here = (namespace("/proc/self/ns/net"), None)
+    pids = [pid for pid in os.listdir("/proc") if pid.isdigit() and read_text("/proc/" + pid + "/comm") == "dockerd\n"]
+    return sorted((pid for pid in pids if namespace("/proc/" + pid + "/ns/net") in here), key=int)
+
+
+def as_sysctl(data: bytes) -> bytes:
+    """`/proc/sys/net/ipv4/conf/eth0.5/arp_filter:0` as sysctl prints it: `net.ipv4.conf.eth0/5.arp_filter = 0`."""
+    swapped = {ord("."): "/", ord("/"): "."}
+    lines = []
+    for line in decoded(data).splitlines():
+        path, colon, value = line.partition(":")
+        if colon and path.startswith("/proc/sys/"):
+            lines.append("{} = {}\n".format(path[len("/proc/sys/") :].translate(swapped), value))
+    return encoded("".join(lines))
+
+
+# ----------------------------------------------------------------------------------------------------------- collecting
+
+
+class Space(NamedTuple):
+    """Where commands run: `prefix` is put before each, `folder` holds their output, `obstacle` is why none can run."""
+
+    scope: str
+    folder: str
+    prefix: Tuple[str, ...] = ()
+    obstacle: str = ""
+
+
+ON_HOST = Space("host", "host")
+OF_DOCKER = Space("docker", "docker")
+OF_FILES = Space("files", "files")
+
+
+def utc(seconds: float) -> str:
+    """A moment (Unix time) as ISO 8601 UTC with milliseconds."""
+    moment = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
+    return "{:%Y-%m-%dT%H:%M:%S}.{:03d}Z".format(moment, moment.microsecond // 1000)
+
+
+class Collector:
+    """Collects masked files into the directory `stage`, and for each artifact a row for the manifest."""
+
+    def __init__(self, stage: str, runner: Runner, masker: Masker, progress: Callable[[str], None]) -> None:
+        self.rows: List[Dict[str, Any]] = []
+        self._stage = stage
+        self._runner = runner
+        self._masker = masker
+        self._progress = progress
+        self._log: List[str] = []
+        self._tools: Dict[str, List[Tuple[str, str]]] = {}
+        self._docker_hangs = False
+
+    def collect(self) -> None:
+        """Everything: first what is quick and always there."""
+        self._progress("the host's files and network")
+        copied = {item.id: self._copy(item) for item in ITEMS if item.where == FILES}
+        self._space(ON_HOST, HOST, copied)
+        self._progress("docker")
+        spaces = self._docker()
+        for number, space in enumerate(spaces, 1):
+            self._progress("{} ({} of {})".format(space.scope, number, len(spaces)))
+            self._space(space, NETNS, {})
+
+    def note(self, message: str) -> None:
+        """Write a line to the log of the bundle."""
+        self._log.append("{} {}\n".format(utc(time.time()), message))
+
+    def finish(self, needles: List[str]) -> None:
+        """Store the log, mask the needles in all files, enter sizes and hashes. Raises StillThere, with the file."""
+        log = self._row("collector-log", "collector_log", "logs", None, path="logs/collector.log")
+        self._store(log["path"], "collector_log", encoded("".join(self._log)))
+        for row in self.rows:
+            if row["stderr_path"]:
+                self._finished(row["stderr_path"], "stderr", needles)
+            if row["path"]:
+                data = self._finished(row["path"], row["format"], needles)
+                row.update(bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
+
+    # -- one artifact
+
+    def _row(
+        self, name: str, format_name: str, scope: str, argv: Optional[Sequence[str]], **facts: Any
+    ) -> Dict[str, Any]:
+        """Enter an artifact into the manifest. Facts that are not given are null, or false."""
+        row: Dict[str, Any] = {"id": name, "format": format_name, "argv": argv and list(argv), "scope": scope}
+        row.update(path=None, exit_code=None, signal=None, timed_out=False, truncated=False, bytes=None, sha256=None)
+        row.update(started=None, duration_s=None, stderr_path=None, skipped=None)
+        row.update(facts)
+        self.rows.append(row)
+        return row
+
+    def _skip(self, item: Item, space: Space, argv: Optional[Sequence[str]], reason: str) -> None:
+        self._row(item.id, item.format, space.scope, argv, skipped=reason)
+        self.note("{} {}: skipped, {}".format(space.scope, item.id, reason))
+
+    def _store(self, path: str, format_name: str, data: bytes) -> None:
+        full = os.path.join(self._stage, path)
+        os.makedirs(os.path.dirname(full), exist_ok=True)
+        with open(full, "wb") as file:
+            file.write(self._masker.stored(format_name, data))
+
+    def _finished(self, path: str, format_name: str, needles: List[str]) -> bytes:
+        full = os.path.join(self._stage, path)
+        with open(full, "rb") as file:
+            data = file.read()
+        try:
+            data, count = mask_everywhere(data, format_name, needles)
+        except StillThere:
+            raise StillThere(path) from None
+        if count:
+            self._masker.counts["seen-elsewhere"] += count
+            with open(full, "wb") as file:
+                file.write(data)
+        return data
+
+    def _copy(self, item: Item) -> Optional[bytes]:
+        """Copy a file and return what it holds, None when it cannot be read."""
+        content = Capped(self._runner.max_bytes)
+        started, clock = time.time(), time.monotonic()
+        try:
+            with open(item.command, "rb") as file:
+                for chunk in iter(functools.partial(file.read, 65536), b""):
+                    content.add(chunk)
+        except OSError as error:
+            self._skip(item, OF_FILES, None, "{}: {}".format(item.command, error.strerror))
+            return None
+        path = "files" + item.command
+        self._store(path, item.format, content.data())
+        moment = {"started": utc(started), "duration_s": round(time.monotonic() - clock, 3)}
+        self._row(item.id, item.format, "files", None, path=path, truncated=content.truncated, **moment)
+        return content.data()
+
+    def _refusal(self, space: Space, words: Sequence[str], needs: Sequence[str] = ()) -> str:
+        """Why a command cannot or must not be run, empty when it may."""
+        tool = next(word for word in words if word != "env" and "=" not in word)
+        absent = [module for module in needs if not kernel_has(module)]
+        if self._runner.interrupted:
+            return "interrupted"
+        if space.obstacle:
+            return space.obstacle
+        if not self._runner.has(tool):
+            return "{} is not installed (not found in PATH)".format(tool)
+        if tool == "docker" and self._docker_hangs:
+            return "an earlier docker command did not answer within {:g} s".format(self._runner.timeout)
+        if absent:
+            return "{} is not loaded; {} would load this kernel module".format(" and ".join(absent), tool)
+        return ""
+
+    def _take(self, item: Item, space: Space) -> Optional[Result]:
+        """Run the command of an item, or the one instead of it, and store what it prints. None when neither may run."""
+        result, refusals = None, []
+        for command, needs in ((item.command, item.needs), (item.instead, ())):
+            words = shlex.split(command)
+            refusal = self._refusal(space, words, needs) if words else "there is no other command"
+            if refusal:
+                refusals.append(refusal)
+                continue
+            result = self._runner.run([*space.prefix, *words])
+            if result.stdout or result.exit_code == 0 or result.timed_out:
+                break
+        if result is None:
+            self._skip(item, space, [*space.prefix, *shlex.split(item.command)], refusals[0])
+            return None
+        read_instead = item.instead == READ_SYSCTLS and "grep" in result.argv
+        self._keep(item, space, result, as_sysctl(result.stdout) if read_instead else result.stdout)
+        return result
+
+    def _keep(self, item: Item, space: Space, result: Result, data: bytes) -> None:
+        """Store what a command printed, and enter it into the manifest."""
+        path = "{}/{}.txt".format(space.folder, item.id)
+        if space is OF_DOCKER:
+            path = docker_path(item)
+        self._store(path, item.format, data)
+        stderr_path = path + ".stderr.txt" if result.stderr else None
+        if stderr_path:
+            self._store(stderr_path, "stderr", result.stderr)
+        self._row(
+            item.id,
+            item.format,
+            space.scope,
+            result.argv,
+            path=path,
+            exit_code=result.exit_code,
+            signal=result.signal,
+            timed_out=result.timed_out,
+            truncated=result.truncated,
+            started=utc(result.started),
+            duration_s=round(result.duration, 3),
+            stderr_path=stderr_path,
+        )
+        if result.timed_out:
+            message = "{} {}: killed, it did not end within {:g} s".format(space.scope, item.id, self._runner.timeout)
+            self.note(message)
+            self._progress(message)
+            self._docker_hangs = self._docker_hangs or space is OF_DOCKER
+
+    # -- one network namespace
+
+    def _space(self, space: Space, where: str, read: Dict[str, Optional[bytes]]) -> None:
+        """Run all commands of a namespace. `read` holds what is known of its legacy tables from files."""
+        for item in ITEMS:
+            if where not in item.where or "{tool}" in item.command:
+                continue
+            result = self._take(item, space)
+            if item.format == "ip_tables_names":
+                read[item.id] = result.stdout if result and result.exit_code == 0 else None
+        for family, names in FAMILIES.items():
+            self._firewall(space, family, read.get(names))
+
+    def _firewall(self, space: Space, family: str, legacy_names: Optional[bytes]) -> None:
+        """The rules of iptables or ip6tables, of each installed backend, of the tables that are there."""
+        if space is ON_HOST:
+            self._tools[family] = self._backends(family)
+        for tool, backend in self._tools[family]:
+            save = for_tool("{tool}-save", tool)
+            if backend == "legacy":
+                tables, absence = self._legacy_tables(space, save, family, legacy_names)
+            else:
+                tables, absence = self._nft_tables(space, save)
+            for table in TABLES:
+                listing = for_tool("{tool}-{table}", tool, table)
+                if table in tables:
+                    self._take(listing, space)
+                elif tool == family:
+                    argv = [*space.prefix, *listing.command.split()]
+                    self._row(listing.id, listing.format, space.scope, argv, skipped=absence.format(table))
+
+    def _backends(self, family: str) -> List[Tuple[str, str]]:
+        """The firewall commands to use, each with its backend. Before 1.8 (2018) iptables named none and was legacy."""
+        version = self._take(for_tool("{tool}-version", family), ON_HOST)
+        backend = "nft" if version and b"nf_tables" in version.stdout else "legacy"
+        tools = [(family, backend)]
+        if self._runner.has(family + "-nft") and self._runner.has(family + "-legacy"):
+            other = "legacy" if backend == "nft" else "nft"
+            tools.append((family + "-" + other, other))
+        return tools
+
+    def _legacy_tables(self, space: Space, save: Item, family: str, names: Optional[bytes]) -> Tuple[List[str], str]:
+        """Take iptables-save of the legacy backend. Returns the loaded tables, and why another one is not listed."""
+        source = "/proc/net/" + FAMILIES[family].replace("-", "_")
+        argv = [*space.prefix, *save.command.split()]
+        if names is None and os.path.exists(source):
+            unknown = "which tables are loaded is not known: {} cannot be read".format(source)
+            unknown = self._refusal(space, save.command.split()) or unknown
+            self._skip(save, space, argv, unknown)
+            return [], unknown
+        loaded = decoded(names or b"").split()
+        if loaded or self._refusal(space, save.command.split()):
+            self._take(save, space)
+        else:
+            self._skip(save, space, argv, "no legacy table is loaded")
+        return loaded, "table {} is not loaded; listing it would load a kernel module"
+
+    def _nft_tables(self, space: Space, save: Item) -> Tuple[List[str], str]:
+        """Take iptables-save of the nft backend. Returns the tables it prints, and why another one is not listed."""
+        result = self._take(save._replace(needs=("nf_tables",)), space)
+        if result is None or result.exit_code != 0:
+            return [], "which tables exist is not known: {} could not be taken".format(save.id)
+        printed = re.findall(r"(?m)^\*(\w+)|^# Table `(\w+)' is incompatible", decoded(result.stdout))
+        return [name or foreign for name, foreign in printed], "table {} does not exist; listing it could create it"
+
+    # -- docker
+
+    def _docker(self) -> List[Space]:
+        """Ask the engine. Returns the network namespaces of its running containers."""
+        self._engine_arguments(ITEM["dockerd-cmdline"])
+        self._take(ITEM["docker-version"], OF_DOCKER)
+        self._take(ITEM["docker-info"], OF_DOCKER)
+        containers = self._inspect(ITEM["docker-ps"], ITEM["docker-inspect"])
+        self._inspect(ITEM["docker-network-ls"], ITEM["docker-network-inspect"])
+        return self._namespaces([container for container in containers if isinstance(container, dict)])
+
+    def _engine_arguments(self, item: Item) -> None:
+        """Keep the arguments of the dockerd of this network namespace; another one may run in a container."""
+        pids = dockerd_processes()
+        if not pids:
+            self._skip(item, OF_DOCKER, None, "no process named dockerd of this network namespace is to be seen")
+            return
+        started = time.time()
+        arguments = read_text("/proc/" + pids[0] + "/cmdline").replace("\0", "\n")
+        self._store(docker_path(item), item.format, encoded(arguments))
+        self._row(item.id, item.format, "docker", None, path=docker_path(item), started=utc(started), duration_s=0.0)
+        self.note("dockerd is process {}; the arguments of the first are kept".format(", ".join(pids)))
+
+    def _inspect(self, listing: Item, item: Item) -> List[Any]:
+        """List containers or networks and inspect them all, in batches. Returns what docker says of them, unmasked."""
+        listed = self._take(listing, OF_DOCKER)
+        words = item.command.split()
+        table = decoded(listed.stdout) if listed and listed.exit_code == 0 else ""
+        refusal = self._refusal(OF_DOCKER, words)
+        if not refusal and not re.match(r"(?:CONTAINER|NETWORK) ID\s", table):
+            refusal = "{} did not tell what there is to inspect".format(listing.id)
+        if refusal:
+            self._skip(item, OF_DOCKER, words, refusal)
+            return []
+        ids = re.findall(r"(?m)^([0-9a-z]{25,64})\s", table)  # ids of swarm networks have 25 characters
+        batches = [ids[start : start + INSPECT_BATCH] for start in range(0, len(ids), INSPECT_BATCH)]
+        results: List[Result] = []
+        while batches and not self._runner.interrupted and not any(result.timed_out for result in results):
+            batch = batches.pop(0)
+            result = self._runner.run([*words, *batch])
+            if result.truncated and len(batch) > 1:
+                batches[:0] = [batch[: len(batch) // 2], batch[len(batch) // 2 :]]
+            else:
+                results.append(result)
+        objects: List[Any] = []
+        unread: List[bytes] = []
+        for result in results:
+            try:
+                objects += json.loads(decoded(result.stdout))
+            except (ValueError, TypeError, RecursionError):
+                unread.append(result.stdout)
+        kept = self._within_limit(objects)
+        missing = len(ids) - len(kept)
+        if missing:
+            self.note("{}: {} of {} are not in it (gone, unread or too large)".format(item.id, missing, len(ids)))
+        joined = together([*words, *ids], results)
+        joined = joined._replace(truncated=joined.truncated or len(kept) < len(objects) or bool(batches))
+        self._keep(item, OF_DOCKER, joined, as_json(kept) if kept or not unread else unread[0])
+        return objects
+
+    def _within_limit(self, objects: List[Any]) -> List[Any]:
+        """As many of the objects as an artifact may hold: a JSON document has no use for a cut in its middle."""
+        kept, size = len(objects), len(as_json(objects))
+        while size > self._runner.max_bytes and kept:
+            kept = min(kept - 1, kept * self._runner.max_bytes // size)
+            size = len(as_json(objects[:kept]))
+        return objects[:kept]
+
+    def _namespaces(self, containers: List[Dict[str, Any]]) -> List[Space]:
+        """The network namespaces of running containers, each once, without the host's."""
+        spaces, seen = [], {namespace("/proc/self/ns/net")}
+        running = [container for container in containers if (container.get("State") or {}).get("Running")]
+        for container in sorted(running, key=lambda container: network_mode(container).startswith("container:")):
+            name = str(container.get("Id"))
+            path = namespace_path(container)
+            found = namespace(path)
+            shared = found in seen or (not found and re.match("host$|container:", network_mode(container)))
+            if shared or not re.match(r"[0-9a-f]{64}\Z", name):
+                self.note("container {:.12}: no namespace of its own to collect".format(name))
+                continue
+            obstacle = ""
+            if not int(capabilities() or "0", 16) >> CAP_SYS_ADMIN & 1:
+                obstacle = "entering a network namespace needs root (CAP_SYS_ADMIN)"
+            elif not self._runner.has("nsenter"):
+                obstacle = "nsenter is not installed (not found in PATH)"
+            elif not found:
+                obstacle = "the container's network namespace is not to be seen from here"
+            else:
+                seen.add(found)
+            spaces.append(Space("netns:" + name, "netns/" + name, ("nsenter", "--net=" + path, "--"), obstacle))
+        return spaces
+
+
+def docker_path(item: Item) -> str:
+    """Where an answer of docker is stored."""
+    return "docker/" + item.format.replace("docker_", "") + (".json" if item.format in JSON_FORMATS else ".txt")
+
+
+def for_tool(name: str, tool: str, table: str = "") -> Item:
+    """A firewall item of ITEMS for one command, and one table."""
+    item = ITEM[name]
+    return item._replace(id=item.id.format(tool=tool, table=table), command=item.command.format(tool=tool, table=table))
+
+
+def network_mode(container: Dict[str, Any]) -> str:
+    """HostConfig.NetworkMode of `docker inspect`: host, none, a network's name, or container:<id> of the owner."""
+    return str((container.get("HostConfig") or {}).get("NetworkMode") or "")
+
+
+def namespace_path(container: Dict[str, Any]) -> str:
+    """The file by which a container's network namespace can be entered: its SandboxKey, or that of its process.
+
+    The process is used only when its cgroup names the container: where pids are not those of the engine, the same
+    number is another process.
+    """
+    sandbox = str((container.get("NetworkSettings") or {}).get("SandboxKey") or "")
+    if namespace(sandbox):
+        return sandbox
+    process = "/proc/{}/".format((container.get("State") or {}).get("Pid"))
+    ours = str(container.get("Id")) in read_text(process + "cgroup")
+    return process + "ns/net" if ours else sandbox
+
+
+def together(argv: List[str], results: List[Result]) -> Result:
+    """Several runs of one command as one, without their output: it failed as the worst of them did."""
+    return Result(
+        argv=argv,
+        stdout=b"",
+        stderr=b"".join(result.stderr for result in results),
+        exit_code=max((result.exit_code for result in results if result.exit_code is not None), default=None),
+        signal=next((result.signal for result in results if result.signal), None),
+        timed_out=any(result.timed_out for result in results),
+        truncated=any(result.truncated for result in results),
+        started=results[0].started if results else time.time(),
+        duration=sum(result.duration for result in results),
+    )
+
+
+# ----------------------------------------------------------------------------------------------------------- the bundle
+
+
+def manifest(options: argparse.Namespace, collector: Collector, masker: Masker, needles: List[str]) -> Dict[str, Any]:
+    """What manifest.json says: who collected what, when, how, and how each command ended."""
+    release = re.search(r"""(?m)^PRETTY_NAME=["']?(.*?)["']?$""", read_text("/etc/os-release"))
+    settings = {name: getattr(options, name) for name in ("label", "mask", "max_bytes", "quiet", "timeout")}
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "collector": {"version": VERSION, "sha256": own_sha256()},
+        "host": os.uname().nodename,
+        "kernel": os.uname().release,
+        "os_release": release.group(1) if release else None,
+        "uid": os.geteuid(),
+        "capabilities": capabilities() or None,
+        "clock": {"wall": utc(options.started), "monotonic": options.monotonic, "timezone": time.strftime("%Z %z")},
+        "argv": without(masker.arguments(sys.argv), needles),
+        "options": without(settings, needles),
+        "redaction": dict(sorted(masker.counts.items())),
+        "artifacts": collector.rows,
+    }
+
+
+def own_sha256() -> Optional[str]:
+    """The SHA-256 of this script, None when it was not started from a file."""
+    try:
+        with open(__file__, "rb") as script:
+            return hashlib.sha256(script.read()).hexdigest()
+    except (NameError, OSError):
+        return None
+
+
+def bundle_stem(label: str, started: float) -> str:
+    """The name of the bundle without its ending: netdiag-<host>[-<label>]-<YYYYmmddTHHMMSSZ>."""
+    names = [re.sub(r"[^A-Za-z0-9._-]", "-", name) for name in ("netdiag", os.uname().nodename, label) if name]
+    return "-".join(names) + time.strftime("-%Y%m%dT%H%M%SZ", time.gmtime(started))
+
+
+def write_bundle(stage: str, description: Dict[str, Any], folder: str, stem: str, started: float) -> str:
+    """Pack the collected files, the manifest first, and write the checksum beside. Returns the path of the bundle.
+
+    The bundle appears under its name only when it is whole.
+    """
+    files = sorted(
+        os.path.relpath(os.path.join(parent, name), stage) for parent, _, names in os.walk(stage) for name in names
+    )
+    path = os.path.join(folder, stem + ".tar.gz")
+    if os.path.exists(path):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
+    unfinished = os.path.join(stage, "bundle")
+    with open(unfinished, "wb") as raw, gzip.GzipFile("", "wb", 6, raw, started) as packed:
+        with tarfile.open(fileobj=packed, mode="w", format=tarfile.GNU_FORMAT) as archive:
+            text = json.dumps(description, indent=2).encode("ascii")
+            add_member(archive, stem + "/manifest.json", io.BytesIO(text), len(text), started)
+            for name in files:
+                full = os.path.join(stage, name)
+                with open(full, "rb") as content:
+                    add_member(archive, stem + "/" + name, content, os.path.getsize(full), started)
+    digest = hashlib.sha256()
+    with open(unfinished, "rb") as whole:
+        for chunk in iter(functools.partial(whole.read, 1 << 20), b""):
+            digest.update(chunk)
+    with open(path + ".sha256", "w") as checksum:
+        checksum.write("{}  {}\n".format(digest.hexdigest(), os.path.basename(path)))
+    os.rename(unfinished, path)
+    return path
+
+
+def add_member(archive: tarfile.TarFile, name: str, content: Any, size: int, moment: float) -> None:
+    """Add a plain file of root's, readable by its owner only."""
+    member = tarfile.TarInfo(name)
+    member.size, member.mtime, member.mode = size, int(moment), 0o600
+    member.uname = member.gname = "root"
+    archive.addfile(member, content)
+
+
+# --------------------------------------------------------------------------------------------------------- command line
+
+
+def at_least(least: float, kind: Callable[[str], Any]) -> Callable[[str], Any]:
+    """A converter for argparse that refuses smaller numbers."""
+
+    def number(text: str) -> Any:
+        if not kind(text) >= least:  # nan is neither
+            raise argparse.ArgumentTypeError("must be at least {}".format(least))
+        return kind(text)
+
+    number.__name__ = "number"  # argparse names it when the text is none
+    return number
+
+
+def parsed(arguments: Optional[Sequence[str]]) -> argparse.Namespace:
+    """The options of the command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n\n")[0])
+    parser.add_argument("-o", "--output", metavar="DIR", default=".", help="write the bundle into DIR (default: here)")
+    parser.add_argument("-q", "--quiet", action="store_true", help="no progress on stderr")
+    parser.add_argument("--label", metavar="L", default="", help="a word for the bundle's name, such as a ticket")
+    parser.add_argument(
+        "--timeout", metavar="SECONDS", type=at_least(0.1, float), default=20.0, help="for one command (default: 20)"
+    )
+    parser.add_argument(
+        "--max-bytes",
+        metavar="N",
+        type=at_least(1024, int),
+        default=16 * 1024 * 1024,
+        help="of one output; of more, the beginning and the end are kept (default: 16 MiB)",
+    )
+    parser.add_argument("--no-mask", dest="mask", action="store_false", help="leave passwords and the like in")
+    parser.add_argument("--version", action="version", version="netdiag_collect " + VERSION)
+    options = parser.parse_args(arguments)
+    options.started, options.monotonic = time.time(), round(time.monotonic(), 3)
+    return options
+
+
+def main(arguments: Optional[Sequence[str]] = None) -> int:
+    """Collect, and print the bundle's path last. Returns 0 if a bundle was written, interrupted or not, else 1."""
+    options = parsed(arguments)
+    runner, masker = Runner(options.timeout, options.max_bytes), Masker(enabled=options.mask)
+
+    def tell(message: str) -> None:
+        if not options.quiet:
+            print("netdiag: " + message, file=sys.stderr, flush=True)
+
+    def interrupt(*_: Any) -> None:
+        runner.interrupted = True
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup(1) wants it
+            signal.signal(number, interrupt)
+    os.umask(0o077)
+    folder = os.path.abspath(options.output)
+    stage = ""
+    try:
+        os.makedirs(folder, exist_ok=True)
+        stage = tempfile.mkdtemp(prefix=".netdiag-", dir=folder)
+        collector = Collector(stage, runner, masker, tell)
+        if os.geteuid() != 0:
+            tell("not running as root: firewall rules and the containers' network namespaces will be missing")
+        collector.collect()
+        needles = masker.needles()
+        collector.finish(needles)
+        description = manifest(options, collector, masker, needles)
+        path = write_bundle(stage, description, folder, bundle_stem(options.label, options.started), options.started)
+    except StillThere as failure:
+        print("netdiag: no bundle: a masked value is still in {}; nothing was kept".format(failure), file=sys.stderr)
+        return 1
+    except OSError as error:
+        print("netdiag: no bundle: {}".format(error), file=sys.stderr)
+        return 1
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+    skipped = sum(1 for row in collector.rows if row["skipped"])
+    masked = sum(masker.counts.values()) - masker.counts[KEPT_AS_NAME]
+    tell("{} artifacts, {} skipped, {} secrets masked".format(len(collector.rows), skipped, masked))
+    tell("please send this file ({:.0f} kB; its checksum is beside it):".format(os.path.getsize(path) / 1000))
+    print(path)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,218 @@
+"""Commands are bounded in time and in size, and an interrupt leaves a whole bundle."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import netdiag_collect as collect
+
+from .fakes import COLLECTOR, Collected, FakeHost
+
+
+def _reasons(bundle: Collected, scope: str) -> dict[str, Any]:
+    return {
+        row["id"]: row["skipped"] for row in bundle.manifest["artifacts"] if row["scope"] == scope and row["skipped"]
+    }
+
+
+def test_a_command_that_hangs_is_killed_with_its_children(fake_host: FakeHost, tmp_path: Path) -> None:
+    fifo = tmp_path / "held-open-while-one-of-them-lives"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    fake_host.behave("ip", "rule", f"echo 'from all'; exec 7>'{fifo}'; /bin/sleep 1000 & /bin/sleep 1000")
+    bundle = fake_host.collect("--timeout", "0.5")
+    assert os.read(reader, 1) == b"", "a writer of the pipe is still alive"  # raises BlockingIOError then
+    os.close(reader)
+    row = bundle.artifact("ip-rule")
+    assert (row["timed_out"], row["signal"], row["exit_code"]) == (True, signal.SIGKILL, None)
+    assert bundle.text("ip-rule") == "from all\n"
+    assert bundle.artifact("ip-neigh")["exit_code"] == 0
+
+
+def test_a_command_that_closes_its_output_and_hangs_is_killed(fake_host: FakeHost) -> None:
+    fake_host.behave("ip", "rule", "exec >&- 2>&-; exec /bin/sleep 1000")
+    row = fake_host.collect("--timeout", "0.5").artifact("ip-rule")
+    assert (row["timed_out"], row["signal"]) == (True, signal.SIGKILL)
+
+
+def test_a_child_that_left_the_process_group_does_not_hold_it_up(fake_host: FakeHost, tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    escape = f"import os, time; os.setsid(); open({str(pid_file)!r}, 'w').write(str(os.getpid())); time.sleep(1000)"
+    fake_host.behave("ip", "rule", f'{sys.executable} -c "{escape}" & echo done')
+    row = fake_host.collect("--timeout", "2").artifact("ip-rule")
+    os.kill(int(pid_file.read_text()), signal.SIGKILL)
+    assert (row["timed_out"], row["exit_code"], row["bytes"]) == (True, 0, len("done\n"))
+
+
+def test_of_a_long_output_head_and_tail_are_kept_and_the_gap_is_counted(fake_host: FakeHost) -> None:
+    lines = [f"line {number:06d}\n" for number in range(100_000)]
+    fake_host.answer("ifconfig", "-a", "".join(lines))
+    bundle = fake_host.collect("--max-bytes", "4096")
+    stored = bundle.text("ifconfig")
+    assert bundle.artifact("ifconfig")["truncated"] is True
+    head, count, tail = re.split(r"\[netdiag: ([0-9]+) bytes left out here\]\n", stored)
+    assert "".join(lines).startswith(head)
+    assert "".join(lines).endswith(tail)
+    assert len(head) + int(count) + len(tail) == len("".join(lines))
+    assert min(len(head), len(tail)) > 2000
+    assert len(stored) < 4200
+
+
+@pytest.mark.parametrize("size", [0, 1, 999, 1000, 1001, 5000])
+def test_never_more_than_the_limit_is_held_and_never_less_kept(size: int) -> None:
+    stream = bytes(number % 251 + 1 for number in range(size)).replace(b"\n", b"-")
+    capped = collect.Capped(1000)
+    for start in range(0, size, 7):
+        capped.add(stream[start : start + 7])
+    assert (len(capped._head) + len(capped._tail), capped.truncated) == (min(size, 1000), size > 1000)
+    gap = b"\n[netdiag: %d bytes left out here]\n" % (size - 1000) if size > 1000 else b""
+    assert capped.data() == stream[:500] + gap + stream[max(500, size - 500) :]
+
+
+def test_an_output_of_exactly_the_limit_is_kept_whole(fake_host: FakeHost) -> None:
+    fake_host.answer("ifconfig", "-a", "x" * 4096)
+    bundle = fake_host.collect("--max-bytes", "4096")
+    assert (bundle.artifact("ifconfig")["truncated"], bundle.text("ifconfig")) == (False, "x" * 4096)
+
+
+def test_half_a_gigabyte_of_output_is_read_in_bounded_memory(fake_host: FakeHost) -> None:
+    fake_host.behave("ifconfig", "-a", "/usr/bin/yes 'eth0: flags=4163<UP> mtu 1500' | /usr/bin/head -c 500000000")
+    process = subprocess.Popen(fake_host.command(), env=fake_host.environment, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    printed = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    process.stdout.close()
+    assert process.returncode == 0
+    row = fake_host.read(printed).artifact("ifconfig")
+    assert (row["truncated"], row["bytes"] <= 16 * 1024 * 1024 + 100) == (True, True)
+    assert usage.ru_maxrss < 80 * 1024  # getrusage(2) counts kB
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+def test_an_interrupt_leaves_a_whole_bundle_of_what_was_there(
+    fake_host: FakeHost, tmp_path: Path, number: signal.Signals
+) -> None:
+    fifo = tmp_path / "opened-when-it-runs"
+    os.mkfifo(fifo)
+    fake_host.behave("ss", "-tulpn", f"echo started >'{fifo}'; exec /bin/sleep 1000")
+    with subprocess.Popen(
+        fake_host.command(), env=fake_host.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert fifo.read_text() == "started\n"
+        process.send_signal(number)
+        stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 0, stderr
+    bundle = fake_host.read(stdout)
+    assert bundle.artifact("ip-addr")["exit_code"] == 0
+    assert (bundle.artifact("ss")["signal"], bundle.artifact("ss")["timed_out"]) == (signal.SIGKILL, False)
+    assert _reasons(bundle, "host")["sysctl"] == "interrupted"
+    assert _reasons(bundle, "docker")["docker-ps"] == "interrupted"
+    assert list(fake_host.output.iterdir()) == []
+
+
+def test_a_docker_that_hangs_costs_one_time_limit(fake_host: FakeHost) -> None:
+    fake_host.script("docker", "exec /bin/sleep 1000")
+    bundle = fake_host.collect("--timeout", "0.5")
+    assert bundle.artifact("docker-version", "docker")["timed_out"] is True
+    reasons = _reasons(bundle, "docker")
+    asked = {name: reason for name, reason in reasons.items() if name != "dockerd-cmdline"}
+    assert asked == dict.fromkeys(
+        ["docker-info", "docker-ps", "docker-inspect", "docker-network-ls", "docker-network-inspect"],
+        "an earlier docker command did not answer within 0.5 s",
+    )
+    assert bundle.artifact("iptables-nat")["exit_code"] == 0
+
+
+def test_a_dead_engine_is_a_failure_of_each_question_and_of_no_more(fake_host: FakeHost) -> None:
+    message = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?"
+    fake_host.script("docker", f"echo '{message}' >&2; exit 1")
+    bundle = fake_host.collect()
+    row = bundle.artifact("docker-ps", "docker")
+    assert (row["exit_code"], row["bytes"]) == (1, 0)
+    assert bundle.files[row["stderr_path"]].decode() == message + "\n"
+    assert _reasons(bundle, "docker")["docker-inspect"] == "docker-ps did not tell what there is to inspect"
+    assert bundle.artifact("iptables-nat")["exit_code"] == 0
+
+
+def test_without_docker_everything_of_docker_is_skipped_with_the_reason(fake_host: FakeHost) -> None:
+    fake_host.remove("docker")
+    reasons = _reasons(fake_host.collect(), "docker")
+    del reasons["dockerd-cmdline"]
+    assert set(reasons.values()) == {"docker is not installed (not found in PATH)"}
+    assert len(reasons) == 6
+
+
+@pytest.mark.parametrize("tool", ["bridge", "ifconfig", "nft", "ss", "iptables-save"])
+def test_a_missing_tool_is_named_and_costs_only_its_own_output(fake_host: FakeHost, tool: str) -> None:
+    fake_host.hide_machine_tools()
+    fake_host.remove(tool)
+    reasons = _reasons(fake_host.collect(), "host")
+    assert f"{tool} is not installed (not found in PATH)" in reasons.values()
+    assert not {"ip-addr", "ip-route", "sysctl"} & reasons.keys()
+
+
+def test_a_tool_that_cannot_be_started_is_a_failure(fake_host: FakeHost) -> None:
+    (fake_host.bin / "docker").write_bytes(b"\x7fELF, but no program")
+    bundle = fake_host.collect()
+    row = bundle.artifact("docker-info", "docker")
+    assert (row["exit_code"], row["skipped"]) == (126, None)
+    assert "Exec format error" in bundle.files[row["stderr_path"]].decode()
+
+
+def test_sysctls_are_read_from_proc_where_sysctl_has_no_patterns(fake_host: FakeHost) -> None:
+    fake_host.script("sysctl", "echo \"sysctl: unrecognized option '--pattern'\" >&2; exit 1")
+    fake_host.answer(
+        "grep", "-r . /proc/sys/net", "/proc/sys/net/ipv4/ip_forward:1\n/proc/sys/net/ipv4/conf/eth0.5/arp_filter:0\n"
+    )
+    bundle = fake_host.collect()
+    assert bundle.text("sysctl") == "net.ipv4.ip_forward = 1\nnet.ipv4.conf.eth0/5.arp_filter = 0\n"
+    assert bundle.artifact("sysctl")["argv"] == ["grep", "-r", ".", "/proc/sys/net"]
+
+
+def test_an_old_ip_is_asked_without_details(fake_host: FakeHost) -> None:
+    fake_host.behave("ip", "-d addr", "echo \"ip: invalid option -- 'd'\" >&2; exit 1")
+    fake_host.answer("ip", "addr", "1: lo: <LOOPBACK,UP>\n")
+    bundle = fake_host.collect()
+    assert (bundle.artifact("ip-addr")["argv"], bundle.text("ip-addr")) == (["ip", "addr"], "1: lo: <LOOPBACK,UP>\n")
+
+
+def test_commands_run_in_the_c_locale_without_standard_input(fake_host: FakeHost) -> None:
+    fake_host.environment |= {"LC_ALL": "de_DE.UTF-8", "LANG": "de_DE.UTF-8"}
+    fake_host.behave("ip", "rule", 'echo "$LC_ALL $LANG"; if read -r line; then echo "input $line"; fi; pwd')
+    ended = subprocess.run(
+        fake_host.command(), env=fake_host.environment, input="typed\n" * 99, capture_output=True, text=True, check=True
+    )
+    assert fake_host.read(ended.stdout).text("ip-rule") == "C C\n/\n"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--timeout", "0"],
+        ["--timeout", "nan"],
+        ["--timeout", "soon"],
+        ["--max-bytes", "5"],
+        ["--frobnicate"],
+        ["extra"],
+    ],
+    ids=" ".join,
+)
+def test_a_wrong_command_line_exits_with_2(options: list[str], tmp_path: Path) -> None:
+    command = [sys.executable, str(COLLECTOR), "-o", str(tmp_path), *options]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout, list(tmp_path.iterdir())) == (2, "", [])
+
+
+def test_without_a_bundle_it_exits_with_1_and_says_why(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    command = [sys.executable, str(COLLECTOR), "-q", "-o", str(tmp_path / "file")]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr == f"netdiag: no bundle: [Errno 17] File exists: '{tmp_path / 'file'}'\n"

@@ -1,0 +1,95 @@
+"""What is collected: the ids, formats and commands that the parsers rely on."""
+
+import re
+import shlex
+from collections import Counter
+
+import netdiag_collect as collect
+
+HOST_COMMANDS = {
+    "ip-addr": ("ip_addr", "ip -d addr"),
+    "ip-link": ("ip_addr", "ip -d link"),
+    "ip-route": ("ip_route", "ip route show table all"),
+    "ip6-route": ("ip_route", "ip -6 route show table all"),
+    "ip-rule": ("ip_rule", "ip rule"),
+    "ip-neigh": ("ip_neigh", "ip neigh"),
+    "route-n": ("route_n", "route -n"),
+    "ifconfig": ("ifconfig", "ifconfig -a"),
+    "arp-n": ("arp_n", "arp -n"),
+    "bridge-link": ("bridge_link", "bridge link"),
+    "bridge-fdb": ("bridge_fdb", "bridge fdb"),
+    "ss": ("ss", "ss -tulpn"),
+    "sysctl": ("sysctl", r"sysctl -a --pattern ^net\."),
+    "nft-ruleset": ("nft_ruleset", "nft -a list ruleset"),
+    "{tool}-version": ("iptables_version", "{tool} -V"),
+    "{tool}-save": ("iptables_save", "{tool}-save -c"),
+    "{tool}-{table}": ("iptables_list", "{tool} -t {table} -L -v -n -x"),
+}
+DOCKER_COMMANDS = {
+    "docker-version": ("docker_version", "docker version --format {{json .}}"),
+    "docker-info": ("docker_info", "docker info --format {{json .}}"),
+    "docker-ps": ("docker_ps", "docker ps -a --no-trunc"),
+    "docker-network-ls": ("docker_network_ls", "docker network ls --no-trunc"),
+    "docker-inspect": ("docker_inspect", "docker inspect"),
+    "docker-network-inspect": ("docker_network_inspect", "docker network inspect"),
+    "dockerd-cmdline": ("dockerd_cmdline", ""),
+}
+FILES = {
+    "os-release": ("os_release", "/etc/os-release"),
+    "resolv-conf": ("resolv_conf", "/etc/resolv.conf"),
+    "daemon-json": ("daemon_json", "/etc/docker/daemon.json"),
+    "ip-tables-names": ("ip_tables_names", "/proc/net/ip_tables_names"),
+    "ip6-tables-names": ("ip_tables_names", "/proc/net/ip6_tables_names"),
+}
+
+
+def _rows(where: str) -> dict[str, tuple[str, str]]:
+    return {
+        item.id: (item.format, " ".join(shlex.split(item.command))) for item in collect.ITEMS if where in item.where
+    }
+
+
+def test_the_host_is_asked_exactly_what_the_parsers_know() -> None:
+    assert _rows(collect.HOST) == HOST_COMMANDS
+
+
+def test_a_container_is_asked_the_same_but_for_what_is_the_same_everywhere() -> None:
+    only_on_host = {"ip-link", "{tool}-version"}
+    names = {
+        "ip-tables-names": ("ip_tables_names", "cat /proc/net/ip_tables_names"),
+        "ip6-tables-names": ("ip_tables_names", "cat /proc/net/ip6_tables_names"),
+    }
+    shared = {name: row for name, row in HOST_COMMANDS.items() if name not in only_on_host}
+    assert _rows(collect.NETNS) == shared | names
+
+
+def test_the_engine_is_asked_exactly_what_the_parsers_know() -> None:
+    assert _rows(collect.DOCKER) == DOCKER_COMMANDS
+
+
+def test_the_copied_files_are_few_and_known() -> None:
+    assert _rows(collect.FILES) == FILES
+
+
+def test_an_id_is_unique_in_each_place() -> None:
+    places = (collect.FILES, collect.DOCKER, collect.HOST, collect.NETNS)
+    counts = Counter((place, item.id) for place in places for item in collect.ITEMS if place in item.where)
+    assert [key for key, count in counts.items() if count > 1] == []
+
+
+def test_an_id_is_in_kebab_case_and_a_format_in_snake_case() -> None:
+    filled = [(item.id.format(tool="ip6tables-nft", table="nat"), item.format) for item in collect.ITEMS]
+    assert [name for name, _ in filled if not re.fullmatch("[a-z0-9]+(-[a-z0-9]+)*", name)] == []
+    assert [name for _, name in filled if not re.fullmatch("[a-z0-9]+(_[a-z0-9]+)*", name)] == []
+
+
+def test_every_row_says_why() -> None:
+    assert [item.id for item in collect.ITEMS if not item.why.strip()] == []
+
+
+def test_what_is_run_instead_needs_no_kernel_module() -> None:
+    with_needs = {item.id: (item.needs, item.instead) for item in collect.ITEMS if item.needs}
+    assert with_needs == {
+        "ss": (("tcp_diag", "udp_diag"), "env PROC_ROOT=/proc ss -tulpn"),
+        "nft-ruleset": (("nf_tables",), ""),
+    }
