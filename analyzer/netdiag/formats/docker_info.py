@@ -1,0 +1,44 @@
+"""`docker info --format '{{json .}}'`: where the engine runs and in which mode."""
+
+from netdiag.formats._document import Document, Format
+from netdiag.formats._json import JsonValue, read_json, unread_value
+from netdiag.formats._schema import drop_invalid
+from netdiag.formats._values import table
+from netdiag.formats.records import EngineInfo
+from netdiag.spans import Source
+
+
+def read(source: Source) -> Document:
+    """The engine's description, no record when the client got no answer; never raises."""
+    text = read_json(source)
+    infos, unread = [], list(text.unread)
+    for value in text.values:
+        if not isinstance(value.value, dict) or not {"ServerVersion", "ServerErrors"} & value.value.keys():
+            unread += unread_value(value, "not an answer of docker info")
+            continue
+        unread += drop_invalid(value, "docker_info")
+        if value.value.get("ServerVersion"):
+            infos.append(_info(value))
+    return Document(source, FORMAT.name, tuple(infos), tuple(unread), text.notes)
+
+
+def _info(value: JsonValue) -> EngineInfo:
+    content = value.value
+    return EngineInfo(
+        host_name=content.get("Name"),
+        operating_system=content.get("OperatingSystem"),
+        security_options=tuple(content.get("SecurityOptions") or ()),
+        swarm_state=table(content.get("Swarm")).get("LocalNodeState"),
+        firewall_driver=table(content.get("FirewallBackend")).get("Driver"),
+        ipv4_forwarding=content.get("IPv4Forwarding"),
+        live_restore=content.get("LiveRestoreEnabled"),
+        place=value.place.at("ServerVersion"),
+    )
+
+
+FORMAT = Format(
+    name="docker_info",
+    title="docker info as JSON",
+    commands=("docker info --format '{{json .}}'",),
+    read=read,
+)

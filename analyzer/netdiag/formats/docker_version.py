@@ -1,0 +1,32 @@
+"""`docker version --format '{{json .}}'`: the version of the engine. The client's says nothing."""
+
+from netdiag.formats._document import Document, Format
+from netdiag.formats._json import read_json, unread_value
+from netdiag.formats._schema import drop_invalid
+from netdiag.formats._values import table
+from netdiag.formats.records import EngineVersion
+from netdiag.spans import Source
+
+
+def read(source: Source) -> Document:
+    """The engine's version, no record when the client got no answer; never raises."""
+    text = read_json(source)
+    versions, unread = [], list(text.unread)
+    for value in text.values:
+        if not isinstance(value.value, dict) or not {"Client", "Server"} & value.value.keys():
+            unread += unread_value(value, "not an answer of docker version")
+            continue
+        unread += drop_invalid(value, "docker_version")
+        server = table(value.value.get("Server"))
+        if server.get("Version"):
+            place = value.place.at("Server", "Version")
+            versions.append(EngineVersion(server["Version"], server.get("ApiVersion"), place))
+    return Document(source, FORMAT.name, tuple(versions), tuple(unread), text.notes)
+
+
+FORMAT = Format(
+    name="docker_version",
+    title="docker version as JSON",
+    commands=("docker version --format '{{json .}}'",),
+    read=read,
+)

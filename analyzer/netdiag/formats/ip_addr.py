@@ -1,0 +1,266 @@
+"""`ip address` and `ip link`: the interfaces of a namespace with their addresses, peers, masters and kinds."""
+
+from dataclasses import dataclass, field, replace
+from ipaddress import IPv4Address
+from typing import Any, TypeAlias
+
+from lark import Token, Transformer, v_args
+
+from netdiag.formats._document import Document, Format, Unread
+from netdiag.formats._lines import as_interface, line_span, read_lines
+from netdiag.formats.records import Address, IpInterface, Link
+from netdiag.spans import Source, Span
+
+Pairs: TypeAlias = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class _Interface:
+    index: int
+    name: str
+    peer: int | str | None
+    flags: tuple[str, ...]
+    mtu: int | None
+    attributes: Pairs
+
+
+@dataclass(frozen=True)
+class _Address:
+    address: IpInterface
+    peer: IpInterface | None
+    broadcast: IPv4Address | None
+    label: str | None
+    flags: tuple[str, ...]
+    attributes: Pairs
+
+
+@dataclass(frozen=True)
+class _Details:
+    """Attributes of the interface above; `kind` when the line tells it, `mac` when it is the link layer's."""
+
+    pairs: Pairs
+    kind: str | None = None
+    mac: str | None = None
+
+
+@dataclass(frozen=True)
+class _Lifetime:
+    pairs: Pairs
+
+
+@dataclass(frozen=True)
+class _Columns:
+    prefix: str
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Numbers:
+    texts: tuple[str, ...]
+
+
+@v_args(inline=True)
+class _Meaning(Transformer[Token, Any]):
+    """A line's tree as one of the classes above."""
+
+    def line(self, meaning: Any) -> Any:
+        return meaning
+
+    def interface(self, index: Token, name: Token, *rest: Any) -> _Interface:
+        *peer, flags, attributes = rest
+        mtu = next((int(value) for key, value in attributes if key == "mtu"), None)
+        words = tuple(str(flags).strip("<>").split(",")) if len(flags) > 2 else ()
+        return _Interface(int(index), str(name), peer[0] if peer else None, words, mtu, attributes)
+
+    def peer_index(self, index: Token) -> int:
+        return int(index)
+
+    def no_peer(self) -> None:
+        return None
+
+    def peer_name(self, name: Token) -> str:
+        return str(name)
+
+    def interface_attributes(self, *pairs: tuple[str, str]) -> Pairs:
+        return pairs
+
+    def pair(self, key: Token, value: Token) -> tuple[str, str]:
+        return str(key), str(value)
+
+    attribute = pair
+    address_attribute = pair
+
+    def flag(self, word: Token) -> tuple[str, str]:
+        return ("flags", str(word).strip("<>")) if word.type == "FLAGS" else (str(word), "")
+
+    xdp = flag
+    last_word = flag
+
+    def source_ports(self, key: Token, low: Token, high: Token) -> tuple[str, str]:
+        return str(key), f"{low} {high}"
+
+    attributes = interface_attributes
+    link_attributes = interface_attributes
+
+    def link_layer(self, layer: Token, *rest: Any) -> _Details:
+        address = str(rest[0]).lower() if isinstance(rest[0], Token) else None
+        kind = str(layer).removeprefix("link/")
+        found = [("link", kind), *(pair for pairs in rest if isinstance(pairs, tuple) for pair in pairs)]
+        if address and kind != "ether":
+            found.insert(1, ("link_address", address))
+        return _Details(tuple(found), mac=address if kind == "ether" else None)
+
+    def kind(self, kind: Token, own: Pairs, of_link: Pairs = ()) -> _Details:
+        return _Details((*((f"{kind}.{key}", value) for key, value in own), *of_link), kind=str(kind))
+
+    def qos_map(self, key: Token, value: Token, of_link: Pairs = ()) -> _Details:
+        return _Details(((f"vlan.{key}", str(value)), *of_link))
+
+    def program(self, hook: Token, text: Token) -> _Details:
+        return _Details(((str(hook), str(text)),))
+
+    def virtual_function(self, number: Token, text: Token) -> _Details:
+        return _Details(((f"vf {number}", str(text)),))
+
+    def alias(self, text: Token) -> _Details:
+        return _Details((("alias", str(text)),))
+
+    def altname(self, name: Token) -> _Details:
+        return _Details((("altname", str(name)),))
+
+    def local(self, own: Token, peer: Token | None = None) -> tuple[IpInterface, IpInterface | None]:
+        return as_interface(own), as_interface(peer) if peer else None
+
+    def broadcast(self, address: Token) -> IPv4Address:
+        return IPv4Address(str(address))
+
+    def address_word(self, word: Token) -> Token:
+        return word
+
+    def address(self, local: tuple[IpInterface, IpInterface | None], *rest: Any) -> _Address:
+        words = [item for item in rest if isinstance(item, Token)]
+        # an IPv4 address ends with its label; an IPv6 address has none
+        label = str(words.pop()) if words and words[-1].type == "WORD" and local[0].version == 4 else None
+        return _Address(
+            address=local[0],
+            peer=local[1],
+            broadcast=next((item for item in rest if isinstance(item, IPv4Address)), None),
+            label=label,
+            flags=tuple(map(str, words)),
+            attributes=tuple(item for item in rest if isinstance(item, tuple)),
+        )
+
+    def lifetime(self, *words: Token) -> _Lifetime:
+        return _Lifetime(tuple((str(key), str(value)) for key, value in zip(words[::2], words[1::2], strict=True)))
+
+    def columns(self, counters: Token, *names: Token) -> _Columns:
+        return _Columns(str(counters).rstrip(":").replace(" ", "_").lower(), tuple(map(str, names)))
+
+    def numbers(self, *numbers: Token) -> _Numbers:
+        return _Numbers(tuple(map(str, numbers)))
+
+
+@dataclass
+class _OpenLink:
+    """An interface whose lines are still being read."""
+
+    head: _Interface
+    span: Span
+    kind: str | None = None
+    mac: str | None = None
+    addresses: list[Address] = field(default_factory=list)
+    details: dict[str, str] = field(default_factory=dict)
+    columns: _Columns | None = None
+
+    def take(self, meaning: Any, span: Span) -> str | None:
+        """Add what a line says of the interface, or give the reason why it cannot be said here."""
+        columns, self.columns = self.columns, None
+        match meaning:
+            case _Details():
+                self._add_details(meaning)
+            case _Address():
+                self.addresses.append(_as_record(meaning, span))
+            case _Lifetime() if self.addresses:
+                last = self.addresses[-1]
+                self.addresses[-1] = replace(last, details={**last.details, **dict(meaning.pairs)})
+            case _Lifetime():
+                return "no address above it"
+            case _Columns():
+                self.columns = meaning
+            case _Numbers() if columns and len(columns.names) == len(meaning.texts):
+                names = (f"{columns.prefix}.{name}" for name in columns.names)
+                self.details.update(zip(names, meaning.texts, strict=True))
+            case _:
+                return "no headings for these numbers above it"
+        return None
+
+    def _add_details(self, meaning: _Details) -> None:
+        self.kind = self.kind or (meaning.kind if meaning.kind and not meaning.kind.endswith("_slave") else None)
+        self.mac = self.mac or meaning.mac
+        for key, value in meaning.pairs:
+            # an interface may have several alternative names, one on each line
+            several = key == "altname" and key in self.details
+            self.details[key] = f"{self.details[key]} {value}" if several else value
+
+    def record(self) -> Link:
+        details = {**dict(self.head.attributes), **self.details}
+        details.pop("mtu", None)
+        state, peer = details.pop("state", None), self.head.peer
+        if state is None and isinstance(peer, str):
+            # busybox prints no state, and the name of an unrelated interface here for a peer in another namespace
+            details["peer_as_printed"], peer = peer, None
+        return Link(
+            name=self.head.name,
+            span=self.span,
+            index=self.head.index,
+            peer_index=peer if isinstance(peer, int) else None,
+            peer_name=peer if isinstance(peer, str) else None,
+            peer_netns=details.pop("link-netns", None) or details.pop("link-netnsid", None),
+            flags=self.head.flags,
+            mtu=self.head.mtu,
+            state=state,
+            master=details.pop("master", None),
+            kind=self.kind,
+            mac=self.mac,
+            addresses=tuple(self.addresses),
+            details=details,
+        )
+
+
+def _as_record(meaning: _Address, span: Span) -> Address:
+    details = dict(meaning.attributes)
+    return Address(
+        address=meaning.address,
+        span=span,
+        scope=details.pop("scope", None),
+        label=meaning.label,
+        broadcast=meaning.broadcast,
+        peer=meaning.peer,
+        flags=meaning.flags,
+        details=details,
+    )
+
+
+def read(source: Source) -> Document:
+    """A link for each interface, spanning its first line; never raises."""
+    links: list[_OpenLink] = []
+    unread: list[Unread] = []
+    for number, meaning in read_lines(source, FORMAT.name, _Meaning()):
+        span = line_span(source, number)
+        if isinstance(meaning, Unread):
+            unread.append(meaning)
+        elif isinstance(meaning, _Interface):
+            links.append(_OpenLink(meaning, span))
+        elif not links:
+            unread.append(Unread(number, "no interface above it"))
+        elif reason := links[-1].take(meaning, span):
+            unread.append(Unread(number, reason))
+    return Document(source, FORMAT.name, tuple(link.record() for link in links), tuple(unread))
+
+
+FORMAT = Format(
+    name="ip_addr",
+    title="interfaces and addresses (ip address, ip link)",
+    commands=("ip -d addr", "ip -d link", "ip addr", "ip link", "ip -s link"),
+    read=read,
+)

@@ -1,0 +1,463 @@
+"""The records that formats read: one type for one meaning, whichever tool printed it.
+
+`ip address` and `ifconfig` give a `Link`, `ip route` and `route -n` a `Route`, an iptables listing and `iptables-save`
+a `Rule`. What a poorer source cannot know is None, never a guess. Names are those of the tools' own manuals.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
+
+from netdiag.formats._json import JsonPlace
+from netdiag.spans import Place, Span
+
+IpAddress = IPv4Address | IPv6Address
+IpInterface = IPv4Interface | IPv6Interface
+IpNetwork = IPv4Network | IPv6Network
+
+
+@dataclass(frozen=True)
+class Address:
+    """An address on a link, with its prefix length. `peer` is the far end of a point-to-point address.
+
+    `flags` are the words of `ip address` (`secondary`, `dynamic`, `tentative`, ...); `details` keeps every other
+    attribute.
+    """
+
+    address: IpInterface
+    span: Span
+    scope: str | None = None
+    label: str | None = None
+    broadcast: IpAddress | None = None
+    peer: IpInterface | None = None
+    flags: tuple[str, ...] = ()
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Link:
+    """A network interface.
+
+    `index` is its ifindex in its own netns. `peer_index` is the number in `eth0@if7` (iflink: the peer of a veth, the
+    parent of a macvlan), `peer_name` the name in `veth0@veth1` (the same in this netns). `peer_netns` is `link-netnsid
+    N` as `N`, or `link-netns NAME` as `NAME`. `kind` is the word of the details line (`veth`, `bridge`, ...), known
+    only from `ip -d`. `flags` are upper case as printed; `mac` is an Ethernet address (of `link/ether`). `details`
+    keeps every other attribute by the word that precedes it, those of a kind as `bridge.forward_delay` and
+    `bridge_slave.state`, counters as `rx.bytes`.
+    """
+
+    name: str
+    span: Span
+    index: int | None = None
+    peer_index: int | None = None
+    peer_name: str | None = None
+    peer_netns: str | None = None
+    flags: tuple[str, ...] = ()
+    mtu: int | None = None
+    state: str | None = None
+    master: str | None = None
+    kind: str | None = None
+    mac: str | None = None
+    addresses: tuple[Address, ...] = ()
+    details: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def up(self) -> bool:
+        """Administratively up: the UP flag, not the word after `state` (a bridge without carrier is up and in state
+        DOWN).
+        """
+        return "UP" in self.flags
+
+
+@dataclass(frozen=True)
+class NextHop:
+    """One way of a route: `gateway` is None when the destination is on the link itself."""
+
+    gateway: IpAddress | None
+    device: str | None
+    weight: int | None = None
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Route:
+    """A route. `type` is `unicast` unless printed otherwise (`local`, `broadcast`, `blackhole`, `unreachable`, ...;
+    `reject` is what `route -n` tells by `!` of all that is refused).
+
+    `table` is None where the tool does not tell (`route -n` and `ip route` without `table all` show the table main).
+    `source` is the preferred source address (`src`). `flags` are the letters of `route -n`; iproute2's words
+    (`linkdown`, `onlink`) belong to a next hop and stand there.
+    """
+
+    destination: IpNetwork
+    next_hops: tuple[NextHop, ...]
+    span: Span
+    type: str = "unicast"
+    table: str | None = None
+    protocol: str | None = None
+    scope: str | None = None
+    source: IpAddress | None = None
+    metric: int | None = None
+    flags: tuple[str, ...] = ()
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PolicyRule:
+    """A line of `ip rule`: `selector` is the text between the priority and the action, `action` e.g. `lookup main`."""
+
+    priority: int
+    selector: str
+    action: str
+    span: Span
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """An entry of the neighbour (ARP or ND) table. `state` is iproute2's word; `mac` is None while unresolved."""
+
+    address: IpAddress
+    device: str
+    mac: str | None
+    state: str | None
+    span: Span
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class BridgePort:
+    """A port of a bridge as `bridge link` prints it. `state` is the STP state (`forwarding`, `disabled`, ...).
+
+    `peer_name` is what the peer's ifindex is called here; `bridge link` does not tell that the peer is in another
+    netns, where that ifindex is another interface. `details` keeps the words of `bridge -d link`.
+    """
+
+    index: int
+    name: str
+    bridge: str | None
+    span: Span
+    peer_index: int | None = None
+    peer_name: str | None = None
+    flags: tuple[str, ...] = ()
+    mtu: int | None = None
+    state: str | None = None
+    priority: int | None = None
+    cost: int | None = None
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FdbEntry:
+    """A forwarding entry of a bridge or vxlan device."""
+
+    mac: str
+    device: str
+    span: Span
+    bridge: str | None = None
+    vlan: int | None = None
+    flags: tuple[str, ...] = ()
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Counters:
+    """Packets and bytes. A listing without `-x` rounds large numbers (`268K`): then `exact` is False."""
+
+    packets: int
+    bytes: int
+    exact: bool = True
+
+
+@dataclass(frozen=True)
+class Chain:
+    """The head of an iptables chain. `policy` is None for a chain that somebody made; `references` only a listing
+    tells.
+    """
+
+    family: str
+    table: str
+    name: str
+    span: Span
+    policy: str | None = None
+    counters: Counters | None = None
+    references: int | None = None
+
+
+@dataclass(frozen=True)
+class RulesetHead:
+    """The first line of `iptables-save`. `backend` is `nft` or `legacy`; before 1.8 it is not said, and empty."""
+
+    version: str
+    backend: str
+    span: Span
+
+
+@dataclass(frozen=True)
+class Match:
+    """One condition of a rule in `iptables-save` words: `option` without its dashes, e.g. `ctstate`, `dport`,
+    `dst-type`.
+    """
+
+    option: str
+    value: str
+    negated: bool = False
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One iptables rule, the same from a listing and from `iptables-save`.
+
+    `family` is `ipv4` or `ipv6`. `position` counts the rules of the chain from 1. `protocol` is a lower-case name
+    (`tcp`) or a number as text, None for any. `source` and `destination` are None for any; a non-contiguous mask or a
+    host name is kept in `not_understood`. Interfaces are as printed (`br+` is a prefix), None for any. The `*_negated`
+    fields belong to the field before. `target` is None for a rule that only counts; `goto` is True for `-g`. `matches`
+    and `target_options` are sorted by option so that two listings of one rule are equal. `not_understood` keeps each
+    extension that no rule of the grammar knows, as printed: a rule that has any must not be reasoned about as if it
+    matched everything.
+    """
+
+    family: str
+    table: str
+    chain: str
+    position: int
+    span: Span
+    counters: Counters | None = None
+    protocol: str | None = None
+    protocol_negated: bool = False
+    source: IpNetwork | None = None
+    source_negated: bool = False
+    destination: IpNetwork | None = None
+    destination_negated: bool = False
+    in_interface: str | None = None
+    in_interface_negated: bool = False
+    out_interface: str | None = None
+    out_interface_negated: bool = False
+    fragment: bool | None = None
+    matches: tuple[Match, ...] = ()
+    target: str | None = None
+    goto: bool = False
+    target_options: tuple[Match, ...] = ()
+    comment: str | None = None
+    not_understood: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Sysctl:
+    """A kernel setting by its dotted key."""
+
+    key: str
+    value: str
+    span: Span
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process that holds a socket."""
+
+    name: str
+    pid: int
+    fd: int
+
+
+@dataclass(frozen=True)
+class Socket:
+    """A socket of `ss`. `address` is None for any address (`*`, `0.0.0.0` and `[::]` are told apart by `family`).
+
+    `family` is `ipv4`, `ipv6` or `any` (a dual-stack `*`). `receive_queue` of a listener is its current backlog,
+    `send_queue` the most it may be. `details` keeps the peer of a connected socket and the words of `ss -e`, `-m`,
+    `-o`, `-i`.
+    """
+
+    protocol: str
+    state: str
+    family: str
+    address: IpAddress | None
+    port: int | None
+    span: Span
+    device: str | None = None
+    receive_queue: int | None = None
+    send_queue: int | None = None
+    processes: tuple[Process, ...] = ()
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PortMapping:
+    """A port of the PORTS column: published when `host_port` is set, else only exposed."""
+
+    protocol: str
+    container_port: int
+    host_address: IpAddress | None = None
+    host_port: int | None = None
+
+
+@dataclass(frozen=True)
+class ContainerLine:
+    """A row of the `docker ps` table. `id` has 12 digits unless `--no-trunc` was given; ports ranges are spread out."""
+
+    id: str
+    image: str
+    command: str
+    created: str
+    status: str
+    ports: tuple[PortMapping, ...]
+    names: tuple[str, ...]
+    span: Span
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A container's attachment to a network, as `docker inspect` prints it under `NetworkSettings.Networks`.
+
+    `address` and `address6` carry the prefix length of the network; they are None while the container does not run.
+    """
+
+    network: str
+    network_id: str
+    endpoint_id: str
+    place: JsonPlace
+    address: IPv4Interface | None = None
+    gateway: IPv4Address | None = None
+    address6: IPv6Interface | None = None
+    mac: str | None = None
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def span(self) -> Span:
+        return self.place.span
+
+
+@dataclass(frozen=True)
+class PublishedPort:
+    """A host port that leads to a container port. `host_address` is None where the tool does not tell."""
+
+    protocol: str
+    container_port: int
+    host_address: IpAddress | None
+    host_port: int
+    place: Place
+
+    @property
+    def span(self) -> Span:
+        return self.place.span
+
+
+@dataclass(frozen=True)
+class Container:
+    """A container. None stands for "not told" in every field that may be None.
+
+    `state` is Docker's word (`running`, `paused`, `exited`, `created`, ...); `network_mode` is
+    `HostConfig.NetworkMode`; `set_mac` is the MAC address that the user asked for, empty when none was asked for.
+    """
+
+    id: str
+    name: str
+    place: Place
+    state: str | None = None
+    pid: int | None = None
+    network_mode: str | None = None
+    sandbox_key: str | None = None
+    set_mac: str | None = None
+    endpoints: tuple[Endpoint, ...] = ()
+    ports: tuple[PublishedPort, ...] = ()
+
+    @property
+    def span(self) -> Span:
+        return self.place.span
+
+
+@dataclass(frozen=True)
+class Subnet:
+    """An address range of a network. `gateway` may be absent from the inspect output of a network that has one (Docker
+    20.10).
+    """
+
+    subnet: IpNetwork
+    gateway: IpAddress | None
+    place: Place
+
+    @property
+    def span(self) -> Span:
+        return self.place.span
+
+
+@dataclass(frozen=True)
+class NetworkMember:
+    """A running container in the `Containers` list of a network."""
+
+    container_id: str
+    name: str
+    address: IPv4Interface | None
+    mac: str | None
+    place: Place
+
+    @property
+    def span(self) -> Span:
+        return self.place.span
+
+
+@dataclass(frozen=True)
+class Network:
+    """A Docker network. None stands for "not told": a network that is known only from a container's endpoint has no
+    driver.
+    """
+
+    id: str
+    name: str
+    place: Place
+    driver: str | None = None
+    scope: str | None = None
+    internal: bool | None = None
+    config_only: bool | None = None
+    enable_ipv4: bool | None = None
+    options: Mapping[str, str] | None = None
+    subnets: tuple[Subnet, ...] = ()
+    members: tuple[NetworkMember, ...] | None = None
+
+    @property
+    def span(self) -> Span:
+        return self.place.span
+
+
+@dataclass(frozen=True)
+class EngineVersion:
+    """What `docker version` says of the server. `version` is e.g. `20.10.24+dfsg1`."""
+
+    version: str
+    api_version: str | None
+    place: Place
+
+    @property
+    def span(self) -> Span:
+        return self.place.span
+
+
+@dataclass(frozen=True)
+class EngineInfo:
+    """What `docker info` says of the engine's host. `security_options` are e.g. `name=rootless`."""
+
+    host_name: str | None
+    operating_system: str | None
+    security_options: tuple[str, ...]
+    swarm_state: str | None
+    firewall_driver: str | None
+    ipv4_forwarding: bool | None
+    live_restore: bool | None
+    place: Place
+
+    @property
+    def span(self) -> Span:
+        return self.place.span
+
+
+@dataclass(frozen=True)
+class DaemonSetting:
+    """A setting of the engine's daemon by its name in daemon.json; `value` is JSON text (`false`, `"none"`)."""
+
+    name: str
+    value: str
+    place: Place
+
+    @property
+    def span(self) -> Span:
+        return self.place.span

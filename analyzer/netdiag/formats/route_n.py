@@ -1,0 +1,105 @@
+"""`route -n` and `netstat -rn`: the routes of the table main as net-tools and busybox print them.
+
+Both know less than `ip route`: no source address, one way of a multipath route, one flag (`!`) for all that is
+rejected, and a blackhole looks like a route without an interface.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from lark import Token, Transformer, v_args
+
+from netdiag.formats._document import Document, Format, Unread
+from netdiag.formats._lines import as_address, as_network, line_span, read_lines
+from netdiag.formats.records import IpAddress, IpNetwork, NextHop, Route
+from netdiag.spans import Source, Span
+
+_NUMBERS = ("metric", "ref", "use")
+_NUMBERS_OF_NETSTAT = ("mss", "window", "irtt")
+
+
+@dataclass(frozen=True)
+class _Row:
+    destination: IpNetwork
+    gateway: IpAddress | None
+    flags: tuple[str, ...]
+    numbers: tuple[int | None, ...]
+    device: str | None
+
+    def record(self, names: tuple[str, ...], span: Span) -> Route:
+        numbers = {name: number for name, number in zip(names, self.numbers, strict=True) if number is not None}
+        metric = numbers.pop("metric", None)
+        known = self.gateway is not None or self.device is not None
+        return Route(
+            destination=self.destination,
+            next_hops=(NextHop(self.gateway, self.device),) if known and "!" not in self.flags else (),
+            span=span,
+            type="reject" if "!" in self.flags else "unicast",
+            # net-tools and busybox print the kernel's unsigned metric as a signed number
+            metric=metric % 2**32 if metric is not None else None,
+            flags=self.flags,
+            details={name: str(number) for name, number in numbers.items()},
+        )
+
+
+@v_args(inline=True)
+class _Meaning(Transformer[Token, Any]):
+    """A line's tree as a row, or as the names of the numbers in the rows below a heading."""
+
+    def line(self, meaning: Any) -> Any:
+        return meaning
+
+    def title(self) -> None:
+        return None
+
+    def heading(self) -> tuple[str, ...]:
+        return _NUMBERS
+
+    heading6 = heading
+
+    def netstat_heading(self) -> tuple[str, ...]:
+        return _NUMBERS_OF_NETSTAT
+
+    def destination(self, address: Token | None = None) -> str:
+        return str(address or "0.0.0.0")  # noqa: S104 (the address of every network, nothing listens here)
+
+    def gateway(self, address: Token) -> IpAddress | None:
+        return None if address.type == "NONE" or (found := as_address(address)).is_unspecified else found
+
+    def number(self, text: Token) -> int | None:
+        return None if text.type == "NONE" else int(text)
+
+    def device(self, name: Token) -> str | None:
+        return None if name.type == "NONE" else str(name)
+
+    def row(self, destination: str, gateway: IpAddress | None, mask: Token, flags: Token, *rest: Any) -> _Row:
+        *numbers, device = rest
+        return _Row(as_network(f"{destination}/{mask}"), gateway, tuple(flags), tuple(numbers), device)
+
+    def row6(self, destination: Token, gateway: IpAddress | None, flags: Token, *rest: Any) -> _Row:
+        *numbers, device = rest
+        network = as_network(destination.replace("[", "").replace("]", ""))
+        return _Row(network, gateway, tuple(flags), tuple(numbers), device)
+
+
+def read(source: Source) -> Document:
+    """Every row as a route; never raises."""
+    routes: list[Route] = []
+    unread: list[Unread] = []
+    names = _NUMBERS
+    for number, meaning in read_lines(source, FORMAT.name, _Meaning()):
+        if isinstance(meaning, Unread):
+            unread.append(meaning)
+        elif isinstance(meaning, _Row):
+            routes.append(meaning.record(names, line_span(source, number)))
+        elif meaning:
+            names = meaning
+    return Document(source, FORMAT.name, tuple(routes), tuple(unread))
+
+
+FORMAT = Format(
+    name="route_n",
+    title="routes (route -n)",
+    commands=("route -n", "netstat -rn"),
+    read=read,
+)

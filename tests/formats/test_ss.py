@@ -1,0 +1,120 @@
+from ipaddress import ip_address
+
+import pytest
+
+from netdiag import formats
+from netdiag.formats import Document, Unread
+from netdiag.formats.records import Process, Socket
+from netdiag.spans import Source
+
+
+def read(text: str) -> Document:
+    return formats.get("ss").read(Source("ss.txt", text))
+
+
+def only_socket(text: str) -> Socket:
+    document = read(text)
+    assert document.unread == ()
+    (socket,) = document.records
+    assert isinstance(socket, Socket)
+    return socket
+
+
+def test_a_listener_has_its_address_queues_and_processes() -> None:
+    line = 'tcp   LISTEN 1      4096   127.0.0.1:8080  0.0.0.0:*  users:(("nginx: w",pid=9,fd=6),("sh",pid=8,fd=6))'
+    document = read(line)
+    socket = Socket(
+        protocol="tcp",
+        state="LISTEN",
+        family="ipv4",
+        address=ip_address("127.0.0.1"),
+        port=8080,
+        span=document.source.span(1),
+        receive_queue=1,
+        send_queue=4096,
+        processes=(Process("nginx: w", 9, 6), Process("sh", 8, 6)),
+    )
+    assert document.records == (socket,)
+
+
+@pytest.mark.parametrize(
+    ("local", "family", "address", "port", "device"),
+    [
+        ("0.0.0.0:80", "ipv4", None, 80, None),
+        ("[::]:80", "ipv6", None, 80, None),
+        ("*:80", "any", None, 80, None),
+        ("0.0.0.0:*", "ipv4", None, None, None),
+        ("0.0.0.0%br0:68", "ipv4", None, 68, "br0"),
+        ("*%br0:67", "any", None, 67, "br0"),
+        ("127.0.0.53%lo:53", "ipv4", "127.0.0.53", 53, "lo"),
+        ("[fe80::1]%eth0:546", "ipv6", "fe80::1", 546, "eth0"),
+        ("[::ffff:127.0.0.1]:9000", "ipv6", "::ffff:127.0.0.1", 9000, None),
+        (":::22", "ipv6", None, 22, None),
+        ("::1:631", "ipv6", "::1", 631, None),
+        ("fe80::1%eth0:546", "ipv6", "fe80::1", 546, "eth0"),
+    ],
+)
+def test_the_families_are_told_apart(
+    local: str, family: str, address: str | None, port: int | None, device: str | None
+) -> None:
+    socket = only_socket(f"udp   UNCONN 0      0   {local}      *:*    ")
+    expected = ip_address(address) if address else None
+    assert (socket.family, socket.address, socket.port, socket.device) == (family, expected, port, device)
+
+
+def test_a_star_is_ipv4_in_an_old_version_that_prints_no_brackets() -> None:
+    document = read(
+        "tcp    LISTEN     0      128       *:22     *:*\ntcp    LISTEN     0      128      :::22    :::*\n"
+    )
+    assert [socket.family for socket in document.records if isinstance(socket, Socket)] == ["ipv4", "ipv6"]
+
+
+@pytest.mark.parametrize("users", ['users:(("sshd",1021,3))', 'users:(("sshd",pid=1021,fd=3))'])
+def test_both_spellings_of_the_processes_are_read(users: str) -> None:
+    assert only_socket(f"tcp LISTEN 0 128 *:22 *:* {users}").processes == (Process("sshd", 1021, 3),)
+
+
+@pytest.mark.parametrize(
+    "heading",
+    [
+        "Netid State  Recv-Q Send-Q Local Address:Port Peer Address:PortProcess",
+        "Netid State  Recv-Q Send-Q                   Local Address:Port  Peer Address:Port Process    ",
+        "State  Recv-Q Send-Q      Local Address:Port Peer Address:Port",
+    ],
+)
+def test_every_heading_is_read_and_gives_no_record(heading: str) -> None:
+    assert (read(heading).records, read(heading).unread) == ((), ())
+
+
+def test_without_the_column_netid_the_protocol_follows_from_the_state_and_a_note_says_so() -> None:
+    document = read("LISTEN 0 128 *:22 *:*\nUNCONN 0 0 *:53 *:*\n")
+    assert [socket.protocol for socket in document.records if isinstance(socket, Socket)] == ["tcp", "udp"]
+    assert document.notes == ("no column Netid: sockets in the state UNCONN are taken for udp, all others for tcp",)
+
+
+def test_the_peer_and_the_further_words_are_kept_in_details() -> None:
+    socket = only_socket("tcp ESTAB 0 0 [::1]:60014 [::1]:8080 ino:616669 v6only:0 <->\n\t skmem:(r0,rb212992)\n")
+    assert socket.details == {
+        "peer": "[::1]:8080",
+        "ino": "616669",
+        "v6only": "0",
+        "<->": "",
+        "more": "skmem:(r0,rb212992)",
+    }
+
+
+def test_sockets_of_other_families_are_read_and_give_no_record() -> None:
+    document = read("u_str LISTEN 0      4096   /run/docker.sock 1234            * 0\n")
+    assert (document.records, document.unread) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("tcp LISTEN 0 128 0.0.0.0:99999 0.0.0.0:*", "a value out of range: port 99999"),
+        ("tcp LISTEN 0 128 0.0.0.0:ssh 0.0.0.0:*", "not expected here: 'ssh' (column 26)"),
+        ("\t skmem:(r0,rb212992)", "no socket above it"),
+    ],
+)
+def test_a_line_that_cannot_be_read_is_told(line: str, reason: str) -> None:
+    assert read(line).unread == (Unread(1, reason),)
