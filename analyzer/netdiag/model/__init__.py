@@ -1,0 +1,22 @@
+"""The host model: documents joined into the facts of one host. Facts with spans, no judgement."""
+
+from netdiag.model.build import build
+from netdiag.model.engine import Dialect, Engine
+from netdiag.model.firewall import FirewallChain, FirewallTable
+from netdiag.model.host import Host, Namespace, VethPair
+from netdiag.model.knowledge import Extent, Facts, Gate, Truth
+
+__all__ = [
+    "Dialect",
+    "Engine",
+    "Extent",
+    "Facts",
+    "FirewallChain",
+    "FirewallTable",
+    "Gate",
+    "Host",
+    "Namespace",
+    "Truth",
+    "VethPair",
+    "build",
+]

@@ -1,0 +1,282 @@
+"""Documents of one bundle joined into a `Host`.
+
+Where two sources tell the same fact the richer one is taken: `ip address` before `ifconfig`, `ip route` before `route
+-n`, `iptables-save` before a listing, `docker inspect` before `docker ps`. Nothing is judged here.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeVar
+
+from netdiag.bundle import Bundle
+from netdiag.formats import Document
+from netdiag.formats.records import (
+    BridgePort,
+    Container,
+    ContainerLine,
+    DaemonSetting,
+    EngineInfo,
+    EngineVersion,
+    FdbEntry,
+    Link,
+    Neighbour,
+    Network,
+    PolicyRule,
+    PublishedPort,
+    Route,
+    Socket,
+    Subnet,
+    Sysctl,
+)
+from netdiag.model.engine import Engine, dialect_of
+from netdiag.model.firewall import FirewallTable, build_firewall
+from netdiag.model.host import Host, Namespace, VethPair
+from netdiag.model.knowledge import Extent, Facts, not_whole
+
+T = TypeVar("T")
+
+HOST_SCOPE = "host"
+NETNS_SCOPE = "netns:"
+
+#: Docker makes these three networks itself; a list that has them all is the whole list.
+_PREDEFINED_NETWORKS = {"bridge", "host", "none"}
+
+#: strerror(ENOENT), which ends the collector's reason for a file that does not exist on the host.
+_NO_SUCH_FILE = "No such file or directory"
+
+
+def build(bundle: Bundle, documents: Sequence[Document]) -> Host:
+    """The host that the documents describe. Never raises on odd data: what does not fit together stays apart."""
+    collected = _Collected(bundle, documents)
+    containers = _containers(collected)
+    scopes = [HOST_SCOPE, *sorted({d.source.scope for d in documents if d.source.scope.startswith(NETNS_SCOPE)})]
+    namespaces = tuple(_namespace(collected, scope, containers) for scope in scopes)
+    return Host(
+        name=bundle.host,
+        namespaces=namespaces,
+        containers=containers,
+        networks=_networks(collected, containers),
+        engine=_engine(collected, namespaces[0].firewall),
+        veth_pairs=_veth_pairs(namespaces),
+    )
+
+
+@dataclass(frozen=True)
+class _Collected:
+    """What was collected, asked for by the kind of fact."""
+
+    bundle: Bundle
+    documents: Sequence[Document]
+
+    @property
+    def by_collector(self) -> bool:
+        """The collector made the bundle, so each command was run as its manifest says, and for all objects."""
+        return self.bundle.manifest is not None
+
+    def of(self, *formats: str, scope: str | None = None) -> list[Document]:
+        return [d for d in self.documents if d.format in formats and scope in (None, d.source.scope)]
+
+    def facts(
+        self, kind: type[T], *formats: str, scope: str | None = None, doubt: Callable[[Document], str] = lambda _: ""
+    ) -> Facts[T]:
+        """The records of `kind`. `doubt` gives the reason why a document alone is not all there is, or nothing."""
+        found = self.of(*formats, scope=scope)
+        if not found:
+            return Facts((), Extent.NONE, self._why_nothing(formats, scope), formats[:1])
+        items = tuple(record for document in found for record in document.records if isinstance(record, kind))
+        doubts = [not_whole(document) or doubt(document) for document in found]
+        if not all(doubts):
+            return Facts(items, Extent.WHOLE)
+        return Facts(items, Extent.PART, doubts[0], formats[:1])
+
+    def first_of(self, *choices: Callable[[], Facts[T]]) -> Facts[T]:
+        """The first choice of which anything was collected, else the first."""
+        found = (facts for choice in choices if (facts := choice()).extent is not Extent.NONE)
+        return next(found, None) or choices[0]()
+
+    def is_absent(self, artifact_format: str) -> bool:
+        """The collector looked for the file, and there is none."""
+        return any(n.format == artifact_format and n.reason.endswith(_NO_SUCH_FILE) for n in self.bundle.not_collected)
+
+    def _why_nothing(self, formats: tuple[str, ...], scope: str | None) -> str:
+        reasons = (n.reason for n in self.bundle.not_collected if n.format in formats and scope in (None, n.scope))
+        return next(reasons, "") or f"the bundle has no output of {' or '.join(formats)}"
+
+
+# --- namespaces -------------------------------------------------------------------------------------------------------
+
+
+def _namespace(collected: _Collected, scope: str, containers: Facts[Container]) -> Namespace:
+    facts = partial(collected.facts, scope=scope)
+    residents = _residents(scope, containers)
+    links, addresses_known = _links(collected, scope)
+    return Namespace(
+        id=scope,
+        name=", ".join(container.name for container in residents) or scope.removeprefix(NETNS_SCOPE),
+        containers=tuple(container.id for container in residents),
+        links=links,
+        addresses_known=addresses_known,
+        routes=collected.first_of(lambda: facts(Route, "ip_route"), lambda: facts(Route, "route_n")),
+        rules=facts(PolicyRule, "ip_rule"),
+        neighbours=facts(Neighbour, "ip_neigh", "arp_n"),
+        bridge_ports=facts(BridgePort, "bridge_link"),
+        fdb=facts(FdbEntry, "bridge_fdb"),
+        sockets=facts(Socket, "ss"),
+        sysctls=facts(Sysctl, "sysctl"),
+        firewall=build_firewall(collected.bundle, collected.documents, scope),
+    )
+
+
+def _residents(scope: str, containers: Facts[Container]) -> tuple[Container, ...]:
+    """The containers that live in a namespace: the one it is named for and those that share its network
+    (`container:<id>`).
+    """
+    owner = scope.removeprefix(NETNS_SCOPE)
+    if scope == HOST_SCOPE:
+        return tuple(container for container in containers if container.network_mode == "host")
+    return tuple(
+        container
+        for container in containers
+        if container.id.startswith(owner) or container.network_mode == f"container:{owner}"
+    )
+
+
+def _links(collected: _Collected, scope: str) -> tuple[Facts[Link], bool]:
+    """The links, each from its richest source, and whether their addresses are known as well."""
+    found = collected.first_of(
+        lambda: collected.facts(Link, "ip_addr", scope=scope, doubt=_not_all_links),
+        lambda: collected.facts(Link, "ifconfig", scope=scope, doubt=_not_all_of_ifconfig),
+    )
+    best: dict[str, Link] = {}
+    for link in found:
+        known = best.get(link.name)
+        best[link.name] = _richer(known, link) if known else link
+    missing = () if found.whole else ("ip_addr",)
+    return replace(found, items=tuple(best.values()), missing=missing), any(link.addresses for link in best.values())
+
+
+def _richer(one: Link, other: Link) -> Link:
+    """Both describe one link: `ip address` has the addresses, `ip -d link` may have the kind."""
+    base, extra = (one, other) if len(one.addresses) >= len(other.addresses) else (other, one)
+    return replace(base, kind=base.kind or extra.kind, details={**extra.details, **base.details})
+
+
+def _not_all_links(document: Document) -> str:
+    if any(isinstance(record, Link) and record.name == "lo" for record in document.records):
+        return ""
+    return f"{document.source.path} has no lo, so it is not the list of all links"
+
+
+def _not_all_of_ifconfig(document: Document) -> str:
+    if "-a" in document.source.command.split():
+        return ""
+    return f"{document.source.path}: ifconfig without -a shows only links that are up, and it may be an excerpt"
+
+
+def _veth_pairs(namespaces: tuple[Namespace, ...]) -> tuple[VethPair, ...]:
+    """Veths of the host joined with the one link elsewhere that names the same two ifindexes the other way round.
+
+    An ifindex is unique in its namespace only, so two inner ends that fit the same veth prove nothing and are not
+    joined.
+    """
+    root, inner_ends = namespaces[0], dict[tuple[int | None, int | None], list[tuple[str, Link]]]()
+    for netns in namespaces[1:]:
+        for link in netns.links:
+            if link.kind in ("veth", None) and link.index is not None and link.peer_index is not None:
+                inner_ends.setdefault((link.peer_index, link.index), []).append((netns.id, link))
+    pairs = []
+    for outer in root.links:
+        ends = inner_ends.get((outer.index, outer.peer_index), [])
+        if outer.kind in ("veth", None) and len(ends) == 1:
+            ((netns_id, inner),) = ends
+            pairs.append(VethPair(outer, inner, netns_id))
+    return tuple(pairs)
+
+
+# --- containers and networks ------------------------------------------------------------------------------------------
+
+
+def _containers(collected: _Collected) -> Facts[Container]:
+    """Containers of `docker inspect`, and those that only the `docker ps` table shows."""
+
+    def doubt(document: Document) -> str:
+        return "" if collected.by_collector else f"{document.source.path} may not be the whole list"
+
+    inspected = collected.facts(Container, "docker_inspect", doubt=doubt)
+    known = [container.id for container in inspected]
+    rows = (r for document in collected.of("docker_ps") for r in document.records if isinstance(r, ContainerLine))
+    extra = [_container_of(row) for row in rows if not any(full.startswith(row.id) for full in known)]
+    if not extra:
+        return inspected
+    why = f"docker inspect of {', '.join(container.name for container in extra)} is missing"
+    return Facts((*inspected.items, *extra), Extent.PART, why, ("docker_inspect",))
+
+
+def _container_of(row: ContainerLine) -> Container:
+    ports = tuple(
+        PublishedPort(port.protocol, port.container_port, port.host_address, port.host_port, row.span)
+        for port in row.ports
+        if port.host_port is not None
+    )
+    state = "running" if row.status.startswith("Up") else None
+    return Container(id=row.id, name=row.names[0] if row.names else row.id, place=row.span, state=state, ports=ports)
+
+
+def _networks(collected: _Collected, containers: Facts[Container]) -> Facts[Network]:
+    """Networks of `docker network inspect`, and those that only an endpoint of a container names."""
+
+    def doubt(document: Document) -> str:
+        names = {record.name for record in document.records if isinstance(record, Network)}
+        whole = collected.by_collector or names >= _PREDEFINED_NETWORKS
+        return "" if whole else f"{document.source.path} may not list all networks"
+
+    inspected = collected.facts(Network, "docker_network_inspect", doubt=doubt)
+    known = {network.id for network in inspected}
+    extra = {
+        endpoint.network_id: Network(
+            id=endpoint.network_id,
+            name=endpoint.network,
+            place=endpoint.place,
+            subnets=(Subnet(endpoint.address.network, endpoint.gateway, endpoint.place),) if endpoint.address else (),
+        )
+        for container in containers
+        for endpoint in container.endpoints
+        if endpoint.network_id and endpoint.network_id not in known
+    }
+    if not extra:
+        return inspected
+    extent = Extent.WHOLE if inspected.whole else Extent.PART
+    why = inspected.why or "docker network inspect does not list every network that a container names"
+    return Facts((*inspected.items, *extra.values()), extent, why, ("docker_network_inspect",))
+
+
+# --- engine -----------------------------------------------------------------------------------------------------------
+
+
+def _engine(collected: _Collected, firewall: Facts[FirewallTable]) -> Engine:
+    version = next(iter(collected.facts(EngineVersion, "docker_version")), None)
+    dialect, proof = dialect_of(version, firewall)
+    return Engine(
+        version=version,
+        info=next(iter(collected.facts(EngineInfo, "docker_info")), None),
+        settings=_settings(collected),
+        dialect=dialect,
+        dialect_proof=proof,
+    )
+
+
+def _settings(collected: _Collected) -> Facts[DaemonSetting]:
+    """Whole only when both places for settings were seen: the command line, and daemon.json or word that there is
+    none.
+    """
+    command_line = collected.facts(DaemonSetting, "dockerd_cmdline")
+    file = collected.facts(DaemonSetting, "daemon_json")
+    file_seen = file.whole or collected.is_absent("daemon_json")
+    items = (*command_line.items, *file.items)
+    if command_line.whole and file_seen:
+        return Facts(items, Extent.WHOLE)
+    seen = {"dockerd_cmdline": command_line.whole, "daemon_json": file_seen}
+    missing = tuple(name for name, was_seen in seen.items() if not was_seen)
+    extent = Extent.PART if items else Extent.NONE
+    return Facts(items, extent, "not all of the daemon's settings are in the bundle", missing)

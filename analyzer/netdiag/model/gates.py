@@ -1,0 +1,197 @@
+"""Whether something may be judged: the preconditions that several checks share. Each answer is yes, no or unknown, with
+its reason.
+
+Sources: the rules that moby programs per release (libnetwork/drivers/bridge) and the documents of the `docker network`
+options.
+"""
+
+import json
+from typing import TypeVar
+
+from netdiag.formats import get as get_format
+from netdiag.formats.records import Container, Link, Network
+from netdiag.model.host import Host
+from netdiag.model.knowledge import YES, Extent, Facts, Gate, Truth, all_of
+
+T = TypeVar("T")
+
+_OPTION = "com.docker.network.bridge."
+_UNTRANSLATED_MODES = {"routed", "isolated"}
+
+
+def no(why: str) -> Gate:
+    return Gate(Truth.NO, why)
+
+
+def unknown(why: str, *formats: str, because: str = "") -> Gate:
+    """Unknown for lack of the output of `formats`; what to ask for is the first command of each."""
+    artifacts = tuple(name.replace("_", "-") for name in formats)
+    return Gate(Truth.UNKNOWN, why, because, artifacts, tuple(get_format(name).commands[0] for name in formats))
+
+
+def collected(facts: Facts[T], what: str) -> Gate:
+    """Whether anything of a list was collected."""
+    return unknown(what, *facts.missing, because=facts.why) if facts.extent is Extent.NONE else YES
+
+
+def whole(facts: Facts[T], what: str) -> Gate:
+    """Whether a list is complete, so that what is not in it does not exist."""
+    return YES if facts.whole else unknown(what, *facts.missing, because=facts.why)
+
+
+def engine_is_here(host: Host) -> Gate:
+    """The engine manages the namespace that the bundle calls `host`: it is not rootless and not in another machine."""
+    info = host.engine.info
+    if info is None:
+        if _docker_chain(host):
+            return YES
+        return unknown("whether the engine runs in this network namespace", "docker_info")
+    if "name=rootless" in info.security_options:
+        return no("the engine is rootless: its networks are in a namespace of its own")
+    if info.operating_system == "Docker Desktop":
+        return no("the engine runs in Docker Desktop's virtual machine")
+    if host.name and info.host_name and not _same_host(host.name, info.host_name):
+        return no(f"the docker client talks to the engine of another host ({info.host_name})")
+    return YES
+
+
+def _same_host(one: str, other: str) -> bool:
+    return one.partition(".")[0] == other.partition(".")[0]
+
+
+def _docker_chain(host: Host) -> bool:
+    return any("DOCKER" in table.chains for table in host.root.firewall)
+
+
+def manages_iptables(host: Host) -> Gate:
+    """The engine programs the IPv4 rules of iptables: not `iptables: false`, not the nftables backend, not rootless
+    elsewhere.
+    """
+    return all_of(engine_is_here(host), _iptables_setting(host))
+
+
+def _iptables_setting(host: Host) -> Gate:
+    setting = host.engine.setting("iptables")
+    if setting and setting.value == "false":
+        return no("the daemon was told not to manage iptables (iptables: false)")
+    backend = host.engine.setting("firewall-backend")
+    info = host.engine.info
+    if (backend and backend.value == '"nftables"') or (info and "nftables" in (info.firewall_driver or "")):
+        return no("the engine uses its nftables backend")
+    if host.engine.settings.whole or _docker_chain(host):
+        return YES
+    return unknown("whether the daemon manages iptables", *host.engine.settings.missing)
+
+
+def uses_proxy(host: Host) -> Gate:
+    """The userland proxy is on: by the setting, else by the nat OUTPUT jump that spares 127.0.0.0/8 only while it is
+    on.
+    """
+    setting = host.engine.setting("userland-proxy")
+    if setting:
+        return YES if setting.value == "true" else no("the userland proxy is switched off")
+    if host.engine.settings.whole:
+        return YES
+    for table in host.root.tables("nat"):
+        for rule in table.chains["OUTPUT"].rules if "OUTPUT" in table.chains else ():
+            if rule.target == "DOCKER":
+                return (
+                    YES if rule.destination_negated else no("the nat OUTPUT jump shows that the userland proxy is off")
+                )
+    return unknown("whether the userland proxy is on", *host.engine.settings.missing)
+
+
+def is_local_bridge(host: Host, network: Network) -> Gate:
+    """The network is a bridge of this host.
+
+    A network that is known only by an endpoint is one when a link of the host carries its gateway: the gateway of
+    macvlan and ipvlan is a router elsewhere, that of an overlay is in a sandbox.
+    """
+    if network.driver is None:
+        if network.name == "bridge" or carrier_of_gateway(host, network):
+            return YES
+        return unknown(f"the driver of network {network.name}", "docker_network_inspect")
+    if network.driver != "bridge":
+        return no(f"network {network.name} has driver {network.driver}")
+    if network.config_only:
+        return no(f"network {network.name} is a configuration only")
+    if network.scope not in (None, "local"):
+        return no(f"network {network.name} is of scope {network.scope}")
+    return YES
+
+
+def carrier_of_gateway(host: Host, network: Network) -> Link | None:
+    """The host's link that has the network's gateway address."""
+    gateways = {subnet.gateway for subnet in network.subnets if subnet.gateway}
+    carriers = (link for link in host.root.links if any(a.address.ip in gateways for a in link.addresses))
+    return next(carriers, None)
+
+
+def bridge_name(host: Host, network: Network) -> str:
+    """The device of a bridge network.
+
+    It is named by the network's option, for the default network else by the daemon's `bridge` setting or `docker0`, and
+    for any other `br-` and the first 12 digits of the network's id.
+    """
+    option = (network.options or {}).get(_OPTION + "name")
+    if option:
+        return option
+    return (_default_bridge(host) or "docker0") if network.name == "bridge" else f"br-{network.id[:12]}"
+
+
+def bridge_option(network: Network, name: str) -> str | None:
+    """An option of the bridge driver by its last word, e.g. `enable_ip_masquerade`."""
+    return (network.options or {}).get(_OPTION + name)
+
+
+def reaches_outside(network: Network) -> Gate:
+    """The network is meant to reach the outside: not `--internal`, not isolated."""
+    if network.internal is None and network.name != "bridge":  # the default network is never internal
+        return unknown(f"whether network {network.name} is internal", "docker_network_inspect")
+    if network.internal:
+        return no(f"network {network.name} is internal")
+    if bridge_option(network, "gateway_mode_ipv4") == "isolated":
+        return no(f"network {network.name} is isolated")
+    return YES
+
+
+def translates_addresses(network: Network) -> Gate:
+    """Docker gives the network source NAT: it reaches outside, and neither masquerading nor NAT was switched off for
+    it.
+    """
+    outside = reaches_outside(network)
+    if bridge_option(network, "enable_ip_masquerade") == "false":
+        return no(f"masquerading is switched off for network {network.name} (enable_ip_masquerade=false)")
+    mode = bridge_option(network, "gateway_mode_ipv4")
+    if mode in _UNTRANSLATED_MODES:
+        return no(f"network {network.name} is in gateway mode {mode}")
+    if network.enable_ipv4 is False:
+        return no(f"network {network.name} has no IPv4")
+    return outside
+
+
+def is_running(container: Container) -> Gate:
+    """The container runs (a paused one keeps its network and counts as running)."""
+    if container.state in ("running", "paused"):
+        return YES
+    if container.state is not None:
+        return no(f"container {container.name} is {container.state}")
+    if any(endpoint.address for endpoint in container.endpoints):
+        return YES  # an endpoint has an address only while its container runs
+    return unknown(f"whether container {container.name} runs", "docker_inspect")
+
+
+def has_own_namespace(container: Container) -> Gate:
+    """The container has a network namespace of its own: not the host's, not another container's, not none."""
+    mode = container.network_mode
+    if mode in ("host", "none") or (mode or "").startswith("container:"):
+        return no(f"container {container.name} has network mode {(mode or '')[:20]}")
+    if mode is None and not container.endpoints:
+        return unknown(f"the network mode of container {container.name}", "docker_inspect")
+    return YES
+
+
+def _default_bridge(host: Host) -> str | None:
+    setting = host.engine.setting("bridge")
+    value = json.loads(setting.value) if setting else None
+    return value if isinstance(value, str) and value else None
