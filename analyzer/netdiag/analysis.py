@@ -1,0 +1,50 @@
+"""The whole line: open the bundle, read each source, build the host, run the checks. Newcomers start here."""
+
+from pathlib import Path
+
+from netdiag import checks, formats
+from netdiag.bundle import Bundle, Limits, open_bundle
+from netdiag.formats import Document
+from netdiag.model import build
+from netdiag.results import Analysis, SourceCoverage
+from netdiag.spans import Source
+
+
+def analyze(path: Path, limits: Limits | None = None) -> Analysis:
+    """Analyse one bundle. Raises `BundleRefused` when it cannot be read; what else is wrong is in the result."""
+    return analyze_bundle(open_bundle(path, limits or Limits()))
+
+
+def analyze_bundle(bundle: Bundle) -> Analysis:
+    """Analyse a bundle that is open already."""
+    read = [(source, read_source(source)) for source in bundle.sources]
+    documents = tuple(document for _, document in read if document)
+    host = build(bundle, documents)
+    findings, outcomes = checks.run(checks.all_checks(), host)
+    return Analysis(
+        bundle=bundle,
+        documents=documents,
+        coverage=tuple(_coverage(source, document) for source, document in read),
+        host=host,
+        findings=findings,
+        outcomes=outcomes,
+    )
+
+
+def read_source(source: Source) -> Document | None:
+    """The source as its format reads it, None when netdiag has no grammar for it."""
+    if source.format:
+        return formats.get(source.format).read(source) if source.format in formats.names() else None
+    found = formats.recognise(source)
+    return found.read(source) if found else None
+
+
+def _coverage(source: Source, document: Document | None) -> SourceCoverage:
+    if document is None:
+        kept = formats.kept_as_text(source)
+        skipped = f"{kept.title}: not read yet" if kept else "no format recognises this text"
+        return SourceCoverage(source.path, source.command, source.format, len(source.lines), 0, (), skipped, (), source)
+    unread = tuple((entry.line, entry.reason) for entry in document.unread)
+    return SourceCoverage(
+        source.path, source.command, document.format, document.lines, document.read, unread, "", document.notes, source
+    )

@@ -1,0 +1,133 @@
+"""What a check is made of: a generator function, and a docstring (its module's, or its own) that is its documentation
+page.
+
+It yields a `Fault` for each thing that is wrong, an `Unjudged` for each thing that it cannot judge, and a
+`NotApplicable` when there is nothing of its kind on the host. What it passes over in silence it has judged and found
+right.
+"""
+
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+from netdiag.finding import Confidence, Evidence, Severity, Subject
+from netdiag.model import Facts, Gate, Host
+
+T = TypeVar("T")
+
+HEADINGS = (
+    "What it finds",
+    "Why it matters",
+    "How it is decided",
+    "Not a problem when",
+    "Repair",
+    "Verify",
+    "References",
+)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something that is wrong. `severity` overrides the check's own where this case is milder or graver."""
+
+    message: str
+    subjects: tuple[Subject, ...]
+    evidence: tuple[Evidence, ...]
+    remedy: tuple[str, ...]
+    verify: tuple[str, ...]
+    severity: Severity | None = None
+    confidence: Confidence = Confidence.HIGH
+
+
+@dataclass(frozen=True)
+class Unjudged:
+    """Something that could not be judged, what stands in the way, what is missing, and what to ask the customer for."""
+
+    reason: str
+    because: str = ""
+    missing: tuple[str, ...] = ()
+    ask: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class NotApplicable:
+    """The host has nothing that the check is about."""
+
+    reason: str
+
+
+Verdicts = Iterator[Fault | Unjudged | NotApplicable]
+
+
+@dataclass(frozen=True)
+class Check:
+    """A check: `name` in kebab-case says the bad thing, `layer` the part of the network, `page` is its
+    documentation.
+    """
+
+    name: str
+    layer: str
+    severity: Severity
+    page: str
+    run: Callable[[Host], Verdicts]
+
+    @property
+    def title(self) -> str:
+        """The first line of the page without its full stop."""
+        return self.page.partition("\n")[0].removesuffix(".")
+
+    def section(self, heading: str) -> str:
+        """The text under a heading of the page."""
+        found = re.search(rf"^## {re.escape(heading)}\n(.*?)(?=^## |\Z)", self.page, re.MULTILINE | re.DOTALL)
+        return found.group(1).strip() if found else ""
+
+    @property
+    def why(self) -> str:
+        return " ".join(self.section("Why it matters").split())
+
+
+def check(severity: Severity, *, layer: str) -> Callable[[Callable[[Host], Verdicts]], Check]:
+    """Make a check of a generator function."""
+
+    def make(function: Callable[[Host], Verdicts]) -> Check:
+        page = inspect.cleandoc(function.__doc__ or sys.modules[function.__module__].__doc__ or "")
+        return Check(function.__name__.replace("_", "-"), layer, severity, page, function)
+
+    return make
+
+
+def sort_out(
+    items: Iterable[T], gate: Callable[[T], Gate], nothing: str
+) -> tuple[list[T], list[Unjudged | NotApplicable]]:
+    """The items that may be judged, and what to say of the others.
+
+    An item that cannot be judged is always named. One that need not be judged is not, unless there is nothing else to
+    say; `nothing` is the reason when there was no item at all.
+    """
+    passed: list[T] = []
+    open_questions: list[Unjudged | NotApplicable] = []
+    refused: list[str] = []
+    for item in items:
+        answer = gate(item)
+        if answer.yes:
+            passed.append(item)
+        elif answer.unknown:
+            open_questions.append(unjudged(answer))
+        else:
+            refused.append(answer.why)
+    if passed or open_questions:
+        return passed, open_questions
+    return [], [NotApplicable("; ".join(dict.fromkeys(refused)) or nothing)]
+
+
+def unjudged(gate: Gate) -> Unjudged:
+    """A gate that is unknown, as the word of a check."""
+    return Unjudged(gate.why, gate.because, gate.missing, gate.ask)
+
+
+def confidence_of_absence(facts: Facts[T]) -> Confidence:
+    """How sure it is that something does not exist which is not in a list: sure only when the list is whole."""
+    return Confidence.HIGH if facts.whole else Confidence.MEDIUM

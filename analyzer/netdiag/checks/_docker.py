@@ -1,0 +1,134 @@
+"""What several checks ask of a Docker host: its bridge networks, its published ports, the way to put its rules back."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from netdiag.checks._base import NotApplicable, Unjudged, sort_out, unjudged
+from netdiag.finding import Evidence, Role, Subject
+from netdiag.formats.records import Container, Endpoint, Link, Network, PublishedPort, Rule
+from netdiag.model import FirewallChain, Gate, Host, Namespace, VethPair
+from netdiag.model.gates import (
+    bridge_name,
+    engine_is_here,
+    has_own_namespace,
+    is_local_bridge,
+    is_running,
+    unknown,
+)
+from netdiag.model.knowledge import all_of
+from netdiag.spans import Span
+
+_LONGEST_CHAIN_SHOWN = 8
+
+
+@dataclass(frozen=True)
+class BridgeNetwork:
+    """A bridge network of this host and the name that its device must have."""
+
+    network: Network
+    device: str
+
+    @property
+    def subjects(self) -> tuple[Subject, Subject]:
+        return Subject("network", self.network.name), Subject("bridge", self.device)
+
+
+def bridge_networks(host: Host, *gates: Gate) -> tuple[list[BridgeNetwork], list[Unjudged | NotApplicable]]:
+    """The local bridge networks, when `gates` and the place of the engine allow to judge them; and what to say of the
+    others.
+    """
+    if not host.networks.items:
+        return [], [no_networks(host)]
+    networks, others = sort_out(
+        host.networks,
+        lambda network: all_of(engine_is_here(host), *gates, is_local_bridge(host, network)),
+        "the engine has no networks",
+    )
+    return [BridgeNetwork(network, bridge_name(host, network)) for network in networks], others
+
+
+def no_networks(host: Host) -> Unjudged | NotApplicable:
+    """What to say of a host without any network: that it has none, or that the bundle does not tell."""
+    if host.networks.whole:
+        return NotApplicable("the engine has no networks")
+    return unjudged(unknown("which networks there are", "docker_network_inspect", because=host.networks.why))
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """A running container's endpoint on a bridge network."""
+
+    container: Container
+    endpoint: Endpoint
+    bridge: BridgeNetwork
+
+
+def attachments(host: Host, bridges: list[BridgeNetwork]) -> Iterator[Attachment]:
+    """Every endpoint of a running container on these networks."""
+    by_id = {bridge.network.id: bridge for bridge in bridges}
+    for container in host.containers:
+        if not all_of(is_running(container), has_own_namespace(container)).yes:
+            continue
+        for endpoint in container.endpoints:
+            bridge = by_id.get(endpoint.network_id)
+            if bridge:
+                yield Attachment(container, endpoint, bridge)
+
+
+def interface_of(netns: Namespace, endpoint: Endpoint) -> Link | None:
+    """The interface of an endpoint inside its namespace: the one with its address, else with its MAC address."""
+    for link in netns.links:
+        if endpoint.address and any(address.address.ip == endpoint.address.ip for address in link.addresses):
+            return link
+    return next((link for link in netns.links if link.mac and link.mac == endpoint.mac), None)
+
+
+def veth_of(host: Host, attachment: Attachment) -> VethPair | None:
+    """The veth pair that carries an endpoint, None when the bundle does not tell it."""
+    netns = host.namespace_of(attachment.container)
+    inner = interface_of(netns, attachment.endpoint) if netns else None
+    return next((pair for pair in host.veth_pairs if inner is not None and pair.inner is inner), None)
+
+
+def published_ports(host: Host) -> list[tuple[Container, PublishedPort]]:
+    """The published ports of running containers that have a namespace of their own."""
+    return [
+        (container, port)
+        for container in host.containers
+        if all_of(is_running(container), has_own_namespace(container)).yes
+        for port in container.ports
+    ]
+
+
+def chain_span(chain: FirewallChain) -> Span:
+    """The rules of a chain when they stand together and are few, else the line of its head."""
+    if not chain.rules or len(chain.rules) > _LONGEST_CHAIN_SHOWN:
+        return chain.head.span
+    first, last = chain.rules[0].span, chain.rules[-1].span
+    together = last.line - first.line + 1 == len(chain.rules)
+    return first.source.span_of_lines(first.line, last.line) if together else chain.head.span
+
+
+def related(span: Span, label: str) -> Evidence:
+    return Evidence(span, label, Role.RELATED)
+
+
+def deletion(rule: Rule) -> str:
+    """The command that deletes a rule: by its text when `iptables-save` printed it, else by its number in the chain."""
+    tool = "ip6tables" if rule.family == "ipv6" else "iptables"
+    _, found, specification = rule.span.excerpt.partition("-A ")
+    if found and rule.span.excerpt.startswith(("-A ", "[")):
+        return f"{tool} -t {rule.table} -D {specification}"
+    return f"{tool} -t {rule.table} -D {rule.chain} {rule.position}"
+
+
+def restart(host: Host) -> tuple[str, ...]:
+    """Restart the engine, which programs its rules and bridges anew, and start what the restart stops without
+    live-restore.
+    """
+    commands = ["systemctl restart docker"]
+    running = sorted(container.name for container in host.containers if container.state == "running")
+    live_restore = host.engine.info and host.engine.info.live_restore
+    if running and not live_restore:
+        commands.append(f"docker start {' '.join(running)}")
+    return tuple(commands)

@@ -1,0 +1,205 @@
+"""DOCKER-USER rules drop wanted traffic.
+
+## What it finds
+A rule in DOCKER-USER, or in a chain that it leads to, that drops connections to a published port, connections of
+containers to the outside, or the answers to those.
+
+## Why it matters
+DOCKER-USER comes before all of Docker's own rules, so nothing lets through what it drops. A DROP on the uplink without
+an exception for RELATED,ESTABLISHED also drops the answers to what the containers ask: no name resolution, no
+downloads.
+
+## How it is decided
+Gates: the engine manages the IPv4 rules of this namespace; the filter table was collected; FORWARD leads to
+DOCKER-USER. Three kinds of flows are sent through the chain, first match deciding: a new connection from the uplink to
+each published port (after DNAT, so with the container's address and port), a new connection (DNS, HTTPS) from each
+bridge network that may reach outside, and the answer to it. The uplink is the device of the default route. A rule that
+drops only some sources is a policy, and a note.
+
+## Not a problem when
+The administrator means it: the port is published for other hosts behind another interface, or only some sources may use
+it.
+
+## Repair
+Delete the rule, or let the answers pass before it. Match the published port with `--ctorigdstport`, because DNAT comes
+first.
+
+## Verify
+The rule's counter stops growing and the port answers.
+
+## References
+docs.docker.com/engine/network/firewall-iptables; moby/moby#22054; chaifeng/ufw-docker#156.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Address
+
+from netdiag.checks._base import Fault, NotApplicable, Unjudged, Verdicts, check, unjudged
+from netdiag.checks._docker import BridgeNetwork, attachments, bridge_networks, deletion, published_ports, related
+from netdiag.finding import Confidence, Evidence, Severity, Subject
+from netdiag.formats.records import Container, Rule
+from netdiag.model import FirewallTable, Host
+from netdiag.model.flow import Decision, Fate, Flow, decide
+from netdiag.model.gates import collected, manages_iptables, reaches_outside, unknown
+from netdiag.spans import Span
+
+_CHAIN = "DOCKER-USER"
+
+#: What nearly every container asks outside: a name, and something by HTTPS; the answer comes to a port like the last
+#: one.
+_ASKED_OUTSIDE = (("udp", 53), ("tcp", 443))
+_EPHEMERAL = 50000
+
+
+@dataclass(frozen=True)
+class _Case:
+    """A flow that should pass, whose it is, and where the bundle says that it is wanted."""
+
+    what: str
+    flow: Flow
+    subject: Subject
+    wanted: Span
+    incoming: bool
+
+
+@check(Severity.ERROR, layer="filter")
+def filter_docker_user_drop(host: Host) -> Verdicts:
+    bridges, others = bridge_networks(host, collected(host.root.firewall, "the filter rules"), manages_iptables(host))
+    if not bridges:
+        yield from others
+        return
+    tables = host.root.tables("filter")
+    if not tables and not host.root.firewall.whole:
+        yield unjudged(unknown("the filter table", "iptables_save", because="not collected"))
+        return
+    effective = [table for table in tables if table.reaches("FORWARD", _CHAIN)]
+    if not effective:
+        yield NotApplicable(f"FORWARD does not lead to {_CHAIN}")
+        return
+    for table in effective:
+        yield from _judge(list(_cases(host, bridges)), table)
+
+
+def _cases(host: Host, bridges: list[BridgeNetwork]) -> Iterator[_Case]:
+    uplink = _uplink(host)
+    attached = list(attachments(host, bridges))
+    for container, port in published_ports(host):
+        if port.host_address is not None and (port.host_address.version != 4 or port.host_address.is_loopback):
+            continue
+        for attachment in attached:
+            address = attachment.endpoint.address
+            if attachment.container.id != container.id or address is None:
+                continue
+            yield _Case(
+                f"connections to published port {port.host_port}/{port.protocol}",
+                Flow(
+                    protocol=port.protocol,
+                    in_interface=uplink,
+                    out_interface=attachment.bridge.device,
+                    destination=address.ip,
+                    destination_port=port.container_port,
+                    original_destination_port=port.host_port,
+                ),
+                Subject("container", container.name),
+                port.span,
+                incoming=True,
+            )
+            break
+    for attachment in attached:
+        if reaches_outside(attachment.bridge.network).yes and attachment.endpoint.address:
+            yield from _ways_out(attachment.container, attachment.bridge, attachment.endpoint.address.ip, uplink)
+
+
+def _ways_out(container: Container, bridge: BridgeNetwork, address: IPv4Address, uplink: str | None) -> Iterator[_Case]:
+    subject, name = Subject("network", bridge.network.name), bridge.network.name
+    for protocol, port in _ASKED_OUTSIDE:
+        out = Flow(protocol, bridge.device, uplink, source=address, destination_port=port)
+        answer = Flow(
+            protocol, uplink, bridge.device, destination=address, destination_port=_EPHEMERAL, state="ESTABLISHED"
+        )
+        yield _Case(f"connections of network {name} to the outside", out, subject, container.span, incoming=False)
+        yield _Case(f"answers to what network {name} asks outside", answer, subject, container.span, incoming=False)
+
+
+def _uplink(host: Host) -> str | None:
+    """The device of the IPv4 default route."""
+    for route in host.root.routes:
+        default = route.destination.version == 4 and route.destination.prefixlen == 0 and route.type == "unicast"
+        if default and route.table in (None, "main") and route.next_hops:
+            return route.next_hops[0].device
+    return None
+
+
+def _judge(cases: list[_Case], table: FirewallTable) -> Verdicts:
+    dropped: dict[Rule, list[_Case]] = defaultdict(list)
+    sometimes: dict[Rule, list[_Case]] = defaultdict(list)
+    doubts: dict[Rule, str] = {}
+    for case in cases:
+        for decision in decide(table, _CHAIN, case.flow):
+            if decision.fate is not Fate.DROPPED or decision.rule is None:
+                continue
+            if decision.certain:
+                dropped[decision.rule].append(case)
+            elif _depends_on_address_only(decision):
+                sometimes[decision.rule].append(case)
+            else:
+                doubts.setdefault(decision.rule, case.what)
+    for rule, hit in dropped.items():
+        yield _fault(rule, hit)
+    for rule, hit in sometimes.items():
+        if rule not in dropped:
+            yield _policy(rule, hit)
+    for rule, what in doubts.items():
+        if rule not in dropped and rule not in sometimes:
+            where = f"{rule.span.source.path}:{rule.span.line}"
+            yield Unjudged(f"whether the rule at {where} drops {what}", "its conditions cannot be judged")
+
+
+def _depends_on_address_only(decision: Decision) -> bool:
+    """The doubt is just about who the other side is: the rule asks for addresses, and for nothing that is not known."""
+    rule = decision.depends_on
+    if rule is None or rule.not_understood:
+        return False
+    known = {"comment", "ctstate", "state", "dport", "dports", "ctorigdstport"}
+    return (rule.source is not None or rule.destination is not None) and all(m.option in known for m in rule.matches)
+
+
+def _subjects(cases: list[_Case], rule: Rule) -> tuple[Subject, ...]:
+    return (
+        *dict.fromkeys(case.subject for case in cases),
+        Subject("rule", f"{rule.table} {rule.chain} {rule.position}"),
+    )
+
+
+def _evidence(cases: list[_Case], rule: Rule, label: str) -> tuple[Evidence, ...]:
+    packets = f"; {rule.counters.packets} packets so far" if rule.counters else ""
+    wanted = {case.wanted: case.what for case in reversed(cases) if case.incoming}
+    shown = [related(span, what.removeprefix("connections to ")) for span, what in list(wanted.items())[:3]]
+    return (Evidence(rule.span, label + packets), *shown)
+
+
+def _fault(rule: Rule, cases: list[_Case]) -> Fault:
+    what = ", ".join(dict.fromkeys(case.what for case in cases))
+    only_answers = all(case.flow.state == "ESTABLISHED" for case in cases)
+    let_answers_pass = f"iptables -I {_CHAIN} -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN"
+    return Fault(
+        message=f"a rule in {rule.chain} drops {what}",
+        subjects=_subjects(cases, rule),
+        evidence=_evidence(cases, rule, "this rule drops them"),
+        remedy=(let_answers_pass if only_answers else deletion(rule),),
+        verify=(f"iptables -L {_CHAIN} -v -n -x",),
+    )
+
+
+def _policy(rule: Rule, cases: list[_Case]) -> Fault:
+    what = ", ".join(dict.fromkeys(case.what for case in cases))
+    fault = _fault(rule, cases)
+    return replace(
+        fault,
+        message=f"a rule in {rule.chain} drops {what} for some addresses",
+        evidence=_evidence(cases, rule, "this rule drops some of them"),
+        severity=Severity.NOTE,
+        confidence=Confidence.MEDIUM,
+    )

@@ -1,0 +1,108 @@
+"""Orphan host veth (no container owns the peer).
+
+## What it finds
+A veth on a Docker bridge, or with a name that Docker gives, whose other end is in no container.
+
+## Why it matters
+Each one uses a port of the bridge (1023 at most; then `exchange full` and no container can be started), and it shows
+that a container was torn down badly: something may still hold its namespace.
+
+## How it is decided
+Gates: the engine is here; the host's links were collected with details (`ip -d`), and so were those of every running
+container's namespace. A veth is an orphan when no collected namespace has a link with the ifindex that it names and
+that names it back, and either its other end is in the host's own namespace (`vetha@vethb`), or it is a port of a Docker
+bridge.
+
+## Not a problem when
+libvirt, LXC, systemd-nspawn, Podman, a CNI plug-in or a person made the veth: it then is no port of a Docker bridge.
+Swarm's own sandboxes have ports on `docker_gwbridge`, which is left out.
+
+## Repair
+Delete the veth; then find who holds the namespace (`lsns -t net`).
+
+## Verify
+The veth is gone.
+
+## References
+docker/for-linux#109; moby/libnetwork#1850; moby/moby#18814.
+"""
+
+import re
+
+from netdiag.checks._base import Fault, NotApplicable, Verdicts, check, unjudged
+from netdiag.checks._docker import bridge_networks, related
+from netdiag.finding import Evidence, Severity, Subject
+from netdiag.formats.records import Link
+from netdiag.model import Host
+from netdiag.model.gates import has_own_namespace, is_running, unknown, whole
+from netdiag.model.knowledge import all_of
+
+_NAMED_BY_DOCKER = re.compile(r"veth[0-9a-f]{7}")
+_OF_SWARM = "docker_gwbridge"
+
+
+@check(Severity.WARNING, layer="link")
+def link_veth_orphan(host: Host) -> Verdicts:
+    bridges, others = bridge_networks(host, whole(host.root.links, "the links of the host"))
+    yield from others
+    devices = {bridge.device for bridge in bridges} - {_OF_SWARM}
+    suspects = [link for link in host.root.links if _is_suspect(host, link, devices)] if bridges else []
+    not_seen = [
+        container
+        for container in host.containers
+        if all_of(is_running(container), has_own_namespace(container)).yes and host.namespace_of(container) is None
+    ]
+    if suspects and not_seen:
+        names = ", ".join(container.name for container in not_seen)
+        yield unjudged(
+            unknown(f"who owns {suspects[0].name}", "ip_addr", because=f"the namespaces of {names} were not collected")
+        )
+        return
+    if bridges and not any(link.kind for link in host.root.links):
+        yield NotApplicable("the list of links has no details, so veths cannot be told")
+    for link in _one_of_each_pair(suspects):
+        yield _fault(host, link)
+
+
+def _one_of_each_pair(suspects: list[Link]) -> list[Link]:
+    """Both ends of an orphan pair may be suspects: the one on a bridge tells more, and deleting it deletes the
+    other.
+    """
+    ranked = sorted(suspects, key=lambda link: link.master is None)
+    return [link for place, link in enumerate(ranked) if link.peer_name not in {other.name for other in ranked[:place]}]
+
+
+def _is_suspect(host: Host, link: Link, devices: set[str]) -> bool:
+    if link.kind != "veth" or any(_are_peers(link, inner) for netns in host.namespaces[1:] for inner in netns.links):
+        return False
+    peer_is_here = link.peer_name is not None
+    return link.master in devices or (peer_is_here and link.master is None and _both_named_by_docker(link))
+
+
+def _are_peers(outer: Link, inner: Link) -> bool:
+    return outer.index == inner.peer_index and outer.peer_index == inner.index and inner.index is not None
+
+
+def _both_named_by_docker(link: Link) -> bool:
+    return all(_NAMED_BY_DOCKER.fullmatch(name) for name in (link.name, link.peer_name or ""))
+
+
+def _fault(host: Host, link: Link) -> Fault:
+    evidence = [Evidence(link.span, _where_the_peer_is(link))]
+    peer = host.root.link(link.peer_name) if link.peer_name else None
+    if peer:
+        evidence.append(related(peer.span, "its other end, in the host's own namespace"))
+    on = f" on bridge `{link.master}`" if link.master else ""
+    return Fault(
+        message=f"veth `{link.name}`{on} belongs to no container",
+        subjects=(Subject("interface", link.name), *((Subject("bridge", link.master),) if link.master else ())),
+        evidence=tuple(evidence),
+        remedy=(f"ip link delete {link.name}",),
+        verify=(f"ip link show dev {link.name}", "lsns -t net"),
+    )
+
+
+def _where_the_peer_is(link: Link) -> str:
+    if link.peer_name:
+        return f"its other end {link.peer_name} is in the host's own namespace"
+    return f"its other end (ifindex {link.peer_index}) is in no container's namespace"

@@ -1,0 +1,140 @@
+"""Published port without DNAT rule.
+
+## What it finds
+A port that a running container publishes, and no rule in nat chain DOCKER that leads it to the container.
+
+## Why it matters
+With the userland proxy the port still answers, but by the proxy: the container sees the bridge's gateway as the client.
+Without it, the engine's own socket takes the connection and nothing ever answers.
+
+## How it is decided
+Gates: the engine manages the IPv4 rules of this namespace; the container runs, has its own namespace and publishes the
+port on an IPv4 address; its networks are not in gateway mode routed. A DNAT rule fits when protocol, host port and host
+address do, and when it leads to the container's port on one of the container's addresses. The finding is a warning when
+`ss` shows docker-proxy on the port. When chain DOCKER is gone altogether, nat-docker-jump-missing says so instead.
+
+## Not a problem when
+The network routes instead of translating (gateway mode routed); swarm publishes the port (chain DOCKER-INGRESS).
+
+## Repair
+Append the rule that the engine would have made, or restart the container.
+
+## Verify
+The rule is there, and the container sees the client's own address.
+
+## References
+moby integration/network/bridge/iptablesdoc/generated/usernet-portmap.md; moby/moby#10354; moby/moby#41795;
+moby/moby#28589.
+"""
+
+from collections.abc import Iterator
+from ipaddress import IPv6Address
+
+from netdiag.checks._base import Fault, NotApplicable, Unjudged, Verdicts, check, unjudged
+from netdiag.checks._docker import chain_span, published_ports, related
+from netdiag.finding import Confidence, Evidence, Severity, Subject
+from netdiag.formats.records import Container, Endpoint, IpNetwork, PublishedPort, Rule, Socket
+from netdiag.model import FirewallTable, Host
+from netdiag.model.firewall import port_matches, target_option
+from netdiag.model.gates import bridge_name, bridge_option, collected, manages_iptables, unknown, uses_proxy
+from netdiag.model.knowledge import all_of
+
+
+@check(Severity.ERROR, layer="nat")
+def nat_dnat_missing(host: Host) -> Verdicts:
+    ports = [
+        (container, port)
+        for container, port in published_ports(host)
+        if not isinstance(port.host_address, IPv6Address) and not _is_routed(host, container)
+    ]
+    if not ports:
+        yield _nothing_published(host)
+        return
+    gate = all_of(collected(host.root.firewall, "the nat rules"), manages_iptables(host))
+    if not gate.yes:
+        yield NotApplicable(gate.why) if gate.no else unjudged(gate)
+        return
+    tables = host.root.tables("nat")
+    if not tables and not host.root.firewall.whole:
+        yield unjudged(unknown("the nat table", "iptables_save", because="not collected"))
+        return
+    with_docker = [table for table in tables if "DOCKER" in table.chains]
+    for container, port in ports:
+        rules = [rule for table in with_docker for rule in table.rules_after("DOCKER")]
+        if with_docker and not any(_leads_to(rule, container, port) for rule in rules):
+            yield _fault(host, with_docker[0], container, port)
+
+
+def _nothing_published(host: Host) -> NotApplicable | Unjudged:
+    if host.containers.whole:
+        return NotApplicable("no running container publishes a port on IPv4")
+    return unjudged(unknown("which ports are published", "docker_inspect", because=host.containers.why))
+
+
+def _is_routed(host: Host, container: Container) -> bool:
+    networks = [host.network(endpoint.network_id) for endpoint in container.endpoints]
+    modes = [bridge_option(network, "gateway_mode_ipv4") for network in networks if network]
+    return bool(modes) and all(mode == "routed" for mode in modes)
+
+
+def _leads_to(rule: Rule, container: Container, port: PublishedPort) -> bool:
+    if rule.target != "DNAT" or rule.protocol != port.protocol or not port_matches(rule, port.host_port):
+        return False
+    if rule.destination is not None and not _is_bound_within(port, rule.destination):
+        return False
+    goal = target_option(rule, "to-destination")
+    addresses = [endpoint.address.ip for endpoint in container.endpoints if endpoint.address]
+    if not addresses:
+        return goal.rpartition(":")[2] == str(port.container_port)
+    return goal in {f"{address}:{port.container_port}" for address in addresses}
+
+
+def _is_bound_within(port: PublishedPort, network: IpNetwork) -> bool:
+    """The port is published on an address of the network; where the bundle does not tell the address it may be."""
+    return port.host_address is None or (not port.host_address.is_unspecified and port.host_address in network)
+
+
+def _fault(host: Host, table: FirewallTable, container: Container, port: PublishedPort) -> Fault:
+    listener = _proxy_of(host, port)
+    name = f"{port.host_port}/{port.protocol}"
+    evidence = [
+        Evidence(chain_span(table.chains["DOCKER"]), f"no DNAT for host port {name} here"),
+        related(port.span, f"container {container.name} publishes it for its port {port.container_port}"),
+    ]
+    if listener:
+        evidence.append(related(listener.span, "docker-proxy still answers on the port"))
+    return Fault(
+        message=f"published port {name} of container `{container.name}` has no DNAT rule",
+        subjects=(Subject("container", container.name), Subject("port", name)),
+        evidence=tuple(evidence),
+        remedy=_remedy(host, container, port),
+        verify=("iptables -t nat -L DOCKER -v -n -x",),
+        severity=Severity.WARNING if listener else Severity.ERROR,
+        confidence=Confidence.HIGH if host.root.firewall.whole else Confidence.MEDIUM,
+    )
+
+
+def _proxy_of(host: Host, port: PublishedPort) -> Socket | None:
+    sockets = (s for s in host.root.sockets if s.port == port.host_port and s.protocol == port.protocol)
+    return next((s for s in sockets if any(process.name == "docker-proxy" for process in s.processes)), None)
+
+
+def _remedy(host: Host, container: Container, port: PublishedPort) -> tuple[str, ...]:
+    """The engine's own rule, on the network that carries the container's default route as far as that is known."""
+    endpoint = next(_endpoints_with_bridge(host, container), None)
+    if endpoint is None or endpoint.address is None:
+        return (f"docker restart {container.name}",)
+    network = host.network(endpoint.network_id)
+    not_from_bridge = f"! -i {bridge_name(host, network)} " if network and not uses_proxy(host).no else ""
+    address = port.host_address
+    bound = f"-d {address}/32 " if address is not None and not address.is_unspecified else ""
+    goal = f"{endpoint.address.ip}:{port.container_port}"
+    protocol = f"-p {port.protocol} -m {port.protocol} --dport {port.host_port}"
+    return (f"iptables -t nat -A DOCKER {bound}{not_from_bridge}{protocol} -j DNAT --to-destination {goal}",)
+
+
+def _endpoints_with_bridge(host: Host, container: Container) -> Iterator[Endpoint]:
+    for endpoint in container.endpoints:
+        network = host.network(endpoint.network_id)
+        if network and endpoint.address and network.driver in ("bridge", None) and not network.internal:
+            yield endpoint

@@ -1,0 +1,98 @@
+"""nat PREROUTING/OUTPUT no longer jumps to DOCKER.
+
+## What it finds
+A nat table in which PREROUTING or OUTPUT does not lead to chain DOCKER, or which has no chain DOCKER at all.
+
+## Why it matters
+No published port is translated any more. With the userland proxy on, connections are still answered, but by the proxy:
+slower, and the container sees the bridge's gateway as the client. With the proxy off they hang.
+
+## How it is decided
+Gates: the engine manages the IPv4 rules of this namespace and has a local bridge network; the nat table was collected.
+Any jump that PREROUTING (OUTPUT) can reach will do. The missing OUTPUT jump is a warning while the userland proxy is
+on, because the proxy answers local clients then. Without any published port a missing jump is a warning.
+
+## Not a problem when
+The daemon runs with `iptables: false` or with its nftables backend.
+
+## Repair
+Append the jump again; restart the engine when the chain itself is gone.
+
+## Verify
+The jump is there; `Chain DOCKER` has references again.
+
+## References
+moby/moby#15948; moby/moby#16816; moby/moby#14073; moby integration/network/bridge/iptablesdoc.
+"""
+
+from netdiag.checks._base import Fault, NotApplicable, Verdicts, check, unjudged
+from netdiag.checks._docker import bridge_networks, chain_span, published_ports, related, restart
+from netdiag.finding import Confidence, Evidence, Severity, Subject
+from netdiag.model import FirewallTable, Host
+from netdiag.model.gates import collected, manages_iptables, unknown, uses_proxy
+
+_MATCH = "-m addrtype --dst-type LOCAL -j DOCKER"
+
+
+@check(Severity.ERROR, layer="nat")
+def nat_docker_jump_missing(host: Host) -> Verdicts:
+    bridges, others = bridge_networks(host, collected(host.root.firewall, "the nat rules"), manages_iptables(host))
+    if not bridges:
+        yield from others
+        return
+    tables = host.root.tables("nat")
+    if not tables and not host.root.firewall.whole:
+        yield unjudged(unknown("the nat table", "iptables_save", because="not collected"))
+        return
+    with_docker = [table for table in tables if "DOCKER" in table.chains]
+    if not with_docker:
+        yield from _no_chain(host, tables)
+        return
+    for chain in ("PREROUTING", "OUTPUT"):
+        if not any(table.reaches(chain, "DOCKER") for table in with_docker):
+            yield _no_jump(host, with_docker[0], chain)
+
+
+def _no_chain(host: Host, tables: tuple[FirewallTable, ...]) -> Verdicts:
+    heads = [chain.head.span for table in tables for chain in table.chains.values()][:1]
+    spans = heads or [table.head.span for each in host.root.firewall for table in each.chains.values()][:1]
+    if not spans:
+        yield NotApplicable("there are no iptables rules at all")
+        return
+    what = "the nat table has no chain DOCKER" if tables else "there is no nat table"
+    yield Fault(
+        message=f"{what}, so no published port is translated",
+        subjects=(Subject("chain", "nat DOCKER"),),
+        evidence=tuple(Evidence(span, what) for span in spans),
+        remedy=restart(host),
+        verify=("iptables -t nat -L DOCKER -v -n",),
+        severity=_severity(host, "PREROUTING"),
+        confidence=_confidence(host),
+    )
+
+
+def _no_jump(host: Host, table: FirewallTable, chain: str) -> Fault:
+    docker, start = table.chains["DOCKER"], table.chains.get(chain)
+    spares_loopback = chain == "OUTPUT" and not uses_proxy(host).no
+    rule = f"{chain} {'! -d 127.0.0.0/8 ' if spares_loopback else ''}{_MATCH}"
+    evidence = [Evidence(chain_span(start), f"no rule of nat {chain} leads to DOCKER")] if start else []
+    evidence.append(related(docker.head.span, "the chain is there") if start else Evidence(docker.head.span, "no jump"))
+    evidence += [related(port.span, f"published by {container.name}") for container, port in published_ports(host)[:3]]
+    return Fault(
+        message=f"nat {chain} does not jump to chain DOCKER, so published ports are not translated there",
+        subjects=(Subject("chain", f"nat {chain}"),),
+        evidence=tuple(evidence),
+        remedy=(f"iptables -t nat -A {rule}",),
+        verify=(f"iptables -t nat -C {rule}",),
+        severity=_severity(host, chain),
+        confidence=_confidence(host),
+    )
+
+
+def _severity(host: Host, chain: str) -> Severity:
+    proxy_answers = chain == "OUTPUT" and uses_proxy(host).yes
+    return Severity.WARNING if proxy_answers or not published_ports(host) else Severity.ERROR
+
+
+def _confidence(host: Host) -> Confidence:
+    return Confidence.HIGH if host.root.firewall.whole else Confidence.MEDIUM

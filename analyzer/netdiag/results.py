@@ -1,0 +1,47 @@
+"""All that a report may show: the result of analysing one bundle."""
+
+from dataclasses import dataclass
+
+from netdiag.bundle import Bundle
+from netdiag.finding import Confidence, Finding, Outcome, Severity, Verdict
+from netdiag.formats import Document
+from netdiag.model import Host
+from netdiag.spans import Source
+
+
+@dataclass(frozen=True)
+class SourceCoverage:
+    """How much of one source was understood. `format` is empty when no format recognised it; `skipped` then says so."""
+
+    path: str
+    command: str
+    format: str
+    lines: int
+    read: int
+    unread: tuple[tuple[int, str], ...]
+    skipped: str = ""
+    notes: tuple[str, ...] = ()
+    source: Source | None = None
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """Everything known about one bundle after all checks ran. Findings stand worst first."""
+
+    bundle: Bundle
+    documents: tuple[Document, ...]
+    coverage: tuple[SourceCoverage, ...]
+    host: Host
+    findings: tuple[Finding, ...]
+    outcomes: tuple[Outcome, ...]
+
+    def shown(self, *, pedantic: bool = False) -> tuple[Finding, ...]:
+        """The findings to show: those of low confidence only when asked for."""
+        return tuple(f for f in self.findings if pedantic or f.confidence is not Confidence.LOW)
+
+    def count(self, severity: Severity) -> int:
+        """How many findings of this severity are shown by default."""
+        return sum(finding.severity is severity for finding in self.shown())
+
+    def outcome_count(self, verdict: Verdict) -> int:
+        return sum(outcome.verdict is verdict for outcome in self.outcomes)
