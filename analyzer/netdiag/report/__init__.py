@@ -1,0 +1,65 @@
+"""The report room: an analysis becomes a page for a person or a file for a program. Nothing is judged or read here.
+
+Importing this module imports none of the renderers; each is imported when it is asked for.
+"""
+
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from netdiag.errors import UsageError
+
+if TYPE_CHECKING:
+    from netdiag.results import Analysis
+
+__all__ = ["FORMATS", "ReportFormat", "format_of", "render"]
+
+
+@dataclass(frozen=True)
+class ReportFormat:
+    """A kind of report: the module whose `render` makes it, the endings of its files, and what it lets one choose."""
+
+    module: str
+    endings: tuple[str, ...] = ()
+    options: tuple[str, ...] = ("pedantic",)
+
+
+FORMATS = {
+    "text": ReportFormat("terminal", (".txt",), ("colour", "width", "unicode", "pedantic")),
+    "concise": ReportFormat("concise", (), ("unicode", "pedantic")),
+    "json": ReportFormat("as_json", (".json",)),
+    "html": ReportFormat("html", (".html", ".htm")),
+    "pdf": ReportFormat("pdf", (".pdf",)),
+    "sarif": ReportFormat("sarif", (".sarif", ".sarif.json")),
+    "junit": ReportFormat("junit", (".xml",)),
+}
+
+
+def format_of(path: Path) -> str:
+    """The name of the format that a file of this name gets. Raises `UsageError` for an ending that stands for none."""
+    endings = {ending: name for name, kind in FORMATS.items() for ending in kind.endings}
+    for ending in sorted(endings, key=len, reverse=True):
+        if path.name.lower().endswith(ending):
+            return endings[ending]
+    raise UsageError(f"{path}: no report format has this ending, it can be {', '.join(endings)}")
+
+
+def render(
+    analysis: "Analysis",
+    name: str,
+    *,
+    colour: bool = False,
+    width: int = 100,
+    unicode: bool = True,
+    pedantic: bool = False,
+) -> bytes:
+    """The report in one of `FORMATS`, as the bytes to write. What a format does not let one choose is ignored.
+
+    Raises `ReportUnavailable` when the format needs something that this machine lacks.
+    """
+    kind = FORMATS[name]
+    given = {"colour": colour, "width": width, "unicode": unicode, "pedantic": pedantic}
+    module = import_module(f"netdiag.report.{kind.module}")
+    made: str | bytes = module.render(analysis, **{option: given[option] for option in kind.options})
+    return made if isinstance(made, bytes) else made.encode("utf-8")

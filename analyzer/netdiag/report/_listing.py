@@ -1,0 +1,160 @@
+"""Lines of a source as HTML: numbered, with marks on what proves something, cut where they are too many or too long."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from markupsafe import Markup, escape
+
+from netdiag.finding import Evidence
+from netdiag.report import _anchors
+from netdiag.report.visible import cells, visible
+from netdiag.spans import Source, Span
+
+CONTEXT = 2
+# An excerpt is for reading; who wants the rest follows its link.
+_LONGEST_IN_EXCERPT = 400
+_BEFORE_MARK = 120
+_FIRST_LINES, _LAST_LINES = 8, 3
+_FARTHEST_LABEL = 32
+# The sources of a bundle may have 100 MB, a browser wants a page of a few.
+_LONGEST_LINE = 2_000
+CHARACTERS_OF_SOURCE = 250_000
+CHARACTERS_OF_ALL = 4_000_000
+_AROUND_WANTED = 3
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A source as the page shows it: `shown` are the numbers of its lines that are there, out of `lines`."""
+
+    number: int
+    source: Source
+    shown: frozenset[int]
+    wanted: frozenset[int]
+
+    @property
+    def lines(self) -> int:
+        return len(self.source.lines)
+
+    @property
+    def left_out(self) -> int:
+        return self.lines - len(self.shown)
+
+    def href(self, line: int) -> str:
+        """The link to a line, to the source as a whole when the line is left out."""
+        anchor = _anchors.of_line(self.number, line) if line in self.shown else _anchors.of_source(self.number)
+        return f"#{anchor}"
+
+    @property
+    def markup(self) -> Markup:
+        return Markup().join(self._pieces())
+
+    def _pieces(self) -> Iterator[Markup]:
+        last = 0
+        for line in sorted(self.shown):
+            if line > last + 1:
+                yield _gap(line - last - 1)
+            text = _cut(self.source.lines[line - 1], 0, _LONGEST_LINE)[0]
+            yield _line(line, [text], hit=line in self.wanted, anchor=_anchors.of_line(self.number, line))
+            last = line
+        if last < self.lines:
+            yield _gap(self.lines - last)
+
+
+def list_sources(sources: Mapping[Source, Collection[int]]) -> tuple[Listing, ...]:
+    """Every source with as many of its first lines as there is room for, and its wanted lines with some around them."""
+    listings = []
+    room = CHARACTERS_OF_ALL
+    for number, (source, wanted) in enumerate(sources.items()):
+        shown = _around(wanted, len(source.lines))
+        free = min(room, CHARACTERS_OF_SOURCE)
+        for line, text in enumerate(source.lines, start=1):
+            free -= min(len(text), _LONGEST_LINE) + 1
+            if free < 0:
+                break
+            shown.add(line)
+        room -= sum(min(len(source.lines[line - 1]), _LONGEST_LINE) + 1 for line in shown)
+        listings.append(Listing(number, source, frozenset(shown), frozenset(wanted)))
+    return tuple(listings)
+
+
+def _around(wanted: Collection[int], total: int) -> set[int]:
+    """The lines with some before and behind each, as far as the source has them."""
+    near = (number for line in wanted for number in range(line - _AROUND_WANTED, line + _AROUND_WANTED + 1))
+    return {number for number in near if 1 <= number <= total}
+
+
+def excerpt(evidence: Evidence) -> Markup:
+    """The lines of the evidence with two lines on either side, its characters marked and its label below them."""
+    span = evidence.span
+    lines = span.source.lines
+    numbers = list(range(max(1, span.line - CONTEXT), min(len(lines), span.line_end + CONTEXT) + 1))
+    if span.line_end - span.line >= _FIRST_LINES + _LAST_LINES:
+        skipped = range(span.line + _FIRST_LINES, span.line_end - _LAST_LINES + 1)
+        numbers = [number for number in numbers if number not in skipped]
+    pieces = []
+    for before, number in zip([numbers[0] - 1, *numbers], numbers, strict=False) if numbers else ():
+        if number > before + 1:
+            pieces.append(_gap(number - before - 1))
+        pieces.append(_excerpt_line(span, number))
+        if number == span.line_end and evidence.label:
+            pieces.append(_label(evidence))
+    return Markup().join(pieces)
+
+
+def _label(evidence: Evidence) -> Markup:
+    """The label below the mark: at its column, unless that is too far to the right for a narrow screen."""
+    span = evidence.span
+    before = span.source.lines[span.line - 1][: span.column - 1] if span.line == span.line_end else ""
+    indent = sum(size for _, size in cells(before[: _FARTHEST_LABEL + 1]))
+    blanks = " " * indent if indent <= _FARTHEST_LABEL else ""
+    return Markup('<span class="label">{}└─ {}\n</span>').format(blanks, prose(evidence.label))
+
+
+def prose(text: str) -> Markup:
+    """A sentence of a check: line feeds and runs of blanks mean nothing, words between backticks are code."""
+    parts = visible(" ".join(text.split())).split("`")
+    if len(parts) % 2 == 0:  # a backtick without a partner is just a backtick
+        parts[-2:] = [f"{parts[-2]}`{parts[-1]}"]
+    return Markup().join(
+        Markup("<code>{}</code>").format(part) if number % 2 else escape(part) for number, part in enumerate(parts)
+    )
+
+
+def _excerpt_line(span: Span, number: int) -> Markup:
+    line = span.source.lines[number - 1]
+    if not span.line <= number <= span.line_end:
+        return _line(number, [_cut(line, 0, _LONGEST_IN_EXCERPT)[0]])
+    start = span.column - 1 if number == span.line else len(line) - len(line.lstrip())
+    end = span.column_end - 1 if number == span.line_end else len(line)
+    text, offset = _cut(line, start, _LONGEST_IN_EXCERPT)
+    start, end = max(start - offset, 0), max(min(end - offset, len(text)), 0)
+    return _line(number, [text[:start], text[start:end], text[end:]], hit=True)
+
+
+def _cut(line: str, start: int, longest: int) -> tuple[str, int]:
+    """At most `longest` characters of a line, those from `start` on in view, and by how much they moved left."""
+    if len(line) <= longest:
+        return line, 0
+    first = max(0, min(start - _BEFORE_MARK, len(line) - longest))
+    head, tail = "…" if first else "", "…" if first + longest < len(line) else ""
+    return f"{head}{line[first : first + longest]}{tail}", first - len(head)
+
+
+def _line(number: int, parts: Iterable[str], *, hit: bool = False, anchor: str = "") -> Markup:
+    """One line; of three parts the middle one is marked. The number is an attribute, so that no one copies it."""
+    before, *rest = (_tabbed(part) for part in parts)
+    marked = Markup("<mark>{}</mark>").format(rest[0]) if rest and rest[0] else Markup()
+    after = rest[1] if rest else ""
+    place = Markup(' id="{}"').format(anchor) if anchor else Markup()
+    kind = Markup("l hit") if hit else Markup("l")
+    return Markup('<span class="{}"{} data-n="{}">{}{}{}\n</span>').format(kind, place, number, before, marked, after)
+
+
+def _tabbed(text: str) -> str:
+    """Text made visible, with its tabs kept: a style sheet knows what to do with them."""
+    return "\t".join(visible(part) for part in text.split("\t"))
+
+
+def _gap(count: int) -> Markup:
+    return Markup('<span class="gap">… {} line{} left out\n</span>').format(count, "" if count == 1 else "s")

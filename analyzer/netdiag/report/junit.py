@@ -1,0 +1,106 @@
+"""The report as JUnit XML, for build servers: a suite is a subject, a case is a check of it.
+
+A finding fails its case, with the terminal's text; a note does not, it stands in the case's output. The suite of the
+bundle has the checks without a finding: a clean one passes, one that was not judged is skipped with the reason, a
+crashed one is an error. There is no standard; elements and attributes are those of the schema of Jenkins' xUnit plug-in
+(junit-10.xsd).
+"""
+
+from collections.abc import Iterable, Sequence
+from xml.etree import ElementTree as ET
+
+from netdiag.finding import Finding, Outcome, Severity, Verdict
+from netdiag.report.terminal import describe
+from netdiag.report.visible import visible
+from netdiag.results import Analysis
+
+_WIDTH = 100
+
+
+def render(analysis: Analysis, *, pedantic: bool) -> str:
+    """The analysis as one XML document. The same analysis gives the same bytes."""
+    findings = analysis.shown(pedantic=pedantic)
+    bundle = f"bundle {analysis.bundle.host or analysis.bundle.name}"
+    suites = [_subject_suite(name, group) for name, group in _by_subject(findings).items()]
+    suites.append(_suite(bundle, _bundle_cases(bundle, analysis.outcomes, {finding.check for finding in findings})))
+    root = ET.Element("testsuites", {"name": "netdiag", **_totals(suites)})
+    root.extend(suites)
+    ET.indent(root)
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
+
+
+def _by_subject(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
+    grouped: dict[str, list[Finding]] = {}
+    for finding in findings:
+        subject = finding.subjects[0] if finding.subjects else None
+        grouped.setdefault(f"{subject.kind} {subject.name}" if subject else "host", []).append(finding)
+    return grouped
+
+
+def _subject_suite(name: str, findings: Iterable[Finding]) -> ET.Element:
+    by_check: dict[str, list[Finding]] = {}
+    for finding in findings:
+        by_check.setdefault(finding.check, []).append(finding)
+    return _suite(name, [_found(name, group) for group in by_check.values()])
+
+
+def _found(suite: str, findings: Sequence[Finding]) -> ET.Element:
+    """The case of a check that has findings on one subject, worst first."""
+    case = _case(suite, findings[0].check)
+    text = "\n".join(describe(finding, colour=False, width=_WIDTH, unicode=True) for finding in findings)
+    worst = findings[0].severity
+    if worst is Severity.NOTE:
+        ET.SubElement(case, "system-out").text = text
+    else:
+        message = "; ".join(visible(finding.message) for finding in findings)
+        ET.SubElement(case, "failure", type=worst.value, message=message).text = text
+    return case
+
+
+def _bundle_cases(suite: str, outcomes: Iterable[Outcome], shown: set[str]) -> list[ET.Element]:
+    cases = []
+    for outcome in sorted(outcomes, key=lambda outcome: outcome.check):
+        if outcome.verdict is Verdict.FINDING and outcome.check in shown and not outcome.reason:
+            continue
+        case = _case(suite, outcome.check)
+        if outcome.verdict is Verdict.CRASHED:
+            ET.SubElement(case, "error", type="crashed", message=visible(outcome.reason))
+        elif outcome.verdict is not Verdict.CLEAN:
+            ET.SubElement(case, "skipped", message=visible(_why_skipped(outcome)))
+        cases.append(case)
+    return cases
+
+
+def _why_skipped(outcome: Outcome) -> str:
+    if outcome.verdict is Verdict.NOT_APPLICABLE:
+        return f"not applicable: {outcome.reason}"
+    if outcome.verdict is Verdict.FINDING and not outcome.reason:
+        return "findings of low confidence only, --pedantic shows them"
+    ask = f"; ask for the output of: {', '.join(outcome.ask)}" if outcome.ask else ""
+    what = "unknown" if outcome.verdict is Verdict.UNKNOWN else "judged only in part"
+    return f"{what}: {outcome.reason}{ask}"
+
+
+def _case(suite: str, check: str) -> ET.Element:
+    return ET.Element("testcase", classname=visible(suite), name=visible(check))
+
+
+def _suite(name: str, cases: Sequence[ET.Element]) -> ET.Element:
+    suite = ET.Element(
+        "testsuite",
+        name=visible(name),
+        tests=str(len(cases)),
+        failures=str(_number(cases, "failure")),
+        errors=str(_number(cases, "error")),
+        skipped=str(_number(cases, "skipped")),
+    )
+    suite.extend(cases)
+    return suite
+
+
+def _number(cases: Iterable[ET.Element], result: str) -> int:
+    return sum(case.find(result) is not None for case in cases)
+
+
+def _totals(suites: Sequence[ET.Element]) -> dict[str, str]:
+    return {key: str(sum(int(suite.get(key, "0")) for suite in suites)) for key in ("tests", "failures", "errors")}

@@ -1,0 +1,211 @@
+"""The report for a terminal, in the shape that rustc made familiar: what, where, why, and how to repair it.
+
+Worst first; then what could not be judged and what to ask the customer for; then what of the bundle was not read; last
+one line that counts and one next command.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+
+from netdiag.finding import Confidence, Finding, Outcome, Severity, Verdict
+from netdiag.report.snippet import Look, draw
+from netdiag.report.visible import columns, wrap
+from netdiag.results import Analysis, SourceCoverage
+
+# Notes on the bundle show the first few of each kind; the JSON and HTML reports list all.
+_FEW = 3
+_SHORT_ID = 12
+
+
+def render(analysis: Analysis, *, colour: bool, width: int, unicode: bool, pedantic: bool) -> str:
+    """The whole report. `width` is in columns; commands and paths are never broken, so that they can be copied."""
+    look = Look(colour=colour, width=width, unicode=unicode)
+    findings = analysis.shown(pedantic=pedantic)
+    blocks = [
+        *_findings(findings, look),
+        _crashed(analysis.outcomes, look),
+        _unjudged(analysis.outcomes, look),
+        _notes(analysis, look),
+        [*_count(analysis, findings, look), *_next(analysis, findings, look)],
+    ]
+    return "\n".join("".join(f"{line}\n" for line in block) for block in blocks if block)
+
+
+def describe(finding: Finding, *, colour: bool, width: int, unicode: bool) -> str:
+    """One finding as `render` shows it."""
+    look = Look(colour=colour, width=width, unicode=unicode)
+    return "".join(f"{line}\n" for line in _finding(finding, look, with_why=True))
+
+
+def _findings(findings: Sequence[Finding], look: Look) -> Iterator[list[str]]:
+    """Each finding as a block. What follows from it is said once for all findings of a check that share it."""
+    said: set[tuple[str, str]] = set()
+    for finding in findings:
+        reason = (finding.check, finding.why)
+        yield list(_finding(finding, look, with_why=reason not in said))
+        said.add(reason)
+
+
+def _finding(finding: Finding, look: Look, *, with_why: bool) -> Iterator[str]:
+    severity = finding.severity.value
+    head = f"{severity}[{look.text(finding.check)}]"
+    first, *rest = wrap(f"{head}: {_prose(finding.message, look)}", look.columns - 2)
+    yield look.paint(severity, head) + look.paint("strong", first.removeprefix(head))
+    yield from (f"  {look.paint('strong', line)}" for line in rest)
+    yield from draw(finding.evidence, severity, look)
+    margin = len(str(max(item.span.line_end for item in finding.evidence)))
+    if finding.confidence is not Confidence.HIGH:
+        yield from _item("confidence", [finding.confidence.value], margin, look)
+    if with_why and finding.why:
+        indent = margin + len(" = why: ")
+        yield from _item("why", wrap(_prose(finding.why, look), look.columns - indent), margin, look)
+    yield from _item("repair", [look.text(command) for command in finding.remedy], margin, look)
+    yield from _item("verify", [look.text(command) for command in finding.verify], margin, look)
+
+
+def _item(name: str, lines: Sequence[str], margin: int, look: Look) -> Iterator[str]:
+    head = f"{' ' * margin} = {name}: "
+    for number, line in enumerate(lines):
+        yield (look.paint("frame", head) if not number else " " * len(head)) + line
+
+
+def _crashed(outcomes: Iterable[Outcome], look: Look) -> list[str]:
+    crashed = [outcome for outcome in outcomes if outcome.verdict is Verdict.CRASHED]
+    if not crashed:
+        return []
+    return [_heading("crashed, which is a fault of netdiag", look), *_reasons(crashed, look)]
+
+
+def _unjudged(outcomes: Sequence[Outcome], look: Look) -> list[str]:
+    """What is unknown and why, what was found only in part, and the commands whose output would tell, each once."""
+    unknown = [outcome for outcome in outcomes if outcome.verdict is Verdict.UNKNOWN]
+    partly = [outcome for outcome in outcomes if outcome.verdict is Verdict.FINDING and outcome.reason]
+    lines: list[str] = []
+    if unknown:
+        lines += [_heading("could not be judged", look), *_reasons(unknown, look)]
+    if partly:
+        lines += [_heading("judged only in part, there may be more", look), *_reasons(partly, look)]
+    commands = dict.fromkeys(command for outcome in (*unknown, *partly) for command in outcome.ask)
+    if commands:
+        lines += [_heading("ask the customer for the output of", look)]
+        lines += [f"  {look.text(command)}" for command in commands]
+    return lines
+
+
+def _reasons(outcomes: Iterable[Outcome], look: Look) -> Iterator[str]:
+    """Each reason once, behind all checks that it holds for."""
+    checks: dict[str, list[str]] = {}
+    for outcome in outcomes:
+        checks.setdefault(_prose(outcome.reason, look), []).append(look.text(outcome.check))
+    for reason, names in checks.items():
+        yield from _hanging(f"{', '.join(names)}: {reason}" if reason else ", ".join(names), look)
+
+
+def _hanging(text: str, look: Look) -> Iterator[str]:
+    first, *rest = wrap(text, look.columns - 4)
+    yield f"  {first}"
+    yield from (f"    {line}" for line in rest)
+
+
+def _notes(analysis: Analysis, look: Look) -> list[str]:
+    """What the reader must know of the bundle before a "clean" means something."""
+    bundle = analysis.bundle
+    kinds: Mapping[str, list[tuple[str, str]]] = {
+        "problem in the bundle": [(problem.path, problem.message) for problem in bundle.problems],
+        "output not collected": [(_artifact(n.scope, n.artifact), n.reason) for n in bundle.not_collected],
+        "output incomplete": [(c.path, c.source.trouble) for c in analysis.coverage if c.source and c.source.trouble],
+        "file not read": [(c.path, c.skipped) for c in analysis.coverage if c.skipped],
+        "line unread": [(f"{c.path}:{line}", reason) for c in analysis.coverage for line, reason in c.unread],
+        "remark": [(c.path, note) for c in analysis.coverage for note in c.notes],
+    }
+    lines = [line for kind, items in kinds.items() if items for line in _kind(kind, items, look)]
+    return [*lines, *_taken_for(analysis.coverage, look)]
+
+
+def _artifact(scope: str, artifact: str) -> str:
+    where, _, netns = scope.partition(":")
+    return f"{where}:{netns[:_SHORT_ID]}/{artifact}" if netns else f"{where}/{artifact}"
+
+
+def _kind(kind: str, items: Sequence[tuple[str, str]], look: Look) -> Iterator[str]:
+    yield _heading(_plural(len(items), kind), look)
+    for place, text in items[:_FEW]:
+        yield from _hanging(f"{look.text(place)}: {_prose(text, look)}" if text else look.text(place), look)
+    if len(items) > _FEW:
+        yield f"  and {len(items) - _FEW} more"
+
+
+def _taken_for(coverage: Iterable[SourceCoverage], look: Look) -> Iterator[str]:
+    """No manifest says what a loose file is: this tells what each was taken for."""
+    taken = [f"{c.path} as {c.format}" for c in coverage if c.format and c.source and not c.source.format]
+    if taken:
+        yield _heading(f"{_plural(len(taken), 'file')} recognised by content", look)
+        for entry in taken:
+            yield from _hanging(look.text(entry), look)
+
+
+def _count(analysis: Analysis, findings: Sequence[Finding], look: Look) -> list[str]:
+    """What was found, what was not, and how much could not be told: on one line when the width allows."""
+    unread = sum(len(source.unread) for source in analysis.coverage)
+    skipped = sum(bool(source.skipped) for source in analysis.coverage)
+    parts = (
+        (analysis.outcome_count(Verdict.UNKNOWN), "unknown"),
+        (analysis.outcome_count(Verdict.NOT_APPLICABLE), "not applicable"),
+        (analysis.outcome_count(Verdict.CRASHED), "crashed"),
+        (unread, "line unread" if unread == 1 else "lines unread"),
+        (skipped, "file not read" if skipped == 1 else "files not read"),
+        (len(analysis.findings) - len(findings), "of low confidence hidden (--pedantic)"),
+    )
+    found = [_plural(number, severity.value) for severity in Severity if (number := _number_of(severity, findings))]
+    rest = [f"{analysis.outcome_count(Verdict.CLEAN)} clean", *(f"{number} {what}" for number, what in parts if number)]
+    summary = f"{', '.join(found) or 'no findings'}; {', '.join(rest)}"
+    bundle = look.text(f"(bundle {analysis.bundle.host or analysis.bundle.name}{_when(analysis.bundle.collected_at)})")
+    colour = findings[0].severity.value if findings else "strong"
+    if columns(f"{summary}  {bundle}") <= look.columns:
+        return [f"{look.paint(colour, summary)}  {bundle}"]
+    return [*(look.paint(colour, line) for line in wrap(summary, look.columns)), bundle]
+
+
+def _number_of(severity: Severity, findings: Iterable[Finding]) -> int:
+    return sum(finding.severity is severity for finding in findings)
+
+
+def _when(collected_at: str) -> str:
+    """`, 2026-03-04 12:07 UTC`; what is no ISO 8601 time is shown as it is."""
+    if not collected_at:
+        return ""
+    try:
+        return f", {datetime.fromisoformat(collected_at).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    except (ValueError, OverflowError):
+        return f", {collected_at}"
+
+
+def _next(analysis: Analysis, findings: Sequence[Finding], look: Look) -> list[str]:
+    """The one command that helps most now."""
+    unknown = [outcome.check for outcome in analysis.outcomes if outcome.verdict is Verdict.UNKNOWN]
+    crashed = [outcome.check for outcome in analysis.outcomes if outcome.verdict is Verdict.CRASHED]
+    if findings:
+        command = f"netdiag explain {findings[0].check}"
+    elif unknown and analysis.bundle.manifest is None:
+        command = "netdiag collector > netdiag_collect.py"
+    elif unknown or crashed:
+        command = f"netdiag explain {(unknown or crashed)[0]}"
+    else:
+        command = "netdiag checks"
+    return [f"next: {look.paint('strong', look.text(command))}"]
+
+
+def _heading(text: str, look: Look) -> str:
+    return look.paint("strong", f"{text}:")
+
+
+def _prose(text: str, look: Look) -> str:
+    """Text in which line feeds and runs of blanks mean nothing."""
+    return look.text(re.sub(r"[ \t\n]+", " ", text).strip())
+
+
+def _plural(number: int, noun: str) -> str:
+    first, *rest = noun.split(" ")
+    plural = " ".join([f"{first}s", *rest])
+    return f"{number} {noun if number == 1 else plural}"

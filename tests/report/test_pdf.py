@@ -1,0 +1,283 @@
+"""The PDF: the case file of a bundle, printed by a child process that fetches nothing."""
+
+import html
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from netdiag.errors import ReportUnavailable
+from netdiag.finding import Evidence, Verdict
+from netdiag.report import pdf
+from netdiag.results import Analysis
+from netdiag.spans import Source
+
+XHTML = "{http://www.w3.org/1999/xhtml}"
+
+needs_poppler = pytest.mark.skipif(
+    shutil.which("pdftotext") is None or shutil.which("pdfinfo") is None,
+    reason="pdftotext and pdfinfo (Debian: poppler-utils) are not installed",
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _weasyprint_works() -> None:
+    try:
+        pdf.print_html("<p>")
+    except ReportUnavailable as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="module")
+def case_file(analysis: Analysis) -> bytes:
+    return pdf.render(analysis)
+
+
+@pytest.fixture(scope="module")
+def hostile_file(hostile: Analysis) -> bytes:
+    return pdf.render(hostile)
+
+
+def poppler(tool: str, document: bytes, *options: str) -> str:
+    files = ["-", "-"] if tool == "pdftotext" else ["-"]
+    return subprocess.run([tool, *options, *files], input=document, capture_output=True, check=True).stdout.decode()
+
+
+def words(document: bytes) -> str:
+    """All text of a PDF; line ends and runs of blanks count as one blank."""
+    return " ".join(poppler("pdftotext", document, "-layout").split())
+
+
+def pages(document: bytes) -> int:
+    (line,) = [line for line in poppler("pdfinfo", document).splitlines() if line.startswith("Pages:")]
+    return int(line.split()[1])
+
+
+def packed(text: str) -> str:
+    """Text without blanks: where a line is broken on paper does not matter."""
+    return "".join(text.split())
+
+
+def test_it_is_a_pdf(case_file: bytes) -> None:
+    assert case_file.startswith(b"%PDF-")
+    assert case_file.rstrip().endswith(b"%%EOF")
+
+
+@needs_poppler
+def test_it_holds_every_finding_with_evidence_and_repair(case_file: bytes, analysis: Analysis) -> None:
+    text = packed(poppler("pdftotext", case_file, "-raw"))
+    for finding in analysis.shown():
+        assert packed(finding.message.replace("`", "")) in text
+        assert packed(finding.why) in text
+        assert all(packed(command) in text for command in (*finding.remedy, *finding.verify))
+        for item in finding.evidence:
+            assert f"{item.span.source.path}:{item.span.line}" in text
+            assert all(packed(line) in text for line in item.span.excerpt.split("\n"))
+            assert packed(item.label.replace("`", "")) in text
+
+
+@needs_poppler
+def test_it_holds_what_was_not_judged_not_read_and_not_collected(case_file: bytes, analysis: Analysis) -> None:
+    text = packed(poppler("pdftotext", case_file, "-raw"))
+    for outcome in analysis.outcomes:
+        assert packed(outcome.check) in text
+        if outcome.verdict in (Verdict.UNKNOWN, Verdict.CRASHED):
+            assert packed(outcome.reason.replace("`", "")) in text
+            assert all(packed(command) in text for command in outcome.ask)
+    assert packed("9 sources, 7 of them read whole.") in text
+    assert packed("exit code 4") in text
+    assert all(packed(item.reason) in text for item in analysis.bundle.not_collected)
+
+
+@needs_poppler
+def test_it_holds_the_drawing(case_file: bytes) -> None:
+    text = words(case_file)
+    assert "veth2e334af · no bridge" in text
+    assert "other end not in the bundle" in text
+
+
+@needs_poppler
+def test_it_says_that_the_raw_sources_are_elsewhere(case_file: bytes) -> None:
+    assert "The HTML report of the same bundle has the raw sources" in words(case_file)
+
+
+@needs_poppler
+def test_every_page_has_its_number(case_file: bytes) -> None:
+    count = pages(case_file)
+    assert count >= 4
+    text = words(case_file)
+    assert [number for number in range(1, count + 1) if f"page {number} of {count}" not in text] == []
+
+
+@needs_poppler
+def test_its_outline_names_the_parts_and_the_findings(case_file: bytes, analysis: Analysis, tmp_path: Path) -> None:
+    (tmp_path / "case.pdf").write_bytes(case_file)
+    command = ["pdftohtml", "-xml", "-i", "-stdout", tmp_path / "case.pdf"]
+    listed = subprocess.run(command, capture_output=True, check=True).stdout.decode().partition("<outline>")[2]
+    titles = [html.unescape(title) for title in re.findall(r"<item page=.*?>(.*?)</item>", listed)]
+    assert titles == [
+        "web01",
+        "What is wrong",
+        "Findings",
+        *(finding.message.replace("`", "") for finding in analysis.shown()),
+        "What could not be judged",
+        "Ask the customer for the output of",
+        "Topology",
+        "Checks",
+        "Sources",
+        "Problems with the bundle",
+        "Remarks",
+        "Not read",
+        "Not collected",
+    ]
+
+
+@needs_poppler
+def test_no_text_is_cut_at_the_edge_of_the_paper(case_file: bytes, hostile_file: bytes) -> None:
+    for document in (case_file, hostile_file):
+        tree = ET.fromstring(poppler("pdftotext", document, "-bbox"))
+        outside = [
+            word.text
+            for page in tree.iter(f"{XHTML}page")
+            for word in page.iter(f"{XHTML}word")
+            if float(word.attrib["xMin"]) < 25
+            or float(word.attrib["xMax"]) > float(page.attrib["width"]) - 25
+            or float(word.attrib["yMin"]) < 10
+            or float(word.attrib["yMax"]) > float(page.attrib["height"]) - 10
+        ]
+        assert outside == []
+
+
+@needs_poppler
+def test_a_long_line_is_wrapped_not_cut(analysis: Analysis) -> None:
+    source = Source("long.txt", f"begin {'x' * 300} end\n", "long")
+    finding = replace(analysis.findings[0], evidence=(Evidence(source.span(1, 1, 6), "here"),))
+    text = packed(poppler("pdftotext", pdf.render(replace(analysis, findings=(finding,))), "-raw"))
+    assert f"begin{'x' * 300}end" in text
+
+
+@needs_poppler
+def test_control_characters_are_shown_with_signs_that_every_typeface_has(hostile_file: bytes) -> None:
+    text = packed(poppler("pdftotext", hostile_file, "-raw"))
+    assert "<b>web01</b>\\x1b[31m" in text
+
+
+@needs_poppler
+def test_many_containers_are_drawn_on_several_sheets(crowd: Callable[[int], Analysis]) -> None:
+    document = pdf.render(crowd(60))
+    assert pages(document) > 6
+    assert f"The first {pdf.MOST_SHEETS} of" in words(document)
+
+
+@needs_poppler
+def test_of_very_many_findings_the_first_are_printed_and_the_rest_is_told(
+    analysis: Analysis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pdf, "MOST_FINDINGS", 2)
+    text = words(pdf.render(analysis))
+    assert "The first 2 of 4 findings; all of them are in the HTML report." in text
+    assert "netdiag explain nat-masquerade-missing" in text
+    assert "netdiag explain address-mac-ip-mismatch" not in text
+
+
+def test_the_same_analysis_gives_the_same_bytes(analysis: Analysis, case_file: bytes) -> None:
+    assert pdf.render(analysis) == case_file
+
+
+# --- nothing is fetched ---
+
+
+class _Counter(BaseHTTPRequestHandler):
+    requests: list[str]
+
+    def do_GET(self) -> None:
+        self.requests.append(self.path)
+        self.send_error(404)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def server() -> Iterator[tuple[str, list[str]]]:
+    """A web server on this machine and the paths that were asked of it."""
+    handler = type("Handler", (_Counter,), {"requests": []})
+    with HTTPServer(("127.0.0.1", 0), handler) as listening:
+        thread = threading.Thread(target=listening.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.server_port}", handler.requests
+        listening.shutdown()
+        thread.join()
+
+
+def test_nothing_is_asked_of_the_network(server: tuple[str, list[str]]) -> None:
+    address, requests = server
+    document = pdf.print_html(
+        f'<link rel=stylesheet href="{address}/a.css"><img src="{address}/b.png"><style>@import "{address}/c.css"; '
+        f'p {{ background: url("{address}/d.png") }}</style><p>text</p><object data="{address}/e.svg"></object>'
+        f'<svg><image href="{address}/f.png" width=9 height=9 /></svg><a rel=attachment href="{address}/g.txt">x</a>'
+    )
+    assert document.startswith(b"%PDF-")
+    assert requests == []
+
+
+@needs_poppler
+def test_no_file_of_this_machine_is_read(tmp_path: Path) -> None:
+    secret = tmp_path / "secret.svg"
+    secret.write_text('<svg xmlns="http://www.w3.org/2000/svg" width="99" height="20"><text y="15">SECRET</text></svg>')
+    text = words(pdf.print_html(f'<p>before</p><img src="{secret.as_uri()}"><p>behind</p>'))
+    assert "before" in text
+    assert "behind" in text
+    assert "SECRET" not in text
+
+
+# --- the child process ---
+
+
+def test_the_parent_does_not_import_weasyprint() -> None:
+    code = "import sys, netdiag.report.pdf; print('weasyprint' in sys.modules)"
+    environment = {"PYTHONPATH": ":".join(filter(None, sys.path))}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize(
+    ("module", "complaint"),
+    [
+        (
+            "raise OSError('cannot load library libpango\\nand more')",
+            "no PDF: WeasyPrint lacks system libraries (cannot load library libpango); on Debian and Ubuntu: "
+            "apt-get install --no-install-recommends libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0",
+        ),
+        (
+            "raise ModuleNotFoundError(\"No module named 'pydyf'\")",
+            "no PDF: WeasyPrint is not installed (No module named 'pydyf'); pip install weasyprint",
+        ),
+        ("raise ValueError('broken')", "no PDF: WeasyPrint failed: ValueError: broken"),
+        ("import sys; sys.exit(9)", "no PDF: WeasyPrint failed: it ended with 9"),
+    ],
+)
+def test_what_is_missing_is_said_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, complaint: str
+) -> None:
+    (tmp_path / "weasyprint.py").write_text(module)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ReportUnavailable) as raised:
+        pdf.print_html("<p>")
+    assert str(raised.value) == complaint
+
+
+def test_a_module_that_lies_beside_the_bundle_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "weasyprint.py").write_text("import pathlib; pathlib.Path('run').touch()")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", ["", *sys.path])
+    assert pdf.print_html("<p>").startswith(b"%PDF-")
+    assert not (tmp_path / "run").exists()
