@@ -1,0 +1,63 @@
+"""The command line: one file per command, no logic. A command's module is imported only when the command is used."""
+
+import importlib
+import sys
+
+import click
+
+from netdiag import __version__
+from netdiag.errors import NetdiagError
+
+_COMMANDS = {
+    "analyze": "Say what is wrong in one or more bundles.",
+    "checks": "List the checks.",
+    "collect": "Run the collector on this host.",
+    "collector": "Print the collector script, to send it to a customer.",
+    "explain": "Print the documentation of a check.",
+    "formats": "List the command outputs that netdiag reads.",
+    "parse": "Print what netdiag reads of command outputs as JSON or CSV.",
+}
+
+
+class _Commands(click.Group):
+    """Finds each command in the module of its name, so that `--help` loads none of them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"{__name__}.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(_COMMANDS.items()))
+
+
+@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="netdiag")
+def commands() -> None:
+    """Find out from a diagnostic bundle why containers cannot talk, with the lines that prove it."""
+
+
+def main() -> None:
+    """The entry point: runs a command and turns what it raises into one line on stderr and an exit code."""
+    try:
+        result = commands.main(standalone_mode=False)
+    except click.exceptions.Exit as request:
+        sys.exit(request.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except NetdiagError as error:
+        click.echo(f"netdiag: {error}", err=True)
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("netdiag: interrupted", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+    sys.exit(result or 0)

@@ -1,0 +1,142 @@
+"""`netdiag analyze`: from a bundle to reports."""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from netdiag.analysis import analyze
+from netdiag.bundle import Limits
+from netdiag.errors import ReportUnavailable, UsageError
+from netdiag.finding import Severity, Verdict
+from netdiag.report import FORMATS, format_of, render
+
+if TYPE_CHECKING:
+    from netdiag.results import Analysis
+
+FOUND_SOMETHING = 1
+NOT_COMPLETE = 3
+
+_NARROWEST, _WIDEST = 40, 120
+
+
+def _limit_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """An option for each limit on a bundle."""
+    for limit in reversed(fields(Limits)):
+        function = click.option(
+            f"--max-{limit.name.replace('_', '-')}",
+            limit.name,
+            type=click.IntRange(min=1),
+            default=limit.default,
+            show_default=True,
+            help="Refuse a bundle beyond this.",
+        )(function)
+    return function
+
+
+@click.command("analyze")
+@click.argument("bundles", nargs=-1, required=True, metavar="BUNDLE...", type=click.Path(path_type=Path))
+@click.option(
+    "--format",
+    "format_name",
+    type=click.Choice(list(FORMATS)),
+    default="text",
+    help="What to write to stdout.",
+    show_default=True,
+)
+@click.option(
+    "-o",
+    "--output",
+    "outputs",
+    multiple=True,
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write a report to FILE as well, its format taken from the ending; may be repeated.",
+)
+@click.option(
+    "--fail-on",
+    type=click.Choice([*(severity.value for severity in Severity), "never"]),
+    default="error",
+    show_default=True,
+    help="Exit with 1 when there is a finding of this severity or a graver one.",
+)
+@click.option("--require-complete", is_flag=True, help="Exit with 3 when a check could not be judged.")
+@click.option("--pedantic", is_flag=True, help="Show findings of low confidence as well.")
+@_limit_options
+def command(
+    bundles: tuple[Path, ...],
+    format_name: str,
+    outputs: tuple[Path, ...],
+    fail_on: str,
+    *,
+    require_complete: bool,
+    pedantic: bool,
+    **limits: int,
+) -> int:
+    """Say what is wrong in each BUNDLE: an archive of the collector, a directory, or a loose file."""
+    wanted = [(path, format_of(path)) for path in outputs]
+    if wanted and len(bundles) > 1:
+        raise UsageError("-o writes the report of one bundle: give one bundle at a time")
+    codes = []
+    for path in bundles:
+        analysis = analyze(path, Limits(**limits))
+        _print(analysis, format_name, pedantic=pedantic)
+        codes += [_write(analysis, target, name, pedantic=pedantic) for target, name in wanted]
+        codes.append(exit_code(analysis, fail_on, require_complete=require_complete))
+    return max(codes)
+
+
+def exit_code(analysis: "Analysis", fail_on: str, *, require_complete: bool) -> int:
+    """3 when a check crashed or (on request) could not be judged, else 1 when a finding reaches `fail_on`, else 0."""
+    crashed = analysis.outcome_count(Verdict.CRASHED)
+    incomplete = require_complete and any(outcome.reason for outcome in analysis.outcomes if _is_open(outcome.verdict))
+    if crashed or incomplete:
+        return NOT_COMPLETE
+    if fail_on == "never":
+        return 0
+    worst = Severity(fail_on).rank
+    return FOUND_SOMETHING if any(finding.severity.rank <= worst for finding in analysis.shown()) else 0
+
+
+def _is_open(verdict: Verdict) -> bool:
+    """Something about the check was left unjudged: all of it, or a part beside a finding."""
+    return verdict in (Verdict.UNKNOWN, Verdict.FINDING)
+
+
+def _print(analysis: "Analysis", name: str, *, pedantic: bool) -> None:
+    sys.stdout.buffer.write(
+        render(
+            analysis,
+            name,
+            colour=_wants_colour(),
+            width=max(_NARROWEST, min(_WIDEST, shutil.get_terminal_size((100, 24)).columns)),
+            unicode=(sys.stdout.encoding or "").lower().replace("-", "") == "utf8",
+            pedantic=pedantic,
+        )
+    )
+    sys.stdout.buffer.flush()
+
+
+def _wants_colour() -> bool:
+    """By the customs of https://no-color.org and force-color.org, else when stdout is a terminal."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or sys.stdout.isatty()
+
+
+def _write(analysis: "Analysis", target: Path, name: str, *, pedantic: bool) -> int:
+    """Write one report; 0, or the exit code when this machine cannot render it, which costs only this one."""
+    try:
+        target.write_bytes(render(analysis, name, pedantic=pedantic))
+    except ReportUnavailable as error:
+        click.echo(f"netdiag: {target} was not written: {error}", err=True)
+        return error.exit_code
+    except OSError as error:
+        raise UsageError(f"{target}: {error.strerror}") from None
+    click.echo(f"netdiag: wrote {target}", err=True)
+    return 0

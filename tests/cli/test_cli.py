@@ -1,0 +1,165 @@
+"""The command line as scripts use it: exit codes, what goes to stdout and what to stderr, and how little `--help`
+loads.
+"""
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+BUNDLES = ROOT / "samples" / "bundles"
+HEALTHY, SEED = BUNDLES / "healthy-nft.tar.gz", BUNDLES / "seed"
+
+
+def netdiag(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    paths = os.pathsep.join(path for path in sys.path if path)
+    return subprocess.run(
+        [sys.executable, "-m", "netdiag", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": paths, "PYTHONIOENCODING": "utf-8", **environment},
+        check=False,
+    )
+
+
+def test_a_healthy_bundle_exits_with_0() -> None:
+    done = netdiag("analyze", HEALTHY)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(("fail_on", "code"), [("error", 1), ("warning", 1), ("note", 1), ("never", 0)])
+def test_findings_exit_with_1_unless_never(fail_on: str, code: int) -> None:
+    assert netdiag("analyze", SEED, "--fail-on", fail_on).returncode == code
+
+
+def test_warnings_alone_do_not_fail_by_default() -> None:
+    stale = ROOT / "samples" / "checks" / "link-stale-bridge" / "fires"
+    assert netdiag("analyze", stale).returncode == 0
+    assert netdiag("analyze", stale, "--fail-on", "warning").returncode == 1
+
+
+def test_what_cannot_be_read_exits_with_2_and_one_line(tmp_path: Path) -> None:
+    done = netdiag("analyze", tmp_path / "absent.tar.gz")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "absent.tar.gz" in done.stderr
+
+
+def test_a_wrong_option_exits_with_2() -> None:
+    assert netdiag("analyze", HEALTHY, "--format", "poem").returncode == 2
+
+
+def test_incomplete_evidence_exits_with_3_when_all_is_required() -> None:
+    assert netdiag("analyze", SEED, "--require-complete", "--fail-on", "never").returncode == 3
+    assert netdiag("analyze", HEALTHY, "--require-complete").returncode == 0
+
+
+def test_reports_are_written_by_the_ending_of_their_names(tmp_path: Path) -> None:
+    page, data = tmp_path / "report.html", tmp_path / "report.json"
+    done = netdiag("analyze", HEALTHY, "-o", page, "-o", data)
+    assert page.read_text(encoding="utf-8").lower().startswith("<!doctype html>")
+    assert json.loads(data.read_text(encoding="utf-8"))["summary"]["error"] == 0
+    assert [line.split()[-1] for line in done.stderr.splitlines()] == [str(page), str(data)]
+
+
+def test_an_unknown_ending_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    done = netdiag("analyze", HEALTHY, "-o", tmp_path / "report.docx")
+    assert (done.returncode, done.stdout) == (2, "")
+
+
+def test_limits_can_be_lowered_and_raised() -> None:
+    done = netdiag("analyze", HEALTHY, "--max-members", "3")
+    assert done.returncode == 2
+    assert "--max-members" in done.stderr
+
+
+def test_colour_is_forced_and_forbidden_by_the_environment() -> None:
+    assert "\x1b[" not in netdiag("analyze", SEED).stdout
+    assert "\x1b[" in netdiag("analyze", SEED, FORCE_COLOR="1").stdout
+    assert "\x1b[" not in netdiag("analyze", SEED, FORCE_COLOR="1", NO_COLOR="1").stdout
+
+
+def test_parse_prints_one_json_object_a_file_with_every_line_accounted_for() -> None:
+    files = [SEED / "route_n.txt", SEED / "perf_trace.txt"]
+    route, trace = (json.loads(line) for line in netdiag("parse", *files).stdout.splitlines())
+    assert route.keys() == trace.keys() == {"path", "format", "lines", "read", "unread", "records"}
+    assert (route["format"], route["read"], route["unread"], len(route["records"])) == (
+        "route_n",
+        route["lines"],
+        [],
+        4,
+    )
+    assert (trace["format"], trace["read"], len(trace["unread"])) == (None, 0, trace["lines"])
+
+
+def test_parse_prints_csv_of_all_records() -> None:
+    rows = list(csv.DictReader(io.StringIO(netdiag("parse", "--csv", SEED / "route_n.txt").stdout)))
+    assert [row["destination"] for row in rows] == [
+        "0.0.0.0/0",
+        "192.168.2.0/24",
+        "192.168.41.0/24",
+        "192.168.122.0/24",
+    ]
+
+
+def test_parse_takes_a_file_for_the_format_that_is_named() -> None:
+    (line,) = netdiag("parse", "--format", "ip_addr", SEED / "route_n.txt").stdout.splitlines()
+    assert (json.loads(line)["format"], json.loads(line)["records"]) == ("ip_addr", [])
+
+
+def test_explain_prints_the_page_of_a_check() -> None:
+    assert "## Not a problem when" in netdiag("explain", "nat-masquerade-missing").stdout
+    assert netdiag("explain", "no-such-check").returncode == 2
+
+
+def test_checks_and_formats_are_listed() -> None:
+    assert "nat-masquerade-missing" in netdiag("checks").stdout
+    assert "iptables_save" in netdiag("formats").stdout
+
+
+def test_the_collector_is_printed_byte_for_byte() -> None:
+    assert netdiag("collector").stdout.startswith("#!/usr/bin/env python3\n")
+
+
+def test_collect_hands_its_options_to_the_collector() -> None:
+    assert "netdiag_collect" in netdiag("collect", "--help").stdout
+
+
+def modules_loaded_by(script: str, *names: str) -> list[str]:
+    """Which of these modules a Python script has loaded when it ends."""
+    ending = f"import sys; print(*sorted({set(names)!r} & set(sys.modules)))"
+    environment = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    command = [sys.executable, "-c", f"{script}\n{ending}"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+    return done.stdout.splitlines()[-1].split()
+
+
+def test_help_loads_no_heavy_module() -> None:
+    script = """
+import sys
+sys.argv = ["netdiag", "--help"]
+from netdiag.cli import main
+try:
+    main()
+except SystemExit:
+    pass
+"""
+    assert modules_loaded_by(script, "click", "pandas", "lark", "pyarrow", "jsonschema", "weasyprint", "jinja2") == [
+        "click"
+    ]
+
+
+def test_analyze_to_json_loads_neither_pandas_nor_weasyprint() -> None:
+    script = f"""
+from pathlib import Path
+from netdiag.analysis import analyze
+from netdiag.report import render
+render(analyze(Path({str(SEED)!r})), "json")
+"""
+    assert modules_loaded_by(script, "lark", "pandas", "pyarrow", "weasyprint", "jinja2") == ["lark"]
