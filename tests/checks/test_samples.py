@@ -1,0 +1,71 @@
+"""Every check against its samples: the smallest real bundle in which it fires, and the near miss in which it stays
+quiet.
+"""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from netdiag import checks
+from netdiag.analysis import analyze
+from netdiag.checks import HEADINGS, Check, all_checks
+from netdiag.finding import Severity, Verdict
+from netdiag.report import terminal
+
+SAMPLES = Path(__file__).parents[2] / "samples" / "checks"
+NAMES = sorted(check.name for check in all_checks())
+
+every_check = pytest.mark.parametrize("check", all_checks(), ids=lambda check: check.name)
+
+
+def test_each_check_has_samples_and_each_sample_has_a_check() -> None:
+    assert sorted(path.name for path in SAMPLES.iterdir() if path.is_dir()) == NAMES
+
+
+@every_check
+def test_it_alone_fires_on_its_sample_and_says_this(check: Check) -> None:
+    analysis = analyze(SAMPLES / check.name / "fires")
+    assert {finding.check for finding in analysis.findings} == {check.name}
+    text = terminal.render(analysis, colour=False, width=100, unicode=True, pedantic=False)
+    golden = SAMPLES / check.name / "fires.expected.txt"
+    if os.environ.get("ACCEPT"):
+        golden.write_text(text, encoding="utf-8")
+    assert text == golden.read_text(encoding="utf-8")
+
+
+@every_check
+def test_it_is_clean_on_the_near_miss_and_no_other_check_alarms(check: Check) -> None:
+    analysis = analyze(SAMPLES / check.name / "quiet")
+    assert [f for f in analysis.findings if f.severity is not Severity.NOTE] == []
+    outcome = next(outcome for outcome in analysis.outcomes if outcome.check == check.name)
+    assert outcome.verdict is Verdict.CLEAN, outcome.reason
+
+
+@every_check
+def test_it_is_unknown_and_not_clean_when_its_evidence_is_missing(check: Check, tmp_path: Path) -> None:
+    (tmp_path / "uptime.txt").write_text("10:00:00 up 3 days\n")
+    (outcome,) = [outcome for outcome in analyze(tmp_path).outcomes if outcome.check == check.name]
+    assert outcome.verdict is Verdict.UNKNOWN
+    assert outcome.ask != ()
+
+
+@every_check
+def test_its_page_has_all_headings_in_order(check: Check) -> None:
+    assert re.findall(r"^## (.+)$", check.page, re.MULTILINE) == list(HEADINGS)
+    assert all(check.section(heading) for heading in HEADINGS)
+
+
+@every_check
+def test_every_finding_can_be_acted_on(check: Check) -> None:
+    for finding in analyze(SAMPLES / check.name / "fires").findings:
+        assert finding.remedy != ()
+        assert finding.verify != ()
+        assert finding.subjects != ()
+
+
+def test_names_are_those_of_the_files_and_unique() -> None:
+    files = {path.stem for path in Path(checks.__path__[0]).glob("[!_]*.py")}
+    assert {name.replace("-", "_") for name in NAMES} == files
+    assert len(set(NAMES)) == len(NAMES)

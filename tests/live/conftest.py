@@ -1,0 +1,62 @@
+"""Fixtures of the live tests: real Docker hosts, lent out and checked when they come back.
+
+Where live tests cannot run they are skipped with the reason. With ``NETDIAG_REQUIRE_LIVE`` set they fail with it: a run
+that is meant to prove something on real hosts cannot pass by skipping.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+
+import lab
+import pytest
+
+
+@pytest.fixture(scope="session")
+def obstacle() -> str | None:
+    """Why live tests cannot run here; None when they can."""
+    return lab.available()
+
+
+@pytest.fixture(autouse=True)
+def _run_live_tests_only_where_they_can_run(request: pytest.FixtureRequest, obstacle: str | None) -> None:
+    if obstacle and request.node.get_closest_marker("live"):
+        if os.environ.get("NETDIAG_REQUIRE_LIVE"):
+            pytest.fail(obstacle, pytrace=False)
+        pytest.skip(obstacle)
+
+
+@pytest.fixture(params=lab.BACKENDS)
+def backend(request: pytest.FixtureRequest) -> lab.Backend:
+    """Each iptables backend in turn."""
+    backend: lab.Backend = request.param
+    return backend
+
+
+@pytest.fixture(scope="module")
+def host_pool() -> Iterator[lab.HostPool]:
+    """The hosts that the tests of one module share."""
+    with lab.HostPool() as pool:
+        yield pool
+
+
+@pytest.fixture
+def docker_host(host_pool: lab.HostPool) -> Iterator[Callable[..., lab.DockerHost]]:
+    """``docker_host(backend, "--userland-proxy=false")``: a healthy host with the standard workload.
+
+    The rule: a test that breaks something heals it before it ends. The host is looked over afterwards; one that is not
+    what it was is an error of that test, and is replaced for the next one.
+    """
+    lent: list[lab.DockerHost] = []
+
+    def lend(iptables: lab.Backend = "nft", *daemon_args: str) -> lab.DockerHost:
+        host = host_pool.lend(iptables, daemon_args)
+        if host not in lent:
+            lent.append(host)
+        return host
+
+    yield lend
+    left = [f"{host.iptables} host: {line}" for host in lent for line in host_pool.take_back(host)]
+    if left:
+        pytest.fail("\n".join(["the test left behind on the host that it was lent:", *left]), pytrace=False)
