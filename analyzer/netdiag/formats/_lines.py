@@ -19,9 +19,15 @@ _LONGEST_LINE = 65536
 
 @cache
 def load(name: str, *starts: str) -> Lark:
-    """The grammar `grammars/<name>.lark` as an LALR parser with the contextual lexer; it starts with `line`."""
+    """The grammar `grammars/<name>.lark` as an LALR parser with the contextual lexer; it starts with `line`.
+
+    The parser's tables are kept in the user's cache folder: making them takes up to a quarter of a second a grammar,
+    reading them back a thousandth. lark makes them anew when the grammar or its own version changed.
+    """
     path = str(places.grammars() / f"{name}.lark")
-    return Lark.open(path, parser="lalr", lexer="contextual", start=[*starts] or "line")
+    folder = places.cache()
+    kept: str | bool = str(folder / f"{'-'.join((name, *starts))}.lark-tables") if folder else False
+    return Lark.open(path, parser="lalr", lexer="contextual", start=[*starts] or "line", cache=kept)
 
 
 def read_lines(

@@ -1,10 +1,10 @@
 """What the two readings of an iptables ruleset share: a listing and an `iptables-save` of one state give equal rules.
 
 What the two print in different words has one form here, that of `iptables-save`, completed by the defaults that only
-one of them prints. Where a save has one word for several things the module's name tells them apart: `--mark` of connmark
-is `connmark`, `--label` and `--set` of connlabel are `connlabel` and `connlabel-set`, and the flags of socket and rpfilter
-are one match (`socket`, `transparent nowildcard`). Several comments of a rule are joined. What a listing cannot tell (the
-name of a hashlimit table) is left out of both.
+one of them prints. Where a save has one word for several things the module's name tells them apart: `--mark` of
+connmark is `connmark`, `--label` and `--set` of connlabel are `connlabel` and `connlabel-set`, and the flags of socket
+and rpfilter are one match (`socket`, `transparent nowildcard`). Several comments of a rule are joined. What a listing
+cannot tell (the name of a hashlimit table) is left out of both.
 """
 
 import re

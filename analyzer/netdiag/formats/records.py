@@ -212,8 +212,8 @@ class Rule:
     host name is kept in `not_understood`. Interfaces are as printed (`br+` is a prefix), None for any. The `*_negated`
     fields belong to the field before. `target` is None for a rule that only counts; `goto` is True for `-g`. `matches`
     and `target_options` are sorted by option so that two listings of one rule are equal. `not_understood` keeps each
-    extension that no rule of the grammar knows, as printed: a rule that has any must not be reasoned about as if it
-    matched everything.
+    extension that no rule of the grammar knows, as printed, and what a listing without `-v` leaves out: a rule that has
+    any must not be reasoned about as if it matched everything.
     """
 
     family: str
