@@ -1,7 +1,7 @@
 """`docker version --format '{{json .}}'`: the version of the engine. The client's says nothing."""
 
 from netdiag.formats._document import Document, Format
-from netdiag.formats._json import read_json, unread_value
+from netdiag.formats._json import one_a_line, read_json, unread_value
 from netdiag.formats._schema import drop_invalid
 from netdiag.formats._values import table
 from netdiag.formats.records import EngineVersion
@@ -21,7 +21,7 @@ def read(source: Source) -> Document:
         if server.get("Version"):
             place = value.place.at("Server", "Version")
             versions.append(EngineVersion(server["Version"], server.get("ApiVersion"), place))
-    return Document(source, FORMAT.name, tuple(versions), tuple(unread), text.notes)
+    return Document(source, FORMAT.name, tuple(versions), one_a_line(unread), text.notes)
 
 
 FORMAT = Format(
