@@ -42,8 +42,11 @@ def read_containers(source: Source, format_name: str, is_others: Callable[[dict[
 
 
 def is_podmans(container: dict[str, Any]) -> bool:
-    """Whether podman surely printed it: by a key that Docker does not have, or by the name that it gives to a netns."""
-    return "OCIRuntime" in container or "/netns/netns-" in _sandbox_key(container)
+    """Whether podman surely printed it: by a key that Docker does not have, or by the name that it gives to a netns
+    (since podman 4 `netns-...`, with CNI `cni-...`).
+    """
+    sandbox_key = _sandbox_key(container)
+    return "OCIRuntime" in container or "/netns/netns-" in sandbox_key or "/netns/cni-" in sandbox_key
 
 
 def is_dockers(container: dict[str, Any]) -> bool:
