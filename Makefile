@@ -52,6 +52,7 @@ accept: $(VENV)/installed-dev
 
 bench: $(VENV)/installed-dev
 	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/docker_inspect.py
 
 clean:
 	rm -rf $(VENV) build dist report.html report.pdf

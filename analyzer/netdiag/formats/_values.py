@@ -20,8 +20,11 @@ def address(text: Any) -> IpAddress | None:
 
 def address4(text: Any) -> IPv4Address | None:
     """An IPv4 address; a prefix length behind it, as Docker before 1.10 printed gateways, is dropped."""
-    found = interface4(text)
-    return found.ip if found else None
+    try:
+        return IPv4Address(text) if text else None
+    except ValueError:
+        found = interface4(text)
+        return found.ip if found else None
 
 
 def interface4(text: Any, prefix_length: int | None = None) -> IPv4Interface | None:

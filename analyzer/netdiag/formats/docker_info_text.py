@@ -1,7 +1,8 @@
 """`docker info` as people paste it: where the engine runs and in which mode.
 
-Of what the JSON form tells, this one leaves out whether IPv4 forwarding is on; that it is off is a warning. Security
-options are given in the JSON form's words (`name=seccomp,profile=default`).
+Of what the JSON form tells, this one leaves out whether IPv4 forwarding is on; that it is off is a warning, and the
+record then stands at that line, because it is what somebody will want to see. Security options are given in the JSON
+form's words (`name=seccomp,profile=default`).
 """
 
 from collections.abc import Iterator, Sequence
@@ -55,6 +56,7 @@ def _infos(source: Source, lines: Sequence[tuple[int, _Line]]) -> Iterator[Engin
     if version is None:
         return
     said = [line for _, line in lines]
+    warning = next((number for number, line in lines if line.text == _FORWARDING_IS_OFF), None)
     settings = {line.key: line.text for line in said if line.indent == version.indent}
     live_restore = settings.get("Live Restore Enabled")
     yield EngineInfo(
@@ -63,9 +65,9 @@ def _infos(source: Source, lines: Sequence[tuple[int, _Line]]) -> Iterator[Engin
         security_options=tuple(_security_options(said, version.indent)),
         swarm_state=settings.get("Swarm") or None,
         firewall_driver=settings.get("Firewall Backend") or None,
-        ipv4_forwarding=False if any(line.text == _FORWARDING_IS_OFF for line in said) else None,
+        ipv4_forwarding=False if warning else None,
         live_restore=live_restore == "true" if live_restore else None,
-        place=line_span(source, number),
+        place=line_span(source, warning or number),
     )
 
 
