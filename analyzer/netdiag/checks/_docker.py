@@ -87,7 +87,7 @@ def veth_of(host: Host, attachment: Attachment) -> VethPair | None:
     """The veth pair that carries an endpoint, None when the bundle does not tell it."""
     netns = host.namespace_of(attachment.container)
     inner = interface_of(netns, attachment.endpoint) if netns else None
-    return next((pair for pair in host.veth_pairs if inner is not None and pair.inner is inner), None)
+    return host.veth_pair_of(netns, inner) if netns and inner else None
 
 
 def published_ports(host: Host) -> list[tuple[Container, PublishedPort]]:

@@ -11,10 +11,10 @@ name`.
 
 ## How it is decided
 Gates: the engine manages the IPv4 rules of this namespace, has a local bridge network, and its rule dialect is known.
-Chains that must exist: DOCKER, DOCKER-ISOLATION-STAGE-1 and -2 (17.06 to 27, 28.0.0); DOCKER-FORWARD, DOCKER-CT,
-DOCKER-BRIDGE, DOCKER and the isolation chains (28.0.1 to 28.5); DOCKER-FORWARD, DOCKER-CT, DOCKER-INTERNAL,
-DOCKER-BRIDGE and DOCKER (29). Chains that are never empty: the isolation chains up to 27, DOCKER-FORWARD from 28.0.1
-on. A chain counts as there when any backend has it.
+Chains that must exist: DOCKER and DOCKER-ISOLATION (up to 17.12); DOCKER, DOCKER-ISOLATION-STAGE-1 and -2 (18 to 27,
+28.0.0); DOCKER-FORWARD, DOCKER-CT, DOCKER-BRIDGE, DOCKER and the isolation chains (28.0.1 to 28.5); DOCKER-FORWARD,
+DOCKER-CT, DOCKER-INTERNAL, DOCKER-BRIDGE and DOCKER (29). Chains that are never empty: the isolation chains up to 27,
+DOCKER-FORWARD from 28.0.1 on. A chain counts as there when any backend has it.
 
 ## Not a problem when
 The daemon runs with `iptables: false`, with its nftables backend, or rootless.
@@ -33,17 +33,19 @@ from netdiag.checks._base import Fault, NotApplicable, Verdicts, check, unjudged
 from netdiag.checks._docker import bridge_networks, related, restart
 from netdiag.finding import Confidence, Evidence, Severity, Subject
 from netdiag.model import Dialect, FirewallTable, Host
-from netdiag.model.gates import collected, manages_iptables, unknown
+from netdiag.model.gates import manages_iptables, table_known, unknown
 from netdiag.spans import Span
 
 _ISOLATION = ("DOCKER-ISOLATION-STAGE-1", "DOCKER-ISOLATION-STAGE-2")
 _REQUIRED = {
+    Dialect.UP_TO_17: ("DOCKER", "DOCKER-ISOLATION"),
     Dialect.UP_TO_27: ("DOCKER", *_ISOLATION),
     Dialect.V28_0_0: ("DOCKER", *_ISOLATION),
     Dialect.V28: ("DOCKER-FORWARD", "DOCKER-CT", "DOCKER-BRIDGE", "DOCKER", *_ISOLATION),
     Dialect.V29_IPTABLES: ("DOCKER-FORWARD", "DOCKER-CT", "DOCKER-INTERNAL", "DOCKER-BRIDGE", "DOCKER"),
 }
 _NEVER_EMPTY = {
+    Dialect.UP_TO_17: ("DOCKER-ISOLATION",),
     Dialect.UP_TO_27: _ISOLATION,
     Dialect.V28: ("DOCKER-FORWARD",),
     Dialect.V29_IPTABLES: ("DOCKER-FORWARD",),
@@ -52,15 +54,12 @@ _NEVER_EMPTY = {
 
 @check(Severity.ERROR, layer="filter")
 def filter_docker_chains_missing(host: Host) -> Verdicts:
-    firewall, dialect = host.root.firewall, host.engine.dialect
-    bridges, others = bridge_networks(host, collected(firewall, "the filter rules"), manages_iptables(host))
+    dialect = host.engine.dialect
+    bridges, others = bridge_networks(host, table_known(host, "filter"), manages_iptables(host))
     if not bridges:
         yield from others
         return
     tables = host.root.tables("filter")
-    if not tables and not firewall.whole:
-        yield unjudged(unknown("the filter table", "iptables_save", because="not collected"))
-        return
     if dialect is None:
         yield unjudged(unknown("which chains this version of the engine keeps", "docker_version"))
         return

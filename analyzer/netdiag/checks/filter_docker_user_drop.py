@@ -36,13 +36,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 
-from netdiag.checks._base import Fault, NotApplicable, Unjudged, Verdicts, check, unjudged
+from netdiag.checks._base import Fault, NotApplicable, Unjudged, Verdicts, check
 from netdiag.checks._docker import BridgeNetwork, attachments, bridge_networks, deletion, published_ports, related
 from netdiag.finding import Confidence, Evidence, Severity, Subject
 from netdiag.formats.records import Container, Rule
 from netdiag.model import FirewallTable, Host
 from netdiag.model.flow import Decision, Fate, Flow, decide
-from netdiag.model.gates import collected, manages_iptables, reaches_outside, unknown
+from netdiag.model.gates import manages_iptables, reaches_outside, table_known
 from netdiag.spans import Span
 
 _CHAIN = "DOCKER-USER"
@@ -66,14 +66,11 @@ class _Case:
 
 @check(Severity.ERROR, layer="filter")
 def filter_docker_user_drop(host: Host) -> Verdicts:
-    bridges, others = bridge_networks(host, collected(host.root.firewall, "the filter rules"), manages_iptables(host))
+    bridges, others = bridge_networks(host, table_known(host, "filter"), manages_iptables(host))
     if not bridges:
         yield from others
         return
     tables = host.root.tables("filter")
-    if not tables and not host.root.firewall.whole:
-        yield unjudged(unknown("the filter table", "iptables_save", because="not collected"))
-        return
     effective = [table for table in tables if table.reaches("FORWARD", _CHAIN)]
     if not effective:
         yield NotApplicable(f"FORWARD does not lead to {_CHAIN}")

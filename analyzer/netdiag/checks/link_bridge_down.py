@@ -37,7 +37,7 @@ def link_bridge_down(host: Host) -> Verdicts:
     yield from others
     for bridge in bridges:
         link = host.root.link(bridge.device)
-        if link is None:
+        if link is None or not (link.flags or host.root.links.whole):
             if not host.root.links.whole:
                 yield unjudged(whole(host.root.links, f"whether {bridge.device} is up"))
             continue
