@@ -32,6 +32,7 @@ moby/moby#12294; moby/moby#16137; moby/moby#26494; docker/for-linux#1472; moby i
 from netdiag.checks._base import Fault, NotApplicable, Verdicts, check, unjudged
 from netdiag.checks._docker import bridge_networks, related, restart
 from netdiag.finding import Confidence, Evidence, Severity, Subject
+from netdiag.formats.records import Network
 from netdiag.model import Dialect, FirewallTable, Host
 from netdiag.model.gates import manages_iptables, table_known, unknown
 from netdiag.spans import Span
@@ -69,19 +70,25 @@ def filter_docker_chains_missing(host: Host) -> Verdicts:
     missing = [name for name in _REQUIRED[dialect] if not any(name in table.chains for table in tables)]
     empty = [name for name in _NEVER_EMPTY.get(dialect, ()) if name not in missing and not _has_rules(tables, name)]
     if missing or empty:
-        yield _fault(host, tables, missing, empty)
+        yield _fault(host, bridges[0].network, tables, missing, empty)
 
 
 def _has_rules(tables: tuple[FirewallTable, ...], name: str) -> bool:
     return any(name in table.chains and table.chains[name].rules for table in tables)
 
 
-def _fault(host: Host, tables: tuple[FirewallTable, ...], missing: list[str], empty: list[str]) -> Fault:
+def _fault(
+    host: Host, network: Network, tables: tuple[FirewallTable, ...], missing: list[str], empty: list[str]
+) -> Fault:
     parts = [f"{' and '.join(names)} {state}" for names, state in ((missing, "missing"), (empty, "empty")) if names]
     proof = host.engine.dialect_proof
     evidence = [Evidence(span, label) for span, label in _spans(tables, empty)]
     if not evidence and (spans := _any_heads(host)):
         evidence = [Evidence(spans[0], f"the rules begin here and do not have {', '.join(missing)}")]
+    if not evidence:
+        evidence = [
+            Evidence(network.span, f"network {network.name} needs them, and there are no iptables rules at all")
+        ]
     evidence += [related(span, f"FORWARD has policy {policy}") for span, policy in _forward_policies(tables)]
     if proof:
         evidence.append(related(proof, "this version of the engine keeps them"))

@@ -54,11 +54,16 @@ def _no_chain(host: Host, bridges: list[BridgeNetwork], tables: tuple[FirewallTa
     heads = [chain.head.span for table in tables for chain in table.chains.values()][:1]
     spans = heads or [table.head.span for each in host.root.firewall for table in each.chains.values()][:1]
     what = "the nat table has no chain DOCKER" if tables else "there is no nat table"
-    needs_it = related(bridges[0].network.span, f"network {bridges[0].network.name} needs it")
+    network = bridges[0].network
+    needs_it = f"network {network.name} needs it"
     return Fault(
         message=f"{what}, so no published port is translated",
         subjects=(Subject("chain", "nat DOCKER"),),
-        evidence=(*(Evidence(span, what) for span in spans), needs_it),
+        evidence=(
+            (*(Evidence(span, what) for span in spans), related(network.span, needs_it))
+            if spans
+            else (Evidence(network.span, f"{needs_it}, and there are no iptables rules at all"),)
+        ),
         remedy=restart(host),
         verify=("iptables -t nat -L DOCKER -v -n",),
         severity=_severity(host, "PREROUTING"),
