@@ -581,3 +581,13 @@ def test_networks_known_only_by_endpoints_do_not_make_host_a_bridge(site: Any) -
     )
     assert [alarm for alarm in alarms(site) if "host" in alarm] == []
     assert "driver of network host" not in site.verdict("link-bridge-missing")[1]
+
+
+def test_a_long_list_of_banned_addresses_is_one_note(site: Any) -> None:
+    banned = "".join(
+        f"[0:0] -A DOCKER-USER -s 10.0.{number // 256}.{number % 256}/32 -j DROP\n" for number in range(600)
+    )
+    site.rules(site.USER_RETURN, banned + site.USER_RETURN)
+    (finding,) = site.analysis().findings
+    assert finding.severity is Severity.NOTE
+    assert finding.message.startswith("600 rules in DOCKER-USER drop connections to published port 8080/tcp, ")
