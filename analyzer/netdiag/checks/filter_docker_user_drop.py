@@ -37,7 +37,15 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 
 from netdiag.checks._base import Fault, NotApplicable, Unjudged, Verdicts, check
-from netdiag.checks._docker import BridgeNetwork, attachments, bridge_networks, deletion, published_ports, related
+from netdiag.checks._docker import (
+    Attachment,
+    BridgeNetwork,
+    attachments,
+    bridge_networks,
+    deletion,
+    published_ports,
+    related,
+)
 from netdiag.finding import Confidence, Evidence, Severity, Subject
 from netdiag.formats.records import Container, Rule
 from netdiag.model import FirewallTable, Host
@@ -84,12 +92,15 @@ def filter_docker_user_drop(host: Host) -> Verdicts:
 def _cases(host: Host, bridges: list[BridgeNetwork]) -> Iterator[_Case]:
     uplink = _uplink(host)
     attached = list(attachments(host, bridges))
+    by_container: dict[str, list[Attachment]] = defaultdict(list)
+    for attachment in attached:
+        by_container[attachment.container.id].append(attachment)
     for container, port in published_ports(host):
         if port.host_address is not None and (port.host_address.version != 4 or port.host_address.is_loopback):
             continue
-        for attachment in attached:
+        for attachment in by_container[container.id]:
             address = attachment.endpoint.address
-            if attachment.container.id != container.id or address is None:
+            if address is None:
                 continue
             yield _Case(
                 f"connections to published port {port.host_port}/{port.protocol}",
