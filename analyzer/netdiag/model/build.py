@@ -6,6 +6,7 @@ Where two sources tell the same fact the richer one is taken: `ip address` befor
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from typing import TypeVar
 
@@ -59,6 +60,7 @@ def build(bundle: Bundle, documents: Sequence[Document]) -> Host:
         networks=_networks(collected, containers),
         engine=_engine(collected, namespaces[0].firewall),
         veth_pairs=_veth_pairs(namespaces),
+        collected_from=_beginning(bundle),
     )
 
 
@@ -102,6 +104,15 @@ class _Collected:
     def _why_nothing(self, formats: tuple[str, ...], scope: str | None) -> str:
         reasons = (n.reason for n in self.bundle.not_collected if n.format in formats and scope in (None, n.scope))
         return next(reasons, "") or f"the bundle has no output of {' or '.join(formats)}"
+
+
+def _beginning(bundle: Bundle) -> datetime | None:
+    """When the collection began, by the manifest's clock."""
+    try:
+        wall = datetime.fromisoformat(bundle.collected_at) if bundle.collected_at else None
+    except ValueError:
+        return None
+    return wall if wall and wall.tzinfo else None
 
 
 # --- namespaces -------------------------------------------------------------------------------------------------------

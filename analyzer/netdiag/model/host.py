@@ -4,6 +4,7 @@ Every fact keeps the span it was read from; every list says how complete it is (
 """
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from netdiag.formats.records import (
     BridgePort,
@@ -64,7 +65,10 @@ class VethPair:
 
 @dataclass(frozen=True)
 class Host:
-    """One host. `namespaces` has the host's own namespace first."""
+    """One host. `namespaces` has the host's own namespace first.
+
+    `collected_from` is when the collection began by the host's own clock, None when the bundle does not tell.
+    """
 
     name: str
     namespaces: tuple[Namespace, ...]
@@ -72,6 +76,7 @@ class Host:
     networks: Facts[Network]
     engine: Engine
     veth_pairs: tuple[VethPair, ...] = ()
+    collected_from: datetime | None = None
 
     @property
     def root(self) -> Namespace:
