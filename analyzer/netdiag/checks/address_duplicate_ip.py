@@ -30,7 +30,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface
 
 from netdiag.checks._base import Fault, NotApplicable, Verdicts, check, unjudged
-from netdiag.checks._docker import attachments, bridge_networks, related
+from netdiag.checks._docker import attachments, bridge_networks, related, sh
 from netdiag.finding import Evidence, Severity, Subject
 from netdiag.model import Host
 from netdiag.model.gates import collected, unknown
@@ -81,8 +81,8 @@ def address_duplicate_ip(host: Host) -> Verdicts:
                 evidence=tuple(
                     Evidence(o.endpoint.place.at("IPAddress").span, f"of {o.container.name}") for o in owners
                 ),
-                remedy=(f"docker restart {names[-1]}",),
-                verify=("docker network inspect " + owners[0].endpoint.network,),
+                remedy=(sh("docker restart {}", names[-1]),),
+                verify=(sh("docker network inspect {}", owners[0].endpoint.network),),
             )
 
 
@@ -136,7 +136,7 @@ def _was_given(host: Host, holder: _Holder, address: IPv4Address) -> bool:
 
 
 def _removal(host: Host, intruder: _Holder) -> str:
-    command = f"ip addr del {intruder.address} dev {intruder.device}"
+    command = sh("ip addr del {} dev {}", intruder.address, intruder.device)
     if not intruder.container_id:
         return command
     container = host.container(intruder.container_id)

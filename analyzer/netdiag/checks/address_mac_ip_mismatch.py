@@ -33,7 +33,7 @@ import re
 from ipaddress import IPv4Address
 
 from netdiag.checks._base import Fault, NotApplicable, Verdicts, check, unjudged
-from netdiag.checks._docker import Attachment, attachments, bridge_networks, related
+from netdiag.checks._docker import Attachment, attachments, bridge_networks, related, sh
 from netdiag.finding import Confidence, Evidence, Severity, Subject
 from netdiag.formats.records import Container
 from netdiag.model import Host
@@ -97,8 +97,8 @@ def _fault(host: Host, attachment: Attachment, address: IPv4Address, stands_for:
             related(endpoint.place.at("IPAddress").span, "the endpoint's own address"),
             *((related(proof, "only an engine up to 27 does this; it derives MAC addresses"),) if proof else ()),
         ),
-        remedy=(f"docker restart {container.name}",),
-        verify=(f"docker inspect -f '{{{{json .NetworkSettings.Networks}}}}' {container.name}",),
+        remedy=(sh("docker restart {}", container.name),),
+        verify=(sh("docker inspect -f '{{{{json .NetworkSettings.Networks}}}}' {}", container.name),),
         confidence=_confidence(host, attachment),
     )
 

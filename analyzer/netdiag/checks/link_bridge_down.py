@@ -25,7 +25,7 @@ moby libnetwork/drivers/bridge setupDeviceUp; moby/moby#40170; moby/moby#13381.
 """
 
 from netdiag.checks._base import Fault, Verdicts, check, unjudged
-from netdiag.checks._docker import bridge_networks, related
+from netdiag.checks._docker import bridge_networks, related, sh
 from netdiag.finding import Evidence, Severity
 from netdiag.model import Host
 from netdiag.model.gates import collected, whole
@@ -49,6 +49,6 @@ def link_bridge_down(host: Host) -> Verdicts:
                     Evidence(link.span, "the flag UP is missing"),
                     related(bridge.network.span, f"network {bridge.network.name} uses this bridge"),
                 ),
-                remedy=(f"ip link set dev {link.name} up",),
-                verify=(f"ip link show dev {link.name}", f"ip route show dev {link.name}"),
+                remedy=(sh("ip link set dev {} up", link.name),),
+                verify=(sh("ip link show dev {}", link.name), sh("ip route show dev {}", link.name)),
             )

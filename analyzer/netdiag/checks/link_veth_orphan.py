@@ -31,7 +31,7 @@ docker/for-linux#109; moby/libnetwork#1850; moby/moby#18814.
 import re
 
 from netdiag.checks._base import Fault, NotApplicable, Verdicts, check, unjudged
-from netdiag.checks._docker import bridge_networks, related
+from netdiag.checks._docker import bridge_networks, related, sh
 from netdiag.finding import Evidence, Severity, Subject
 from netdiag.formats.records import Container, Link
 from netdiag.model import Host
@@ -105,8 +105,8 @@ def _fault(host: Host, link: Link) -> Fault:
         message=f"veth `{link.name}`{on} belongs to no container",
         subjects=(Subject("interface", link.name), *((Subject("bridge", link.master),) if link.master else ())),
         evidence=tuple(evidence),
-        remedy=(f"ip link delete {link.name}",),
-        verify=(f"ip link show dev {link.name}", "lsns -t net"),
+        remedy=(sh("ip link delete {}", link.name),),
+        verify=(sh("ip link show dev {}", link.name), "lsns -t net"),
     )
 
 

@@ -33,7 +33,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ipaddress import IPv6Address
 
 from netdiag.checks._base import Fault, NotApplicable, Unjudged, Verdicts, check, unjudged
-from netdiag.checks._docker import chain_span, published_ports, related
+from netdiag.checks._docker import chain_span, published_ports, related, sh
 from netdiag.finding import Confidence, Evidence, Severity, Subject
 from netdiag.formats.records import Container, Endpoint, IpNetwork, PublishedPort, Rule, Socket
 from netdiag.model import FirewallTable, Host
@@ -145,13 +145,13 @@ def _remedy(host: Host, container: Container, port: PublishedPort) -> tuple[str,
     """The engine's own rule, on the network that carries the container's default route as far as that is known."""
     endpoint = next(_endpoints_with_bridge(host, container), None)
     if endpoint is None or endpoint.address is None:
-        return (f"docker restart {container.name}",)
+        return (sh("docker restart {}", container.name),)
     network = host.network(endpoint.network_id)
-    not_from_bridge = f"! -i {bridge_name(host, network)} " if network and not uses_proxy(host).no else ""
+    not_from_bridge = sh("! -i {} ", bridge_name(host, network)) if network and not uses_proxy(host).no else ""
     address = port.host_address
     bound = f"-d {address}/32 " if address is not None and not address.is_unspecified else ""
     goal = f"{endpoint.address.ip}:{port.container_port}"
-    protocol = f"-p {port.protocol} -m {port.protocol} --dport {port.host_port}"
+    protocol = sh("-p {0} -m {0} --dport {1}", port.protocol, port.host_port)
     return (f"iptables -t nat -A DOCKER {bound}{not_from_bridge}{protocol} -j DNAT --to-destination {goal}",)
 
 

@@ -33,7 +33,7 @@ moby integration/network/bridge/iptablesdoc; moby/moby#41795; moby/moby#13381; m
 from ipaddress import IPv4Network
 
 from netdiag.checks._base import Fault, Unjudged, Verdicts, check, sort_out, unjudged
-from netdiag.checks._docker import BridgeNetwork, bridge_networks, chain_span, related
+from netdiag.checks._docker import BridgeNetwork, bridge_networks, chain_span, related, sh
 from netdiag.finding import Confidence, Evidence, Severity
 from netdiag.formats.records import Subnet
 from netdiag.model import FirewallTable, Host, Truth
@@ -81,7 +81,7 @@ def _fault(host: Host, bridge: BridgeNetwork, subnet: Subnet, tables: tuple[Fire
     evidence.append(related(subnet.span, about_network) if chains else Evidence(subnet.span, about_network))
     caveat = "" if options_known else " (the bundle does not show whether it is internal or not to be masqueraded)"
     sure = options_known and host.root.firewall.whole
-    rule = f"POSTROUTING -s {subnet.subnet} ! -o {bridge.device} -j MASQUERADE"
+    rule = sh("POSTROUTING -s {} ! -o {} -j MASQUERADE", subnet.subnet, bridge.device)
     return Fault(
         message=f"no MASQUERADE covers {subnet.subnet} of network `{bridge.network.name}`{caveat}",
         subjects=bridge.subjects,

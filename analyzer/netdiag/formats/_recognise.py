@@ -33,6 +33,8 @@ def _read_head(source: Source, format_: Format) -> Document | None:
         looks_like_json = source.text.lstrip()[:1] in ("{", "[", '"')
         return format_.read(source) if looks_like_json else None
     head = "\n".join(source.lines[:_HEAD_LINES])
+    if format_.marks and not any(mark in head for mark in format_.marks):
+        return None
     return format_.read(Source(source.path, head, source.command, source.scope))
 
 

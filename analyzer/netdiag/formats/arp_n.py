@@ -52,4 +52,5 @@ FORMAT = Format(
     title="ARP table (arp -n)",
     commands=("arp -n", "arp -an"),
     read=read,
+    marks=("HWaddress", " at "),
 )

@@ -103,4 +103,5 @@ FORMAT = Format(
     title="bridge ports (bridge link)",
     commands=("bridge -d link", "bridge link"),
     read=read,
+    marks=("mtu ",),
 )

@@ -12,7 +12,7 @@ from typing import Any
 from netdiag.formats._document import Document, Format
 from netdiag.formats._json import JsonPlace, JsonValue, read_json, unread_value
 from netdiag.formats._schema import drop_invalid
-from netdiag.formats._values import address, address4, interface4, interface6, table
+from netdiag.formats._values import address, address4, interface4, interface6, moment, table
 from netdiag.formats.records import Container, Endpoint, PublishedPort
 from netdiag.spans import Source
 
@@ -52,6 +52,7 @@ def _container(value: JsonValue) -> Container:
         network_mode=table(content.get("HostConfig")).get("NetworkMode"),
         sandbox_key=settings.get("SandboxKey"),
         set_mac=table(content["Config"]).get("MacAddress") or "" if "Config" in content else None,
+        started=moment(state.get("StartedAt")),
         endpoints=endpoints,
         ports=tuple(_ports(table(settings.get("Ports")), settings_place.at("Ports"))),
     )

@@ -263,4 +263,5 @@ FORMAT = Format(
     title="interfaces and addresses (ip address, ip link)",
     commands=("ip -d addr", "ip -d link", "ip addr", "ip link", "ip -s link"),
     read=read,
+    marks=("mtu ",),
 )

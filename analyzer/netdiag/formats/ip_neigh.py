@@ -45,4 +45,5 @@ FORMAT = Format(
     title="neighbour table (ip neigh)",
     commands=("ip neigh", "ip -s neigh"),
     read=read,
+    marks=(" dev ",),
 )

@@ -6,6 +6,7 @@ a `Rule`. What a poorer source cannot know is None, never a guess. Names are tho
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 
 from netdiag.formats._json import JsonPlace
@@ -358,6 +359,7 @@ class Container:
     network_mode: str | None = None
     sandbox_key: str | None = None
     set_mac: str | None = None
+    started: datetime | None = None
     endpoints: tuple[Endpoint, ...] = ()
     ports: tuple[PublishedPort, ...] = ()
 
@@ -405,6 +407,7 @@ class Network:
     id: str
     name: str
     place: Place
+    created: datetime | None = None
     driver: str | None = None
     scope: str | None = None
     internal: bool | None = None

@@ -102,4 +102,5 @@ FORMAT = Format(
     title="routes (route -n)",
     commands=("route -n", "netstat -rn"),
     read=read,
+    marks=("Iface", "Next Hop"),
 )

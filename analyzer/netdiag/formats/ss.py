@@ -151,4 +151,8 @@ FORMAT = Format(
     title="sockets (ss)",
     commands=("ss -tulpn", "ss -tuln", "ss -tan"),
     read=read,
+    marks=(
+        "Recv-Q",
+        "State",
+    ),
 )

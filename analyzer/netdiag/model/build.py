@@ -7,6 +7,7 @@ Where two sources tell the same fact the richer one is taken: `ip address` befor
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cached_property, partial
 from typing import TypeVar
 
@@ -64,6 +65,7 @@ def build(bundle: Bundle, documents: Sequence[Document]) -> Host:
         networks=_networks(collected, containers),
         engine=_engine(collected, namespaces[0].firewall),
         veth_pairs=_veth_pairs(namespaces),
+        collected_from=_beginning(bundle),
     )
 
 
@@ -128,6 +130,15 @@ class _Collected:
     def _why_nothing(self, formats: tuple[str, ...], scope: str | None) -> str:
         reasons = (each.reason for each in self.left_out(*formats, scope=scope))
         return next(reasons, "") or f"the bundle has no output of {' or '.join(formats)}"
+
+
+def _beginning(bundle: Bundle) -> datetime | None:
+    """When the collection began, by the manifest's clock."""
+    try:
+        wall = datetime.fromisoformat(bundle.collected_at) if bundle.collected_at else None
+    except ValueError:
+        return None
+    return wall if wall and wall.tzinfo else None
 
 
 # --- namespaces -------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ options.
 """
 
 import json
+from datetime import datetime
 from typing import TypeVar
 
 from netdiag.formats import get as get_format
@@ -126,6 +127,14 @@ def uses_proxy(host: Host) -> Gate:
     return unknown("whether the userland proxy is on", *host.engine.settings.missing)
 
 
+def is_settled(host: Host, what: str, since: datetime | None) -> Gate:
+    """Something was there before the collection began, so that every command saw it; unknown if it came in between."""
+    if since is None or host.collected_from is None or since < host.collected_from:
+        return YES
+    because = "it came while the bundle was being collected: collect again"
+    return Gate(Truth.UNKNOWN, f"the state of {what}", because)
+
+
 def is_local_bridge(host: Host, network: Network) -> Gate:
     """The network is a bridge of this host.
 
@@ -144,7 +153,7 @@ def is_local_bridge(host: Host, network: Network) -> Gate:
         return no(f"network {network.name} is a configuration only")
     if network.scope not in (None, "local"):
         return no(f"network {network.name} is of scope {network.scope}")
-    return YES
+    return is_settled(host, f"network {network.name}", network.created)
 
 
 def carrier_of_gateway(host: Host, network: Network) -> Link | None:

@@ -6,6 +6,7 @@ Every fact keeps the span it was read from; every list says how complete it is (
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from ipaddress import IPv4Address
 
@@ -72,7 +73,10 @@ class VethPair:
 
 @dataclass(frozen=True)
 class Host:
-    """One host. `namespaces` has the host's own namespace first."""
+    """One host. `namespaces` has the host's own namespace first.
+
+    `collected_from` is when the collection began by the host's own clock, None when the bundle does not tell.
+    """
 
     name: str
     namespaces: tuple[Namespace, ...]
@@ -80,6 +84,7 @@ class Host:
     networks: Facts[Network]
     engine: Engine
     veth_pairs: tuple[VethPair, ...] = ()
+    collected_from: datetime | None = None
 
     @property
     def root(self) -> Namespace:
