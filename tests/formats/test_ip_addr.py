@@ -187,7 +187,7 @@ def test_several_alternative_names_are_kept_together() -> None:
         (HEAD + "    RX: bytes packets\n     1 2 3\n", "no headings for these numbers above it"),
         (HEAD + "    inet 300.1.1.1/8 scope global eth0\n", f"a value out of range: '300.1.1.1/8' {NO_ADDRESS}"),
         (HEAD + "    inet 10.1.1.1/99 scope global eth0\n", f"a value out of range: '10.1.1.1/99' {NO_ADDRESS}"),
-        (HEAD + "root@web01:~# ip route\n", "not expected here: 'root@web01:~#' (column 1)"),
+        (HEAD + "root@web01:~# ip route\n", "not expected here: ':~#' (column 11)"),
     ],
 )
 def test_a_line_that_cannot_be_read_is_told_and_costs_that_line_only(text: str, reason: str) -> None:
