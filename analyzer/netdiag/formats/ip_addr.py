@@ -122,6 +122,7 @@ class _Meaning(Transformer[Token, Any]):
         return str(key), str(value)
 
     attribute = pair
+    of_peer = pair
     address_attribute = pair
 
     def flag(self, word: Token) -> tuple[str, str]:

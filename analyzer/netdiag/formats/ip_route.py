@@ -120,6 +120,12 @@ class _Meaning(Transformer[Token, Any]):
         told = {"cache": str(flag).strip("<>") for flag in flags}
         return _More({**told, **words.pairs, **{key: str(value) for key, value in words.numbers.items()}})
 
+    def statistics(self) -> _More:
+        return _More({})
+
+    def member_packets(self, member: Token, packets: Token) -> _More:
+        return _More({f"stats.{member}": str(packets)})
+
     def next_hop_object(self, text: Token) -> _More:
         return _More({"nh_info": str(text).rstrip()})
 

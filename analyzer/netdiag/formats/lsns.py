@@ -1,6 +1,6 @@
 """`lsns`: the namespaces that processes live in."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -32,6 +32,9 @@ class _Meaning(Transformer[Token, Any]):
 
     cells = heading
 
+    def command(self, text: Token) -> str:
+        return str(text)
+
     def default(self, *words: Token) -> dict[str, str]:
         named = {"NETNS_ID": "NETNSID", "MOUNT": "NSFS", "COMMAND": "COMMAND"}
         cells = dict(zip(_DEFAULT, map(str, words[:5]), strict=True))
@@ -46,7 +49,7 @@ def read(source: Source) -> Document:
     found: list[NamespaceInUse] = []
     unread: list[Unread] = []
     columns: tuple[_Word, ...] = ()
-    parser = load(FORMAT.name, "heading", "cells", "default")
+    parser = load(FORMAT.name, "heading", "cells", "default", "command")
     for number, line in enumerate(source.lines, start=1):
         if not line.strip():
             continue
@@ -57,17 +60,24 @@ def read(source: Source) -> Document:
         cells = read_part(parser, "cells" if columns else "default", line, _MEANING)
         if isinstance(cells, tuple):
             cells = _by_column(columns, cells, line)
+        if isinstance(cells, dict) and "COMMAND" in cells:
+            cells["COMMAND"] = read_part(parser, "command", cells["COMMAND"], _MEANING)
         reason = cells if isinstance(cells, str) else _take(found, cells, line_span(source, number))
         if reason:
             unread.append(Unread(number, reason))
     return Document(source, FORMAT.name, tuple(found), tuple(unread))
 
 
-def _by_column(columns: Iterable[_Word], words: Iterable[_Word], line: str) -> dict[str, str] | str:
-    """The cells of a row, or the reason why it has none. A command is all that is left of the line."""
+def _by_column(columns: Sequence[_Word], words: Iterable[_Word], line: str) -> dict[str, str] | str:
+    """The cells of a row, or the reason why it has none. A command is all that is left of the line, behind the branch
+    of a tree.
+    """
     cells: dict[str, str] = {}
+    last = columns[-1]
     for word in words:
         column = next((c for c in columns if word.start == c.start or word.end == c.end), None)
+        if column is None and last.text == "COMMAND" and word.start > last.start:
+            column = last
         if column is None or column.text in cells:
             return f"not below any heading: {word.text!r} (column {word.start})"
         if column.text in ("COMMAND", "PATH"):
