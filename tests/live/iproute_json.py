@@ -23,7 +23,9 @@ NOT_IN_TEXT = {
     "geneve.df": "the text has it only when it is set",
     "vxlan.df": "the text has it only when it is set",
     "rx_errors.overrun": "the text has it only with -s -s",
-    **dict.fromkeys(("refcnt", "used", "confirmed", "updated", "probes"), "`ip -s neigh`: ages and counts are not kept"),
+    **dict.fromkeys(
+        ("refcnt", "used", "confirmed", "updated", "probes"), "`ip -s neigh`: ages and counts are not kept"
+    ),
 }
 # of a pattern of the flat table's words: why the text has it and JSON has not
 NOT_IN_JSON = {
@@ -119,7 +121,7 @@ def _any(patterns: Iterable[str], word: str) -> bool:
 
 def link(value: Mapping[str, Any], names: Mapping[int, str]) -> Told:
     """A link of `ip link` or `ip address`; `names` are the namespaces that have a name, by their number here."""
-    rest = dict(value)
+    rest = _with_peer(value)
     told: Told = {}
     told |= _addresses(rest)
     told |= _link_layer(rest)
@@ -127,9 +129,18 @@ def link(value: Mapping[str, Any], names: Mapping[int, str]) -> Told:
     told |= _counters(rest.pop("stats64", {}))
     if "link_netnsid" in rest:
         rest["link_netnsid"] = names.get(rest["link_netnsid"], rest["link_netnsid"])
-    if rest.get("link", "") is None:
-        del rest["link"]  # `@NONE`
     return told | {_LINK_WORDS.get(key, key): text(item) for key, item in rest.items()}
+
+
+def _with_peer(value: Mapping[str, Any]) -> dict[str, Any]:
+    """A peer that has no name here is sometimes called `if6` in JSON as well; that of `gre0@NONE` is null."""
+    rest = dict(value)
+    peer = rest.pop("link", None)
+    if without_name := re.fullmatch(r"if(\d+)", peer or ""):
+        rest["link_index"] = without_name[1]
+    elif peer:
+        rest["link"] = peer
+    return rest
 
 
 def _addresses(rest: dict[str, Any]) -> Told:
@@ -232,7 +243,20 @@ _FLAG_WORDS: dict[str, tuple[str | None, str | None]] = {
     "ignore_df": ("ignore-df", None),
     "localbypass": ("localbypass", "nolocalbypass"),
 }
-_FLAGS = ("proxy", "rsc", "l2miss", "l3miss", "gbp", "gpe", "external", "vnifilter", "multi_queue", "private", "vepa", "bridge")
+_FLAGS = (
+    "proxy",
+    "rsc",
+    "l2miss",
+    "l3miss",
+    "gbp",
+    "gpe",
+    "external",
+    "vnifilter",
+    "multi_queue",
+    "private",
+    "vepa",
+    "bridge",
+)
 _LATER_VXLAN_FLAGS = (
     "learning",
     "udp_csum",
@@ -494,8 +518,9 @@ def neighbour(value: Mapping[str, Any]) -> Told:
 
 def port(value: Mapping[str, Any]) -> Told:
     """A port of `bridge link`."""
+    rest = _with_peer(value)
     words = {"ifindex": "index", "ifname": "name", "link_index": "peer_index", "link": "peer_name", "master": "bridge"}
-    return {words.get(key, key): text(item) for key, item in value.items()}
+    return {words.get(key, key): text(item) for key, item in rest.items()}
 
 
 def fdb(value: Mapping[str, Any]) -> Told:
@@ -559,12 +584,18 @@ def format_of(command: str) -> str:
     words = command.split()
     if words[0] == "bridge":
         return f"bridge_{words[-1]}"
-    objects = {"route": "ip_route", "rule": "ip_rule", "neigh": "ip_neigh", "nexthop": "ip_nexthop", "netns": "ip_netns"}
+    objects = {
+        "route": "ip_route",
+        "rule": "ip_rule",
+        "neigh": "ip_neigh",
+        "nexthop": "ip_nexthop",
+        "netns": "ip_netns",
+    }
     return next((objects[word] for word in words if word in objects), "ip_addr")
 
 
 def bridge_id(text: str) -> str:
-    """A bridge's id as brctl prints it: iproute2 leaves out the zeros at the beginning of each byte (`8000.2:42:...`)."""
+    """A bridge's id as brctl prints it; iproute2 leaves out the zeros at the beginning of a byte (`8000.2:42:...`)."""
     priority, _, mac = text.partition(".")
     return f"{priority}.{''.join(f'{int(byte, 16):02x}' for byte in mac.split(':'))}"
 

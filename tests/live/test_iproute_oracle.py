@@ -105,7 +105,8 @@ def test_the_kinds_of_links_that_are_compared(host: DockerHost) -> None:
 
 
 def test_brctl_shows_the_bridges_and_ports_that_ip_shows(host: DockerHost) -> None:
-    for name, run in places(host).items():
+    # brctl asks /sys, which shows a container's namespace only where it is mounted anew
+    for name, run in [(name, run) for name, run in places(host).items() if name not in CONTAINERS]:
         listed = iproute_json.load(run(["ip", "-j", "-d", "link"]).stdout)
         source = Source("brctl.txt", run(["brctl", "show"]).stdout, "brctl show", format="brctl_show")
         document = formats.get("brctl_show").read(source)
@@ -121,7 +122,9 @@ def test_brctl_shows_the_bridges_and_ports_that_ip_shows(host: DockerHost) -> No
         }, name
 
 
-@pytest.mark.parametrize("options", [[], ["-t", "net"], ["-n", "-t", "net"], ["-t", "net", "-o", "NS,NPROCS,NETNSID,NSFS"]])
+@pytest.mark.parametrize(
+    "options", [[], ["-t", "net"], ["-n", "-t", "net"], ["-t", "net", "-o", "NS,NPROCS,NETNSID,NSFS"]]
+)
 def test_lsns_is_read_as_its_json_says(host: DockerHost, options: list[str]) -> None:
     json_options = [option for option in options if option != "-n"]
     for _ in range(ATTEMPTS):

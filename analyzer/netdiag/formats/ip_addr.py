@@ -324,6 +324,15 @@ def _goes_on(last: _Interface, head: _Interface) -> bool:
 FORMAT = Format(
     name="ip_addr",
     title="interfaces and addresses (ip address, ip link)",
-    commands=("ip -d addr", "ip -d link", "ip addr", "ip link", "ip -s link", "ip -o addr", "ip -br addr", "ip -br link"),
+    commands=(
+        "ip -d addr",
+        "ip -d link",
+        "ip addr",
+        "ip link",
+        "ip -s link",
+        "ip -o addr",
+        "ip -br addr",
+        "ip -br link",
+    ),
     read=read,
 )

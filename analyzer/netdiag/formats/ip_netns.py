@@ -37,7 +37,7 @@ def read(source: Source) -> Document:
     if not shown:
         unread += [Unread(number, "nothing shows that this is the name of a namespace") for number, _ in read_as]
         read_as = []
-    records = tuple(NamedNamespace(*meaning, line_span(source, number)) for number, meaning in read_as)
+    records = tuple(NamedNamespace(name, id_, line_span(source, number)) for number, (name, id_) in read_as)
     return Document(source, FORMAT.name, records, tuple(sorted(unread, key=lambda each: each.line)))
 
 

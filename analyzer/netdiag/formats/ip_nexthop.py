@@ -35,7 +35,7 @@ class _Meaning(Transformer[Token, Any]):
         return str(key), str(value)
 
     def line(self, number: Token, *words: Any) -> partial[NextHopObject]:
-        pairs = dict(word for word in words if isinstance(word, tuple))
+        pairs: dict[str, str] = dict(word for word in words if isinstance(word, tuple))
         return partial(
             NextHopObject,
             int(number),

@@ -116,8 +116,8 @@ class _Meaning(Transformer[Token, Any]):
         return _NextHop(words)
 
     def cache(self, *parts: Any) -> _More:
-        *flags, words = parts
-        told = {"cache": str(flag).strip("<>") for flag in flags}
+        *flag, words = parts
+        told = {"cache": str(flag[0]).strip("<>")} if flag else {}
         return _More({**told, **words.pairs, **{key: str(value) for key, value in words.numbers.items()}})
 
     def statistics(self) -> _More:

@@ -87,7 +87,7 @@ def _by_column(columns: Sequence[_Word], words: Iterable[_Word], line: str) -> d
 
 
 def _take(found: list[NamespaceInUse], cells: dict[str, str], span: Span) -> str | None:
-    """Add a row, or give the reason why it is none. A second place where a namespace is mounted has a line of its own."""
+    """Add a row, or give the reason why it is none. A second place of a namespace has a line of its own."""
     if set(cells) == {"NSFS"} and found:
         found[-1] = replace(found[-1], files=(*found[-1].files, cells["NSFS"]))
         return None
