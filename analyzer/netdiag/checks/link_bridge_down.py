@@ -28,7 +28,7 @@ from netdiag.checks._base import Fault, Verdicts, check, unjudged
 from netdiag.checks._docker import bridge_networks, related, sh
 from netdiag.finding import Evidence, Severity
 from netdiag.model import Host
-from netdiag.model.gates import collected, whole
+from netdiag.model.gates import collected, unknown, whole
 
 
 @check(Severity.ERROR, layer="link")
@@ -41,7 +41,9 @@ def link_bridge_down(host: Host) -> Verdicts:
             if not host.root.links.whole:
                 yield unjudged(whole(host.root.links, f"whether {bridge.device} is up"))
             continue
-        if not link.up:
+        if link.up is None:
+            yield unjudged(unknown(f"whether {link.name} is up", "ip_addr", because="its flags are not in the bundle"))
+        elif not link.up:
             yield Fault(
                 message=f"bridge `{link.name}` of network `{bridge.network.name}` is down",
                 subjects=bridge.subjects,

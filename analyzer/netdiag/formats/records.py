@@ -42,9 +42,9 @@ class Link:
     `index` is its ifindex in its own netns. `peer_index` is the number in `eth0@if7` (iflink: the peer of a veth, the
     parent of a macvlan), `peer_name` the name in `veth0@veth1` (the same in this netns). `peer_netns` is `link-netnsid
     N` as `N`, or `link-netns NAME` as `NAME`. `kind` is the word of the details line (`veth`, `bridge`, ...), known
-    only from `ip -d`. `flags` are upper case as printed; `mac` is an Ethernet address (of `link/ether`). `details`
-    keeps every other attribute by the word that precedes it, those of a kind as `bridge.forward_delay` and
-    `bridge_slave.state`, counters as `rx.bytes`.
+    only from `ip -d`. `flags` are upper case as printed, None where they are not (`ip -br addr`, `ip -o addr`). `mac`
+    is an Ethernet address (of `link/ether`). `details` keeps every other attribute by the word that precedes it, those
+    of a kind as `bridge.forward_delay` and `bridge_slave.state`, counters as `rx.bytes`.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Link:
     peer_index: int | None = None
     peer_name: str | None = None
     peer_netns: str | None = None
-    flags: tuple[str, ...] = ()
+    flags: tuple[str, ...] | None = ()
     mtu: int | None = None
     state: str | None = None
     master: str | None = None
@@ -63,21 +63,25 @@ class Link:
     details: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def up(self) -> bool:
+    def up(self) -> bool | None:
         """Administratively up: the UP flag, not the word after `state` (a bridge without carrier is up and in state
-        DOWN).
+        DOWN). None where no flags are told.
         """
-        return "UP" in self.flags
+        return None if self.flags is None else "UP" in self.flags
 
 
 @dataclass(frozen=True)
 class NextHop:
-    """One way of a route: `gateway` is None when the destination is on the link itself."""
+    """One way of a route: `gateway` is None when the destination is on the link itself.
+
+    `details` keeps every other attribute of a `nexthop` line (`encap`, `realms`).
+    """
 
     gateway: IpAddress | None
     device: str | None
     weight: int | None = None
     flags: tuple[str, ...] = ()
+    details: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,32 @@ class Route:
 
 
 @dataclass(frozen=True)
+class NextHopMember:
+    """A next hop of a group, by its id. The share of traffic that it takes is `weight`, 1 unless printed."""
+
+    id: int
+    weight: int = 1
+
+
+@dataclass(frozen=True)
+class NextHopObject:
+    """A next hop object of `ip nexthop`, which routes name by `nhid`: one way, a group of others, or a blackhole.
+
+    `flags` are iproute2's words (`onlink`, `linkdown`, `fdb`, `blackhole`); `details` keeps every other attribute.
+    """
+
+    id: int
+    span: Span
+    gateway: IpAddress | None = None
+    device: str | None = None
+    group: tuple[NextHopMember, ...] = ()
+    protocol: str | None = None
+    scope: str | None = None
+    flags: tuple[str, ...] = ()
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class PolicyRule:
     """A line of `ip rule`: `selector` is the text between the priority and the action, `action` e.g. `lookup main`."""
 
@@ -115,7 +145,10 @@ class PolicyRule:
 
 @dataclass(frozen=True)
 class Neighbour:
-    """An entry of the neighbour (ARP or ND) table. `state` is iproute2's word; `mac` is None while unresolved."""
+    """An entry of the neighbour (ARP or ND) table. `state` is iproute2's word; `mac` is None while unresolved.
+
+    `protocol` is who made the entry, where somebody said so (`proto zebra`).
+    """
 
     address: IpAddress
     device: str
@@ -123,6 +156,7 @@ class Neighbour:
     state: str | None
     span: Span
     flags: tuple[str, ...] = ()
+    protocol: str | None = None
 
 
 @dataclass(frozen=True)
@@ -158,6 +192,64 @@ class FdbEntry:
     vlan: int | None = None
     flags: tuple[str, ...] = ()
     details: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class BridgeVlan:
+    """A VLAN, or a range of them up to `last`, on a port of a bridge or on the bridge itself, of `bridge vlan`.
+
+    `flags` are `PVID` (of untagged frames that come in) and `Egress Untagged`. `details` keeps the
+    words of `-d`, counters as `rx.bytes`.
+    """
+
+    device: str
+    vlan: int
+    last: int
+    span: Span
+    flags: tuple[str, ...] = ()
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class BridgeLine:
+    """A bridge with its ports, of `brctl show`. `id` is its priority and MAC address in hexadecimal."""
+
+    name: str
+    id: str
+    stp: bool
+    interfaces: tuple[str, ...]
+    span: Span
+
+
+@dataclass(frozen=True)
+class NamedNamespace:
+    """A network namespace of `ip netns`: `id` is what this namespace calls it (`link-netnsid`), None when it has none.
+
+    `name` is None for a namespace that `ip netns list-id` knows by its number only.
+    """
+
+    name: str | None
+    id: int | None
+    span: Span
+
+
+@dataclass(frozen=True)
+class NamespaceInUse:
+    """A namespace of `lsns`, with the process of the lowest number in it. None is what the table does not tell.
+
+    `inode` is what `readlink /proc/PID/ns/net` shows. `netns_id` is the number of a network namespace, None when it
+    has none here (`unassigned`). `files` are the places where it is mounted.
+    """
+
+    inode: int
+    span: Span
+    type: str | None = None
+    processes: int | None = None
+    pid: int | None = None
+    user: str | None = None
+    netns_id: int | None = None
+    files: tuple[str, ...] = ()
+    command: str | None = None
 
 
 @dataclass(frozen=True)

@@ -197,14 +197,22 @@ def _links(collected: _Collected, scope: str) -> tuple[Facts[Link], bool]:
     return replace(found, items=tuple(best.values()), missing=missing), any(link.addresses for link in best.values())
 
 
+# what `ip -br` and `ip -o address` leave out
+_NOT_IN_BRIEF = ("index", "peer_index", "peer_name", "peer_netns", "flags", "mtu", "state", "master", "kind", "mac")
+
+
 def _richer(one: Link, other: Link) -> Link:
     """Both describe one link: `ip address` has the addresses, `ip -d link` may have the kind."""
     base, extra = (one, other) if len(one.addresses) >= len(other.addresses) else (other, one)
-    return replace(base, kind=base.kind or extra.kind, details={**extra.details, **base.details})
+    untold = {name: getattr(extra, name) for name in _NOT_IN_BRIEF if getattr(base, name) is None}
+    return replace(base, **untold, details={**extra.details, **base.details})
 
 
 def _not_all_links(document: Document) -> str:
-    if any(isinstance(record, Link) and record.name == "lo" for record in document.records):
+    links = [record for record in document.records if isinstance(record, Link)]
+    if any(link.flags is None and link.index is not None for link in links):
+        return f"{document.source.path} was made with -o, which leaves out links without an address"
+    if any(link.name == "lo" for link in links):
         return ""
     return f"{document.source.path} has no lo, so it is not the list of all links"
 
