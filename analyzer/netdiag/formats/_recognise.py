@@ -82,7 +82,6 @@ KEPT_AS_TEXT = {
             "trace-cmd report output",
             re.compile(r"cpus=\d+$|\s*\S.*-\d+ +\[\d{3}\] (\S+ +)?\d+\.\d{6,9}: +\w+: "),
         ),
-        KeptAsText("nft_ruleset", "nft ruleset", re.compile(r"table (ip|ip6|inet|arp|bridge|netdev) \S+ \{")),
         KeptAsText("resolv_conf", "resolver configuration", re.compile(r"nameserver\s+[0-9a-fA-F:.]+")),
         KeptAsText("docker_network_ls", "list of networks", re.compile(r"NETWORK ID +NAME +DRIVER +SCOPE$")),
         KeptAsText("iptables_version", "version of iptables", re.compile(r"ip6?tables v\d+\.\d+")),

@@ -335,6 +335,128 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class NftTable:
+    """A table of `nft list ruleset`. `family` is nft's word (`ip`, `ip6`, `inet`, `arp`, `bridge`, `netdev`).
+
+    `handle` is known of `nft -a` only; so it is of everything below.
+    """
+
+    family: str
+    name: str
+    span: Span
+    handle: int | None = None
+    flags: tuple[str, ...] = ()
+    comment: str | None = None
+
+
+@dataclass(frozen=True)
+class NftChain:
+    """A chain; one without a `hook` is reached by jumps only. `priority` is a number, whichever name was printed."""
+
+    family: str
+    table: str
+    name: str
+    span: Span
+    handle: int | None = None
+    type: str | None = None
+    hook: str | None = None
+    devices: tuple[str, ...] = ()
+    priority: int | None = None
+    policy: str | None = None
+    comment: str | None = None
+
+
+@dataclass(frozen=True)
+class NftElement:
+    """An element of a set, or with a `value` of a map (`jump other` in a verdict map). Quotes are left out.
+
+    `details` keeps what stands with the element: `timeout`, `expires`, `comment`, `counter`, `limit`, ...
+    """
+
+    key: str
+    value: str | None = None
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class NftSet:
+    """A named set or map. `type` is the type of its keys (of `typeof` the expression), `value_type` that of a map's
+    values (`verdict` of a verdict map), None of a set.
+
+    `details` keeps `size`, `timeout`, `gc-interval`, `policy`, `auto-merge` and the statements of its elements.
+    """
+
+    family: str
+    table: str
+    name: str
+    span: Span
+    handle: int | None = None
+    type: str | None = None
+    value_type: str | None = None
+    flags: tuple[str, ...] = ()
+    elements: tuple[NftElement, ...] = ()
+    comment: str | None = None
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class NftObject:
+    """A named object of a table: `kind` is `counter`, `quota`, `limit`, `ct helper`, `flowtable`, ..."""
+
+    family: str
+    table: str
+    kind: str
+    name: str
+    span: Span
+    handle: int | None = None
+    comment: str | None = None
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class NftMatch:
+    """A condition of an nft rule: what is looked at (`ip saddr`, `meta mark & 0x000000ff`), how, and the values.
+
+    Any one of the `values` is enough; `@name` is a named set. Quotes are left out.
+    """
+
+    left: str
+    operator: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class NftStatement:
+    """What an nft rule does: a verdict (`accept`, `jump` with `target`), `counter`, `dnat`, `vmap`, `limit`, `log`, ...
+
+    `elements` are those of an anonymous map, by which `vmap` decides.
+    """
+
+    name: str
+    details: Mapping[str, str] = field(default_factory=dict)
+    elements: tuple[NftElement, ...] = ()
+
+
+@dataclass(frozen=True)
+class NftRule:
+    """A rule of nft: conditions and statements in the order in which the kernel runs them.
+
+    `position` counts the rules of the chain from 1. `not_understood` keeps the words that no rule of the grammar knows;
+    a rule that has any must not be reasoned about as if they were not there.
+    """
+
+    family: str
+    table: str
+    chain: str
+    position: int
+    span: Span
+    handle: int | None = None
+    statements: tuple[NftMatch | NftStatement, ...] = ()
+    comment: str | None = None
+    not_understood: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Sysctl:
     """A kernel setting by its dotted key."""
 
