@@ -9,8 +9,8 @@ from netdiag.formats._document import Document, Record, Unread
 from netdiag.formats.records import Frame
 from netdiag.spans import Source, Span
 
-# a record takes up to a kilobyte of memory
-MOST_RECORDS = 1_000_000
+# about 600 bytes each: 1.2 GB at most, beside the text itself
+MOST_RECORDS = 2_000_000
 
 _BELOW_AN_EVENT = frozenset({"frame", "source_line"})
 
