@@ -14,7 +14,7 @@ class Record(Protocol):
     def span(self) -> Span: ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Unread:
     """A line that no rule of the grammar reads. It costs that line only, and is shown in the report."""
 

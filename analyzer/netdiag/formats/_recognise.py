@@ -64,24 +64,6 @@ class KeptAsText:
 KEPT_AS_TEXT = {
     kept.name: kept
     for kept in (
-        # 0.000 net:net_dev_queue:dev=docker0 ...    0.000 ping/8497 net:net_dev_queue(skbaddr: 0x...
-        KeptAsText(
-            "perf_trace",
-            "perf trace output",
-            re.compile(r"\s*\d+\.\d{3} (\([ \d.]*(ms)?\): +)?(\S.*/\d+ +)?[\w-]+:\w+[:(]"),
-        ),
-        # wget 30657 [000] 3110333.025779: net:net_dev_xmit: dev=eth0 ...
-        KeptAsText(
-            "perf_script",
-            "perf script output",
-            re.compile(r"\s*\S.* \d+(/\d+)? +(\[\d{3}\] +)?\d+\.\d{6,9}: +(\d+ +)?[\w-]+(:[\w-]+)?: "),
-        ),
-        # ssh-30928 [000] 3110612.717865: funcgraph_entry:                   |  dev_queue_xmit() {
-        KeptAsText(
-            "trace_cmd_report",
-            "trace-cmd report output",
-            re.compile(r"cpus=\d+$|\s*\S.*-\d+ +\[\d{3}\] (\S+ +)?\d+\.\d{6,9}: +\w+: "),
-        ),
         KeptAsText("resolv_conf", "resolver configuration", re.compile(r"nameserver\s+[0-9a-fA-F:.]+")),
         KeptAsText("docker_network_ls", "list of networks", re.compile(r"NETWORK ID +NAME +DRIVER +SCOPE$")),
         KeptAsText("iptables_version", "version of iptables", re.compile(r"ip6?tables v\d+\.\d+")),

@@ -678,3 +678,113 @@ class DaemonSetting:
     @property
     def span(self) -> Span:
         return self.place.span
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One function of a call stack, innermost first. `symbol` is None where the tool prints `[unknown]`.
+
+    `offset` is in bytes from the symbol's start; `module` is the kernel (`[kernel.kallsyms]`), a kernel module or a
+    file, None when inlined or not printed.
+    """
+
+    symbol: str | None
+    address: int | None = None
+    offset: int | None = None
+    module: str | None = None
+    inlined: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TraceEvent:
+    """An event of a trace: a tracepoint, a traced function (`function`), a system call or a sample of a counter.
+
+    `time` is in nanoseconds of the trace's own clock (`perf trace` without `-T`: since its first event). `pid` is the
+    number beside the task's name, which the kernel gives to each thread; `tgid` the process, where both are printed.
+    `flags` is the latency column as printed (`d.h2.`). `fields` are the event's `key=value` or `key: value`, as text;
+    `text` is what stands there besides. `duration` (ns) is the time that a system call took.
+    """
+
+    name: str
+    span: Span
+    time: int | None = None
+    task: str | None = None
+    pid: int | None = None
+    tgid: int | None = None
+    cpu: int | None = None
+    system: str | None = None
+    flags: str | None = None
+    duration: int | None = None
+    fields: Mapping[str, str] = field(default_factory=dict)
+    text: str = ""
+    stack: tuple[Frame, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionCall:
+    """One line of the function_graph tracer: `phase` is `entry`, `exit`, or `leaf` (a call without traced calls in it).
+
+    `depth` counts the calls around it in this task, from 0. `duration` is in nanoseconds, None at an entry. `mark` is
+    the tool's sign for a long duration (`+` above 10 us, `!` 100 us, `#` 1 ms, `*` 10 ms, `@` 100 ms, `$` 1 s).
+    `function` is None at an exit that does not name it; `returned` is the return value as printed.
+    """
+
+    phase: str
+    function: str | None
+    depth: int
+    span: Span
+    duration: int | None = None
+    mark: str | None = None
+    time: int | None = None
+    task: str | None = None
+    pid: int | None = None
+    cpu: int | None = None
+    flags: str | None = None
+    arguments: str | None = None
+    returned: str | None = None
+    caller: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TraceLoss:
+    """Events are missing here: `count` of them, None when the tool does not know how many."""
+
+    count: int | None
+    cpu: int | None
+    span: Span
+    time: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSwitch:
+    """From here on a CPU runs another task (function_graph in tracefs). Names are cut to seven characters there."""
+
+    cpu: int | None
+    task: str
+    pid: int
+    next_task: str
+    next_pid: int
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class InterruptSection:
+    """Between an `enters` and the one that leaves, function_graph lines of this CPU belong to an interrupt."""
+
+    enters: bool
+    cpu: int | None
+    span: Span
+    time: int | None = None
+    task: str | None = None
+    pid: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TraceHead:
+    """What a trace's head says of the whole of it: its tracer, CPUs, entries kept in the buffer and written to it."""
+
+    span: Span
+    tracer: str | None = None
+    cpus: int | None = None
+    entries: int | None = None
+    written: int | None = None
