@@ -11,20 +11,28 @@ from netdiag.spans import Source
 # enough to tell outputs apart, and little enough for every format to try
 _HEAD_LINES = 200
 _FIRST_LINES = 20
+# formats that take words they do not know, and so the lines of others too: of equally good readers they come last, the
+# more such words a format takes the later
+_PLAIN = ("hosts", "ip_route")
 
 
 def best(source: Source, formats: Iterable[Format]) -> Format | None:
     """The format that reads the largest share of the source's head.
 
     It must read more than half of the lines that are not blank, and find at least one record. Of formats that read
-    equally much the one with more records is taken (it tells more apart), of those the first by name.
+    equally much those that read others' lines too come last, else the one with more records is taken (it tells more
+    apart), of those the first by name.
     """
     tried = ((format_, _read_head(source, format_)) for format_ in formats)
     ranked = [(_share(document), len(document.records), format_) for format_, document in tried if document]
     candidates = [entry for entry in ranked if entry[0] > 0.5 and entry[1] > 0]
     if not candidates:
         return None
-    return min(candidates, key=lambda entry: (-entry[0], -entry[1], entry[2].name))[2]
+    return min(candidates, key=lambda entry: (-entry[0], _plainness(entry[2]), -entry[1], entry[2].name))[2]
+
+
+def _plainness(format_: Format) -> int:
+    return _PLAIN.index(format_.name) + 1 if format_.name in _PLAIN else 0
 
 
 def _read_head(source: Source, format_: Format) -> Document | None:
@@ -83,11 +91,6 @@ KEPT_AS_TEXT = {
             re.compile(r"cpus=\d+$|\s*\S.*-\d+ +\[\d{3}\] (\S+ +)?\d+\.\d{6,9}: +\w+: "),
         ),
         KeptAsText("nft_ruleset", "nft ruleset", re.compile(r"table (ip|ip6|inet|arp|bridge|netdev) \S+ \{")),
-        KeptAsText("resolv_conf", "resolver configuration", re.compile(r"nameserver\s+[0-9a-fA-F:.]+")),
-        KeptAsText("docker_network_ls", "list of networks", re.compile(r"NETWORK ID +NAME +DRIVER +SCOPE$")),
-        KeptAsText("iptables_version", "version of iptables", re.compile(r"ip6?tables v\d+\.\d+")),
-        KeptAsText("os_release", "operating system release", re.compile(r"PRETTY_NAME=")),
-        KeptAsText("ip_tables_names", "names of the loaded iptables tables"),
     )
 }
 
