@@ -493,8 +493,8 @@ class SoftnetCounters:
 
     `processed` and `dropped` (its backlog was full) count packets, `time_squeeze` how often the budget ran out with
     work left, `received_rps` how often another CPU woke this one, `flow_limit` packets dropped by the flow limit.
-    `backlog` is the number of packets that wait. Older kernels do not tell the last four; before 5.10 lines of CPUs
-    that are offline are missing, so that a line's place does not tell its CPU.
+    `backlog` is the number of packets that wait. Older kernels do not tell the last four. CPUs that are offline have no
+    line, so that a line's place does not tell its CPU; `cpu` is printed since 5.10.
     """
 
     processed: int
