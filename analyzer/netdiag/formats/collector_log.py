@@ -29,4 +29,5 @@ FORMAT = Format(
     title="log of netdiag's collector",
     commands=("cat logs/collector.log",),
     read=read,
+    marks=("Z ",),
 )

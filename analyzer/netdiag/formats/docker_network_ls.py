@@ -38,4 +38,5 @@ FORMAT = Format(
     title="list of networks (docker network ls)",
     commands=("docker network ls --no-trunc", "docker network ls"),
     read=read,
+    marks=("NETWORK ID",),
 )

@@ -32,4 +32,5 @@ FORMAT = Format(
     title="version of iptables",
     commands=("iptables -V", "ip6tables -V"),
     read=read,
+    marks=("tables",),
 )

@@ -35,4 +35,5 @@ FORMAT = Format(
     title="counters of the network stack (nstat)",
     commands=("nstat -asz", "nstat -az", "nstat"),
     read=read,
+    marks=("Ip", "Tcp", "Udp", "Icmp"),
 )

@@ -39,4 +39,5 @@ FORMAT = Format(
     title="operating system release (/etc/os-release)",
     commands=("cat /etc/os-release",),
     read=read,
+    marks=("=",),
 )

@@ -87,4 +87,5 @@ FORMAT = Format(
     title="queueing disciplines (tc qdisc)",
     commands=("tc -s qdisc", "tc qdisc"),
     read=read,
+    marks=("qdisc ",),
 )
