@@ -8,7 +8,7 @@ BUNDLE ?= samples/bundles/three-faults.tar.gz
 SAMPLE ?=
 
 PDF_PACKAGES  := libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0
-TEST_PACKAGES := $(PDF_PACKAGES) poppler-utils iproute2 iptables
+TEST_PACKAGES := $(PDF_PACKAGES) poppler-utils iproute2 iptables trace-cmd
 
 # Docker's own tools come before others of the same name.
 LIVE_PATH := /usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from datetime import datetime
 from enum import Enum
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from typing import TypeAlias
@@ -24,6 +25,8 @@ def plain(value: object, *, with_source: bool = True) -> Json:
         return plain(value.value)
     if isinstance(value, _ADDRESSES):
         return str(value)
+    if isinstance(value, datetime):
+        return value.isoformat()
     if isinstance(value, Span):
         lines: dict[str, Json] = {"line_start": value.line, "line_end": value.line_end}
         return {"source": value.source.path, **lines} if with_source else lines

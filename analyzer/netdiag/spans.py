@@ -50,13 +50,15 @@ class Source:
 class Place(ABC):
     """Where something stands, located only when a span is asked for, because most never are."""
 
+    __slots__ = ()
+
     @property
     @abstractmethod
     def span(self) -> "Span":
         """The characters of the place."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Span(Place):
     """Some characters of a source: lines and columns are 1-based, `column_end` is the one after the last."""
 

@@ -58,3 +58,10 @@ def test_a_crash_costs_only_the_check_that_crashed() -> None:
         ("b", Verdict.FINDING),
     ]
     assert "ValueError: boom" in outcomes[0].reason
+
+
+def test_a_finding_that_proves_nothing_costs_only_its_check() -> None:
+    without_proof = Fault("unproven", (Subject("host", "host"),), (), (), ())
+    findings, outcomes = run([check("a", without_proof), check("b", fault("bad"))], HOST)
+    assert [finding.check for finding in findings] == ["b"]
+    assert [outcome.verdict for outcome in outcomes] == [Verdict.CRASHED, Verdict.FINDING]

@@ -95,7 +95,14 @@ def test_parse_prints_one_json_object_a_file_with_every_line_accounted_for() -> 
         [],
         4,
     )
-    assert (trace["format"], trace["read"], len(trace["unread"])) == (None, 0, trace["lines"])
+    assert (trace["format"], trace["read"], trace["unread"], len(trace["records"])) == ("perf_trace", 13, [], 12)
+
+
+def test_parse_says_of_a_file_that_no_format_knows_that_no_line_is_read(tmp_path: Path) -> None:
+    (tmp_path / "note.txt").write_text("Hello,\nthe container cannot reach the database.\n")
+    (line,) = netdiag("parse", tmp_path / "note.txt").stdout.splitlines()
+    note = json.loads(line)
+    assert (note["format"], note["read"], note["unread"]) == (None, 0, [1, 2])
 
 
 def test_parse_prints_csv_of_all_records() -> None:

@@ -53,3 +53,11 @@ def test_the_stp_state_is_not_the_link_state_of_old_versions(line: str, bridge: 
 )
 def test_a_line_that_cannot_be_read_is_told(text: str, reason: str) -> None:
     assert read(text).unread == (Unread(1, reason),)
+
+
+def test_a_port_in_one_line_has_its_details() -> None:
+    (port,) = read(
+        "7: vc@vd: <UP> mtu 1500 master br0 state listening priority 10 cost 7 \\    hairpin off guard on "
+    ).records
+    assert isinstance(port, BridgePort)
+    assert (port.cost, port.details) == (7, {"hairpin": "off", "guard": "on"})

@@ -187,7 +187,7 @@ def test_several_alternative_names_are_kept_together() -> None:
         (HEAD + "    RX: bytes packets\n     1 2 3\n", "no headings for these numbers above it"),
         (HEAD + "    inet 300.1.1.1/8 scope global eth0\n", f"a value out of range: '300.1.1.1/8' {NO_ADDRESS}"),
         (HEAD + "    inet 10.1.1.1/99 scope global eth0\n", f"a value out of range: '10.1.1.1/99' {NO_ADDRESS}"),
-        (HEAD + "root@web01:~# ip route\n", "not expected here: 'root@web01:~#' (column 1)"),
+        (HEAD + "root@web01:~# ip route\n", "not expected here: ':~#' (column 11)"),
     ],
 )
 def test_a_line_that_cannot_be_read_is_told_and_costs_that_line_only(text: str, reason: str) -> None:
@@ -199,3 +199,69 @@ def test_a_line_that_cannot_be_read_is_told_and_costs_that_line_only(text: str, 
 def test_the_kernels_word_after_state_is_not_whether_the_link_is_up() -> None:
     assert only_link("3: docker0: <NO-CARRIER,BROADCAST,MULTICAST,UP> mtu 1500 qdisc noqueue state DOWN\n").up
     assert not only_link("3: docker0: <BROADCAST,MULTICAST> mtu 1500 qdisc noqueue state DOWN\n").up
+
+
+def test_one_line_of_a_link_is_read_as_its_several_lines_are() -> None:
+    lines = [
+        HEAD.rstrip("\n"),
+        "    link/ether a6:f6:c7:d4:df:79 brd ff:ff:ff:ff:ff:ff promiscuity 0 ",
+        "    veth addrgenmode eui64 numtxqueues 2 ",
+        "    RX:  bytes packets",
+        "           504       6 ",
+        "    alias uplink of web, port 1",
+    ]
+    (in_one,) = read("\\".join(lines)).records
+    (in_several,) = read("\n".join(lines)).records
+    assert isinstance(in_one, Link)
+    assert isinstance(in_several, Link)
+    assert (in_one.mac, in_one.kind, in_one.details) == (in_several.mac, in_several.kind, in_several.details)
+    assert in_one.details["alias"] == "uplink of web, port 1"
+
+
+def test_the_addresses_of_a_link_in_one_line_each_belong_to_one_link() -> None:
+    document = read(
+        "2: br0    inet 172.18.0.1/16 scope global br0\\       valid_lft forever preferred_lft forever\n"
+        "2: br0    inet6 fe80::1/64 scope link \\       valid_lft 9sec preferred_lft 9sec\n"
+        "3: br1    inet 172.19.0.1/16 scope global br1\\       valid_lft forever preferred_lft forever\n"
+    )
+    links = [record for record in document.records if isinstance(record, Link)]
+    assert [(link.index, link.name, [str(item.address) for item in link.addresses]) for link in links] == [
+        (2, "br0", ["172.18.0.1/16", "fe80::1/64"]),
+        (3, "br1", ["172.19.0.1/16"]),
+    ]
+    assert links[0].addresses[1].details == {"valid_lft": "9sec", "preferred_lft": "9sec"}
+
+
+@pytest.mark.parametrize(
+    ("line", "state", "peer", "flags", "mac", "addresses"),
+    [
+        ("lo  UNKNOWN  127.0.0.1/8 ::1/128 ", "UNKNOWN", None, None, None, ["127.0.0.1/8", "::1/128"]),
+        ("eth0@if7  UP  10.9.3.1/24 metric 77 ", "UP", 7, None, None, ["10.9.3.1/24"]),
+        ("tun0  DOWN  10.8.0.1 peer 10.8.0.2/32 ", "DOWN", None, None, None, ["10.8.0.1/32"]),
+        ("ifb0  DOWN  ", "DOWN", None, None, None, []),
+        ("br0  UP  76:DB:d7:eb:a1:96 <BROADCAST,UP> ", "UP", None, ("BROADCAST", "UP"), "76:db:d7:eb:a1:96", []),
+        ("tun0  DOWN  <NOARP> ", "DOWN", None, ("NOARP",), None, []),
+        ("ipip1@NONE  DOWN  192.0.2.1 <NOARP> ", "DOWN", None, ("NOARP",), None, []),
+    ],
+)
+def test_a_brief_line_is_a_link_of_which_the_rest_is_not_known(
+    line: str, state: str, peer: int | None, flags: tuple[str, ...] | None, mac: str | None, addresses: list[str]
+) -> None:
+    link = only_link(line)
+    assert (link.index, link.mtu, link.kind) == (None, None, None)
+    assert (link.state, link.peer_index, link.flags, link.mac) == (state, peer, flags, mac)
+    assert [str(item.address) for item in link.addresses] == addresses
+
+
+def test_a_link_without_flags_is_neither_up_nor_down() -> None:
+    assert only_link("lo  UNKNOWN  127.0.0.1/8 ").up is None
+
+
+def test_words_of_a_netkit_device_and_a_list_of_addresses_do_not_shift_those_behind_them() -> None:
+    link = only_link(HEAD + "    netkit mode l3 policy forward peer policy drop addrgenmode eui64\n")
+    assert (link.details["netkit.peer policy"], link.details["addrgenmode"]) == ("drop", "eui64")
+    link = only_link(
+        HEAD + "    macvlan mode source remotes (2) 02:42:00:00:00:11 02:42:00:00:00:12 addrgenmode eui64\n"
+    )
+    assert link.details["macvlan.remotes"] == "02:42:00:00:00:11 02:42:00:00:00:12"
+    assert link.details["addrgenmode"] == "eui64"

@@ -120,3 +120,40 @@ def test_a_line_that_cannot_be_read_is_told(line: str, reason: str) -> None:
     document = read(line)
     assert document.unread == (Unread(1, reason),)
     assert document.records == ()
+
+
+def test_one_line_of_a_route_is_read_as_its_several_lines_are() -> None:
+    lines = [
+        "10.22.0.0/16 nhid 7 proto static ",
+        "\tnh_info id 7 group 5,2/6 scope global proto unspec ",
+        "\tnexthop via 172.18.0.2 dev br0 weight 2 ",
+        "\tnexthop encap mpls  100/200 via 10.9.1.9 dev va weight 1 ",
+    ]
+    in_one, in_several = only_route("\\".join(lines)), only_route("\n".join(lines))
+    assert (in_one.next_hops, in_one.details) == (in_several.next_hops, in_several.details)
+    assert in_one.next_hops == (
+        NextHop(ip_address("172.18.0.2"), "br0", 2),
+        NextHop(ip_address("10.9.1.9"), "va", 1, details={"encap": "mpls 100/200"}),
+    )
+    assert in_one.details == {"nhid": "7", "nh_info": "id 7 group 5,2/6 scope global proto unspec"}
+
+
+@pytest.mark.parametrize(
+    "encap",
+    [
+        "mpls 100/200",
+        "seg6 mode encap segs 2 [ 2001:db8:1::98 2001:db8:1::97 ]",
+        "seg6local action End.DT6 table 100",
+        "ip id 7 src 192.0.2.1 dst 192.0.2.7 ttl 9 tos 0",
+    ],
+)
+def test_what_a_packet_is_wrapped_in_is_not_taken_for_the_way_of_the_route(encap: str) -> None:
+    route = only_route(f"10.36.0.0/16  encap {encap} via 172.18.0.2 dev br0 table 9 src 172.18.0.1 metric 5\n")
+    assert route.details == {"encap": encap}
+    assert (route.source, route.table, route.metric) == (ip_address("172.18.0.1"), "9", 5)
+    assert route.next_hops == (NextHop(ip_address("172.18.0.2"), "br0"),)
+
+
+def test_packets_of_the_members_of_a_group_are_kept() -> None:
+    route = only_route("10.31.0.0/16 nhid 7\n  stats:\n    id 5 packets 12\n\tnexthop dev va weight 1\n")
+    assert route.details == {"nhid": "7", "stats.5": "12"}

@@ -34,7 +34,7 @@ class Fault:
     daemon_args: Sequence[str] = ()
 
     def __str__(self) -> str:
-        return self.check
+        return "".join((self.check, *self.daemon_args))
 
 
 @dataclass(frozen=True)
@@ -171,6 +171,13 @@ FAULTS = (
         _sees_proxy,
         lambda _: ("port", f"{PUBLISHED_PORT}/tcp"),
     ),
+    Fault(  # without the proxy nothing answers in its place
+        "nat-dnat-missing",
+        lines("iptables -t nat -D DOCKER -p tcp -m tcp --dport 8080 -j DNAT --to-destination <web>:80"),
+        lambda host: not published(host),
+        lambda _: ("port", f"{PUBLISHED_PORT}/tcp"),
+        daemon_args=("--userland-proxy=false",),
+    ),
     Fault(
         "nat-dnat-stale",
         lines(
@@ -184,6 +191,13 @@ FAULTS = (
         lines("iptables -t nat -D PREROUTING -m addrtype --dst-type LOCAL -j DOCKER"),
         _sees_proxy,
         lambda _: ("chain", "nat PREROUTING"),
+    ),
+    Fault(
+        "nat-docker-jump-missing",
+        lines("iptables -t nat -D PREROUTING -m addrtype --dst-type LOCAL -j DOCKER"),
+        lambda host: not published(host),
+        lambda _: ("chain", "nat PREROUTING"),
+        daemon_args=("--userland-proxy=false",),
     ),
     Fault(
         "filter-docker-chains-missing",

@@ -32,12 +32,13 @@ def run(checks: Iterable[Check], host: Host) -> tuple[tuple[Finding, ...], tuple
     for each in checks:
         try:
             verdicts = list(each.run(host))
+            found = [_finding(each, verdict) for verdict in verdicts if isinstance(verdict, Fault)]
         except Exception as error:  # whatever a check does wrong must not cost the other checks
             where = traceback.extract_tb(error.__traceback__)[-1]
             reason = f"the check failed: {type(error).__name__}: {error} ({where.name}, line {where.lineno})"
             outcomes.append(Outcome(each.name, Verdict.CRASHED, reason))
             continue
-        findings += (_finding(each, verdict) for verdict in verdicts if isinstance(verdict, Fault))
+        findings += found
         outcomes.append(_outcome(each, verdicts))
     findings.sort(key=lambda f: (f.severity.rank, f.check, [(s.kind, s.name) for s in f.subjects], f.message))
     return tuple(findings), tuple(outcomes)

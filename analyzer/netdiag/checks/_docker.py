@@ -1,5 +1,6 @@
 """What several checks ask of a Docker host: its bridge networks, its published ports, the way to put its rules back."""
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -87,7 +88,7 @@ def veth_of(host: Host, attachment: Attachment) -> VethPair | None:
     """The veth pair that carries an endpoint, None when the bundle does not tell it."""
     netns = host.namespace_of(attachment.container)
     inner = interface_of(netns, attachment.endpoint) if netns else None
-    return next((pair for pair in host.veth_pairs if inner is not None and pair.inner is inner), None)
+    return host.veth_pair_of(netns, inner) if netns and inner else None
 
 
 def published_ports(host: Host) -> list[tuple[Container, PublishedPort]]:
@@ -113,13 +114,19 @@ def related(span: Span, label: str) -> Evidence:
     return Evidence(span, label, Role.RELATED)
 
 
+def sh(template: str, *words: object) -> str:
+    """A command line with these words put in for `{}`, each quoted as far as a shell needs it."""
+    return template.format(*(shlex.quote(str(word)) for word in words))
+
+
 def deletion(rule: Rule) -> str:
     """The command that deletes a rule: by its text when `iptables-save` printed it, else by its number in the chain."""
     tool = "ip6tables" if rule.family == "ipv6" else "iptables"
     _, found, specification = rule.span.excerpt.partition("-A ")
     if found and rule.span.excerpt.startswith(("-A ", "[")):
-        return f"{tool} -t {rule.table} -D {specification}"
-    return f"{tool} -t {rule.table} -D {rule.chain} {rule.position}"
+        words = (word if word == "!" else shlex.quote(word) for word in shlex.split(specification))
+        return f"{tool} -t {rule.table} -D {' '.join(words)}"
+    return sh("{} -t {} -D {} {}", tool, rule.table, rule.chain, rule.position)
 
 
 def restart(host: Host) -> tuple[str, ...]:
@@ -130,5 +137,5 @@ def restart(host: Host) -> tuple[str, ...]:
     running = sorted(container.name for container in host.containers if container.state == "running")
     live_restore = host.engine.info and host.engine.info.live_restore
     if running and not live_restore:
-        commands.append(f"docker start {' '.join(running)}")
+        commands.append(shlex.join(["docker", "start", *running]))
     return tuple(commands)

@@ -30,7 +30,7 @@ docs.docker.com/engine/daemon/troubleshoot.
 from ipaddress import IPv4Network
 
 from netdiag.checks._base import Fault, Verdicts, check, unjudged
-from netdiag.checks._docker import BridgeNetwork, bridge_networks, related
+from netdiag.checks._docker import BridgeNetwork, bridge_networks, related, sh
 from netdiag.finding import Evidence, Severity, Subject
 from netdiag.formats.records import IpAddress, Link, Network, Subnet
 from netdiag.model import Gate, Host, Truth
@@ -53,8 +53,12 @@ def address_bridge_ip_missing(host: Host) -> Verdicts:
             continue
         for subnet in bridge.network.subnets:
             gateway = subnet.gateway or _gateway_of_endpoints(host, bridge.network)
-            if isinstance(subnet.subnet, IPv4Network) and not _carries(link, gateway, subnet):
+            if not isinstance(subnet.subnet, IPv4Network) or _carries(link, gateway, subnet):
+                continue
+            if host.root.links.whole:
                 yield _fault(bridge, link, subnet, gateway)
+            else:
+                yield unjudged(whole(host.root.links, f"which addresses {bridge.device} has"))
 
 
 def _wants_address(host: Host, network: Network) -> Gate:
@@ -81,7 +85,7 @@ def _fault(bridge: BridgeNetwork, link: Link, subnet: Subnet, gateway: IpAddress
     wanted = str(gateway) if gateway else f"an address of {subnet.subnet}"
     held = ", ".join(str(address.address) for address in link.addresses) or "no address"
     repair = (
-        (f"ip addr add {gateway}/{subnet.subnet.prefixlen} brd + dev {link.name}",)
+        (sh("ip addr add {}/{} brd + dev {}", gateway, subnet.subnet.prefixlen, link.name),)
         if gateway
         else ("systemctl restart docker",)
     )
@@ -93,5 +97,5 @@ def _fault(bridge: BridgeNetwork, link: Link, subnet: Subnet, gateway: IpAddress
             related(subnet.span, f"network {bridge.network.name} has gateway {gateway or 'not told'}"),
         ),
         remedy=repair,
-        verify=(f"ip addr show dev {link.name}", f"ip route show dev {link.name}"),
+        verify=(sh("ip addr show dev {}", link.name), sh("ip route show dev {}", link.name)),
     )

@@ -30,7 +30,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface
 
 from netdiag.checks._base import Fault, NotApplicable, Verdicts, check, unjudged
-from netdiag.checks._docker import attachments, bridge_networks, related
+from netdiag.checks._docker import attachments, bridge_networks, related, sh
 from netdiag.finding import Evidence, Severity, Subject
 from netdiag.model import Host
 from netdiag.model.gates import collected, unknown
@@ -61,15 +61,19 @@ def address_duplicate_ip(host: Host) -> Verdicts:
         yield unjudged(
             unknown(f"which addresses {', '.join(not_seen)} really have", "ip_addr", because="not collected")
         )
-    for (bridge, address), holders in sorted(_holders(host).items()):
-        if len({holder.container_id for holder in holders}) > 1:
-            yield _fault(host, bridge, address, holders)
+    shared = {
+        place: holders
+        for place, holders in sorted(_holders(host).items())
+        if len({holder.container_id for holder in holders}) > 1
+    }
+    for (bridge, address), holders in shared.items():
+        yield _fault(host, bridge, address, holders)
     given = defaultdict(list)
     for each in attached:
         if each.endpoint.address:
             given[each.bridge.device, each.endpoint.address.ip].append(each)
     for (device, ip), owners in given.items():
-        if len(owners) > 1 and (device, ip) not in _shared(host):
+        if len(owners) > 1 and (device, ip) not in shared:
             names = [owner.container.name for owner in owners]
             yield Fault(
                 message=f"the engine gave {ip} on network `{owners[0].endpoint.network}` to {' and '.join(names)}",
@@ -77,13 +81,9 @@ def address_duplicate_ip(host: Host) -> Verdicts:
                 evidence=tuple(
                     Evidence(o.endpoint.place.at("IPAddress").span, f"of {o.container.name}") for o in owners
                 ),
-                remedy=(f"docker restart {names[-1]}",),
-                verify=("docker network inspect " + owners[0].endpoint.network,),
+                remedy=(sh("docker restart {}", names[-1]),),
+                verify=(sh("docker network inspect {}", owners[0].endpoint.network),),
             )
-
-
-def _shared(host: Host) -> set[tuple[str, IPv4Address]]:
-    return {place for place, holders in _holders(host).items() if len({h.container_id for h in holders}) > 1}
 
 
 def _holders(host: Host) -> dict[tuple[str, IPv4Address], list[_Holder]]:
@@ -94,8 +94,9 @@ def _holders(host: Host) -> dict[tuple[str, IPv4Address], list[_Holder]]:
             if isinstance(address.address, IPv4Interface):
                 holder = _Holder("the host", "", link.name, address.address, link.mac, address.span)
                 found[link.name, address.address.ip].append(holder)
+    namespaces = {netns.id: netns for netns in host.namespaces}
     for pair in host.veth_pairs:
-        netns = next(netns for netns in host.namespaces if netns.id == pair.namespace)
+        netns = namespaces[pair.namespace]
         for address in pair.inner.addresses:
             if pair.outer.master and isinstance(address.address, IPv4Interface):
                 identity = netns.containers[0] if netns.containers else netns.id
@@ -130,13 +131,13 @@ def _was_given(host: Host, holder: _Holder, address: IPv4Address) -> bool:
     """Whether the engine's record has the address for this holder: an endpoint's, or the gateway for the host."""
     if not holder.container_id:
         return any(subnet.gateway == address for network in host.networks for subnet in network.subnets)
-    owner = next((container for container in host.containers if container.id == holder.container_id), None)
+    owner = host.container(holder.container_id)
     return owner is not None and any(e.address and e.address.ip == address for e in owner.endpoints)
 
 
 def _removal(host: Host, intruder: _Holder) -> str:
-    command = f"ip addr del {intruder.address} dev {intruder.device}"
+    command = sh("ip addr del {} dev {}", intruder.address, intruder.device)
     if not intruder.container_id:
         return command
-    container = next((container for container in host.containers if container.id == intruder.container_id), None)
+    container = host.container(intruder.container_id)
     return f"nsenter -t {container.pid} -n {command}" if container and container.pid else command

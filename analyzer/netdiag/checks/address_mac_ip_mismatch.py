@@ -33,8 +33,9 @@ import re
 from ipaddress import IPv4Address
 
 from netdiag.checks._base import Fault, NotApplicable, Verdicts, check, unjudged
-from netdiag.checks._docker import Attachment, attachments, bridge_networks, related
+from netdiag.checks._docker import Attachment, attachments, bridge_networks, related, sh
 from netdiag.finding import Confidence, Evidence, Severity, Subject
+from netdiag.formats.records import Container
 from netdiag.model import Host
 from netdiag.model.gates import unknown
 
@@ -67,7 +68,7 @@ def _judge(host: Host, attachment: Attachment) -> Verdicts:
     stands_for = _address_in(endpoint.mac)
     if stands_for == endpoint.address.ip:
         return
-    if stands_for is None and container.set_mac is None:
+    if stands_for is None and not _surely_not_set(host, container):
         yield unjudged(
             unknown(f"whether a MAC address was asked for, for container {container.name}", "docker_inspect")
         )
@@ -96,14 +97,20 @@ def _fault(host: Host, attachment: Attachment, address: IPv4Address, stands_for:
             related(endpoint.place.at("IPAddress").span, "the endpoint's own address"),
             *((related(proof, "only an engine up to 27 does this; it derives MAC addresses"),) if proof else ()),
         ),
-        remedy=(f"docker restart {container.name}",),
-        verify=(f"docker inspect -f '{{{{json .NetworkSettings.Networks}}}}' {container.name}",),
+        remedy=(sh("docker restart {}", container.name),),
+        verify=(sh("docker inspect -f '{{{{json .NetworkSettings.Networks}}}}' {}", container.name),),
         confidence=_confidence(host, attachment),
     )
 
 
 def _confidence(host: Host, attachment: Attachment) -> Confidence:
-    version = host.engine.version.version if host.engine.version else ""
-    major = int(version.partition(".")[0]) if version.partition(".")[0].isdigit() else _FIRST_WITH_MAC_PER_NETWORK
-    surely_not_set = attachment.container.set_mac is not None and major < _FIRST_WITH_MAC_PER_NETWORK
-    return Confidence.HIGH if surely_not_set else Confidence.MEDIUM
+    return Confidence.HIGH if _surely_not_set(host, attachment.container) else Confidence.MEDIUM
+
+
+def _surely_not_set(host: Host, container: Container) -> bool:
+    """No MAC address was asked for: from 25 on it may have been for one network, which `docker inspect` does not
+    tell.
+    """
+    major = (host.engine.version.version if host.engine.version else "").partition(".")[0]
+    per_network = not major.isdecimal() or int(major) >= _FIRST_WITH_MAC_PER_NETWORK
+    return container.set_mac == "" and not per_network

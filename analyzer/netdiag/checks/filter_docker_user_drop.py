@@ -32,17 +32,25 @@ docs.docker.com/engine/network/firewall-iptables; moby/moby#22054; chaifeng/ufw-
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 
-from netdiag.checks._base import Fault, NotApplicable, Unjudged, Verdicts, check, unjudged
-from netdiag.checks._docker import BridgeNetwork, attachments, bridge_networks, deletion, published_ports, related
+from netdiag.checks._base import Fault, NotApplicable, Unjudged, Verdicts, check
+from netdiag.checks._docker import (
+    Attachment,
+    BridgeNetwork,
+    attachments,
+    bridge_networks,
+    deletion,
+    published_ports,
+    related,
+)
 from netdiag.finding import Confidence, Evidence, Severity, Subject
 from netdiag.formats.records import Container, Rule
 from netdiag.model import FirewallTable, Host
-from netdiag.model.flow import Decision, Fate, Flow, decide
-from netdiag.model.gates import collected, manages_iptables, reaches_outside, unknown
+from netdiag.model.flow import Decision, Fate, Flow, decide, told_apart
+from netdiag.model.gates import manages_iptables, reaches_outside, table_known
 from netdiag.spans import Span
 
 _CHAIN = "DOCKER-USER"
@@ -51,6 +59,8 @@ _CHAIN = "DOCKER-USER"
 #: one.
 _ASKED_OUTSIDE = (("udp", 53), ("tcp", 443))
 _EPHEMERAL = 50000
+
+_MOST_NAMED = 4
 
 
 @dataclass(frozen=True)
@@ -66,14 +76,11 @@ class _Case:
 
 @check(Severity.ERROR, layer="filter")
 def filter_docker_user_drop(host: Host) -> Verdicts:
-    bridges, others = bridge_networks(host, collected(host.root.firewall, "the filter rules"), manages_iptables(host))
+    bridges, others = bridge_networks(host, table_known(host, "filter"), manages_iptables(host))
     if not bridges:
         yield from others
         return
     tables = host.root.tables("filter")
-    if not tables and not host.root.firewall.whole:
-        yield unjudged(unknown("the filter table", "iptables_save", because="not collected"))
-        return
     effective = [table for table in tables if table.reaches("FORWARD", _CHAIN)]
     if not effective:
         yield NotApplicable(f"FORWARD does not lead to {_CHAIN}")
@@ -85,12 +92,15 @@ def filter_docker_user_drop(host: Host) -> Verdicts:
 def _cases(host: Host, bridges: list[BridgeNetwork]) -> Iterator[_Case]:
     uplink = _uplink(host)
     attached = list(attachments(host, bridges))
+    by_container: dict[str, list[Attachment]] = defaultdict(list)
+    for attachment in attached:
+        by_container[attachment.container.id].append(attachment)
     for container, port in published_ports(host):
         if port.host_address is not None and (port.host_address.version != 4 or port.host_address.is_loopback):
             continue
-        for attachment in attached:
+        for attachment in by_container[container.id]:
             address = attachment.endpoint.address
-            if attachment.container.id != container.id or address is None:
+            if address is None:
                 continue
             yield _Case(
                 f"connections to published port {port.host_port}/{port.protocol}",
@@ -133,28 +143,39 @@ def _uplink(host: Host) -> str | None:
 
 
 def _judge(cases: list[_Case], table: FirewallTable) -> Verdicts:
-    dropped: dict[Rule, list[_Case]] = defaultdict(list)
-    sometimes: dict[Rule, list[_Case]] = defaultdict(list)
-    doubts: dict[Rule, str] = {}
+    kinds: dict[Hashable, list[_Case]] = defaultdict(list)
+    kind_of = told_apart(table, _CHAIN)
     for case in cases:
-        for decision in decide(table, _CHAIN, case.flow):
+        kinds[kind_of(case.flow)].append(case)
+    dropped: dict[Rule, list[Hashable]] = defaultdict(list)
+    sometimes: dict[Rule, list[Hashable]] = defaultdict(list)
+    doubts: dict[Rule, str] = {}
+    for kind, alike in kinds.items():
+        for decision in decide(table, _CHAIN, alike[0].flow):
             if decision.fate is not Fate.DROPPED or decision.rule is None:
                 continue
             if decision.certain:
-                dropped[decision.rule].append(case)
+                dropped[decision.rule].append(kind)
             elif _depends_on_address_only(decision):
-                sometimes[decision.rule].append(case)
+                sometimes[decision.rule].append(kind)
             else:
-                doubts.setdefault(decision.rule, case.what)
+                doubts.setdefault(decision.rule, alike[0].what)
     for rule, hit in dropped.items():
-        yield _fault(rule, hit)
-    for rule, hit in sometimes.items():
-        if rule not in dropped:
-            yield _policy(rule, hit)
+        yield _fault(rule, [case for kind in hit for case in kinds[kind]])
+    for same, rules in _of_one_policy({rule: hit for rule, hit in sometimes.items() if rule not in dropped}):
+        yield _policy(rules, [case for kind in same for case in kinds[kind]])
     for rule, what in doubts.items():
         if rule not in dropped and rule not in sometimes:
             where = f"{rule.span.source.path}:{rule.span.line}"
             yield Unjudged(f"whether the rule at {where} drops {what}", "its conditions cannot be judged")
+
+
+def _of_one_policy(rules: Mapping[Rule, list[Hashable]]) -> Iterable[tuple[tuple[Hashable, ...], list[Rule]]]:
+    """The rules that drop some of the same kinds of flows, together."""
+    policies: dict[tuple[Hashable, ...], list[Rule]] = defaultdict(list)
+    for rule, kinds in rules.items():
+        policies[tuple(kinds)].append(rule)
+    return policies.items()
 
 
 def _depends_on_address_only(decision: Decision) -> bool:
@@ -164,6 +185,12 @@ def _depends_on_address_only(decision: Decision) -> bool:
         return False
     known = {"comment", "ctstate", "state", "dport", "dports", "ctorigdstport"}
     return (rule.source is not None or rule.destination is not None) and all(m.option in known for m in rule.matches)
+
+
+def _named(cases: list[_Case]) -> str:
+    names = list(dict.fromkeys(case.what for case in cases))
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return ", ".join(names[:_MOST_NAMED]) + more
 
 
 def _subjects(cases: list[_Case], rule: Rule) -> tuple[Subject, ...]:
@@ -181,11 +208,10 @@ def _evidence(cases: list[_Case], rule: Rule, label: str) -> tuple[Evidence, ...
 
 
 def _fault(rule: Rule, cases: list[_Case]) -> Fault:
-    what = ", ".join(dict.fromkeys(case.what for case in cases))
     only_answers = all(case.flow.state == "ESTABLISHED" for case in cases)
     let_answers_pass = f"iptables -I {_CHAIN} -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN"
     return Fault(
-        message=f"a rule in {rule.chain} drops {what}",
+        message=f"a rule in {rule.chain} drops {_named(cases)}",
         subjects=_subjects(cases, rule),
         evidence=_evidence(cases, rule, "this rule drops them"),
         remedy=(let_answers_pass if only_answers else deletion(rule),),
@@ -193,13 +219,18 @@ def _fault(rule: Rule, cases: list[_Case]) -> Fault:
     )
 
 
-def _policy(rule: Rule, cases: list[_Case]) -> Fault:
-    what = ", ".join(dict.fromkeys(case.what for case in cases))
+def _policy(rules: list[Rule], cases: list[_Case]) -> Fault:
+    """One note for all rules that drop the same for some addresses, such as the thousands of a list of banned ones."""
+    rule, *others = rules
     fault = _fault(rule, cases)
+    who = f"{len(rules)} rules in {rule.chain} drop" if others else f"a rule in {rule.chain} drops"
     return replace(
         fault,
-        message=f"a rule in {rule.chain} drops {what} for some addresses",
-        evidence=_evidence(cases, rule, "this rule drops some of them"),
+        message=f"{who} {_named(cases)} for some addresses",
+        evidence=(
+            *_evidence(cases, rule, "this rule drops some of them"),
+            *(related(other.span, "so does this rule") for other in others[:_MOST_NAMED]),
+        ),
         severity=Severity.NOTE,
         confidence=Confidence.MEDIUM,
     )

@@ -25,10 +25,10 @@ moby libnetwork/drivers/bridge setupDeviceUp; moby/moby#40170; moby/moby#13381.
 """
 
 from netdiag.checks._base import Fault, Verdicts, check, unjudged
-from netdiag.checks._docker import bridge_networks, related
+from netdiag.checks._docker import bridge_networks, related, sh
 from netdiag.finding import Evidence, Severity
 from netdiag.model import Host
-from netdiag.model.gates import collected, whole
+from netdiag.model.gates import collected, unknown, whole
 
 
 @check(Severity.ERROR, layer="link")
@@ -37,11 +37,13 @@ def link_bridge_down(host: Host) -> Verdicts:
     yield from others
     for bridge in bridges:
         link = host.root.link(bridge.device)
-        if link is None:
+        if link is None or not (link.flags or host.root.links.whole):
             if not host.root.links.whole:
                 yield unjudged(whole(host.root.links, f"whether {bridge.device} is up"))
             continue
-        if not link.up:
+        if link.up is None:
+            yield unjudged(unknown(f"whether {link.name} is up", "ip_addr", because="its flags are not in the bundle"))
+        elif not link.up:
             yield Fault(
                 message=f"bridge `{link.name}` of network `{bridge.network.name}` is down",
                 subjects=bridge.subjects,
@@ -49,6 +51,6 @@ def link_bridge_down(host: Host) -> Verdicts:
                     Evidence(link.span, "the flag UP is missing"),
                     related(bridge.network.span, f"network {bridge.network.name} uses this bridge"),
                 ),
-                remedy=(f"ip link set dev {link.name} up",),
-                verify=(f"ip link show dev {link.name}", f"ip route show dev {link.name}"),
+                remedy=(sh("ip link set dev {} up", link.name),),
+                verify=(sh("ip link show dev {}", link.name), sh("ip route show dev {}", link.name)),
             )

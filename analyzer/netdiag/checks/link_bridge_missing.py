@@ -30,7 +30,7 @@ moby libnetwork/drivers/bridge/setup_device_linux.go; moby/moby#40170; docs.dock
 """
 
 from netdiag.checks._base import Fault, Verdicts, check, confidence_of_absence, unjudged
-from netdiag.checks._docker import BridgeNetwork, attachments, bridge_networks, related, restart, veth_of
+from netdiag.checks._docker import BridgeNetwork, attachments, bridge_networks, related, restart, sh, veth_of
 from netdiag.finding import Evidence, Severity
 from netdiag.model import Host
 from netdiag.model.gates import carrier_of_gateway, collected, whole
@@ -65,7 +65,7 @@ def _fault(host: Host, bridge: BridgeNetwork) -> Fault:
         subjects=bridge.subjects,
         evidence=tuple(evidence),
         remedy=_remedy(host, bridge),
-        verify=(f"ip -d link show dev {device}", f"bridge link show | grep -w {device}"),
+        verify=(sh("ip -d link show dev {}", device), sh("bridge link show | grep -w {}", device)),
         confidence=confidence_of_absence(links),
     )
 
@@ -84,8 +84,8 @@ def _remedy(host: Host, bridge: BridgeNetwork) -> tuple[str, ...]:
     if not gateways or len(ports) < len(pairs):
         return restart(host)
     return (
-        f"ip link add name {device} type bridge",
-        *(f"ip addr add {gateway} brd + dev {device}" for gateway in gateways),
-        f"ip link set dev {device} up",
-        *(f"ip link set dev {port} master {device}" for port in ports),
+        sh("ip link add name {} type bridge", device),
+        *(sh("ip addr add {} brd + dev {}", gateway, device) for gateway in gateways),
+        sh("ip link set dev {} up", device),
+        *(sh("ip link set dev {} master {}", port, device) for port in ports),
     )

@@ -31,7 +31,7 @@ docker/for-linux#123; moby deleteNetwork ("Failed to remove bridge interface"); 
 import re
 
 from netdiag.checks._base import Fault, NotApplicable, Verdicts, check, confidence_of_absence, unjudged
-from netdiag.checks._docker import related
+from netdiag.checks._docker import related, sh
 from netdiag.finding import Evidence, Severity, Subject
 from netdiag.formats.records import Link, Network
 from netdiag.model import Host
@@ -86,8 +86,8 @@ def _fault(host: Host, link: Link, rival: Network | None) -> Fault:
         message=message,
         subjects=(Subject("bridge", link.name),),
         evidence=tuple(evidence),
-        remedy=(f"ip link delete {link.name} type bridge",) if unused else (),
-        verify=("docker network ls --no-trunc", f"bridge link show | grep -w {link.name}"),
+        remedy=(sh("ip link delete {} type bridge", link.name),) if unused else (),
+        verify=("docker network ls --no-trunc", sh("bridge link show | grep -w {}", link.name)),
         severity=Severity.ERROR if rival and host.networks.whole else None,
         confidence=confidence_of_absence(host.networks),
     )

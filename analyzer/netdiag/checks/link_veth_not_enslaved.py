@@ -25,7 +25,7 @@ moby/moby#26492; moby/moby#40217; moby/moby#38942; systemd/systemd#979.
 """
 
 from netdiag.checks._base import Fault, NotApplicable, Unjudged, Verdicts, check
-from netdiag.checks._docker import Attachment, attachments, bridge_networks, related, veth_of
+from netdiag.checks._docker import Attachment, attachments, bridge_networks, related, sh, veth_of
 from netdiag.finding import Evidence, Severity, Subject
 from netdiag.model import Host, VethPair
 from netdiag.model.gates import collected
@@ -50,7 +50,7 @@ def _cannot_join(host: Host, attachment: Attachment) -> Unjudged:
     container, network = attachment.container, attachment.endpoint.network
     collected_netns = host.namespace_of(container) is not None
     why = "no link there fits" if collected_netns else "the namespace was not collected"
-    pid = container.pid or f"$(docker inspect -f '{{{{.State.Pid}}}}' {container.name})"
+    pid = container.pid or sh("$(docker inspect -f '{{{{.State.Pid}}}}' {})", container.name)
     ask = () if collected_netns else (f"nsenter -t {pid} -n ip -d addr",)
     return Unjudged(f"which veth carries {container.name} on network {network}", why, ("ip-addr",), ask)
 
@@ -65,6 +65,6 @@ def _fault(attachment: Attachment, pair: VethPair) -> Fault:
             related(pair.inner.span, f"its other end, in container {container.name}"),
             related(attachment.endpoint.span, f"the container is on network {attachment.bridge.network.name}"),
         ),
-        remedy=(f"ip link set dev {veth} master {device}",),
-        verify=(f"bridge link show dev {veth}",),
+        remedy=(sh("ip link set dev {} master {}", veth, device),),
+        verify=(sh("bridge link show dev {}", veth),),
     )

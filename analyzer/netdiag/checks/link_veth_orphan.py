@@ -14,8 +14,9 @@ that names it back, and either its other end is in the host's own namespace (`ve
 bridge.
 
 ## Not a problem when
-libvirt, LXC, systemd-nspawn, Podman, a CNI plug-in or a person made the veth: it then is no port of a Docker bridge.
-Swarm's own sandboxes have ports on `docker_gwbridge`, which is left out.
+A build runs (the steps of `docker build` are on the default bridge and are no containers). libvirt, LXC,
+systemd-nspawn, Podman, a CNI plug-in or a person made the veth: it then is no port of a Docker bridge. Swarm's own
+sandboxes have ports on `docker_gwbridge`, which is left out.
 
 ## Repair
 Delete the veth; then find who holds the namespace (`lsns -t net`).
@@ -30,9 +31,9 @@ docker/for-linux#109; moby/libnetwork#1850; moby/moby#18814.
 import re
 
 from netdiag.checks._base import Fault, NotApplicable, Verdicts, check, unjudged
-from netdiag.checks._docker import bridge_networks, related
+from netdiag.checks._docker import bridge_networks, related, sh
 from netdiag.finding import Evidence, Severity, Subject
-from netdiag.formats.records import Link
+from netdiag.formats.records import Container, Link
 from netdiag.model import Host
 from netdiag.model.gates import has_own_namespace, is_running, unknown, whole
 from netdiag.model.knowledge import all_of
@@ -46,11 +47,15 @@ def link_veth_orphan(host: Host) -> Verdicts:
     bridges, others = bridge_networks(host, whole(host.root.links, "the links of the host"))
     yield from others
     devices = {bridge.device for bridge in bridges} - {_OF_SWARM}
-    suspects = [link for link in host.root.links if _is_suspect(host, link, devices)] if bridges else []
+    inner_ends = {(inner.peer_index, inner.index) for netns in host.namespaces[1:] for inner in netns.links}
+    suspects = [link for link in host.root.links if _is_suspect(link, devices, inner_ends)] if bridges else []
+    if suspects and not host.containers.whole:
+        yield unjudged(whole(host.containers, f"who owns {suspects[0].name}"))
+        return
     not_seen = [
         container
         for container in host.containers
-        if all_of(is_running(container), has_own_namespace(container)).yes and host.namespace_of(container) is None
+        if not all_of(is_running(container), has_own_namespace(container)).no and not _is_seen(host, container)
     ]
     if suspects and not_seen:
         names = ", ".join(container.name for container in not_seen)
@@ -69,18 +74,21 @@ def _one_of_each_pair(suspects: list[Link]) -> list[Link]:
     other.
     """
     ranked = sorted(suspects, key=lambda link: link.master is None)
-    return [link for place, link in enumerate(ranked) if link.peer_name not in {other.name for other in ranked[:place]}]
+    places = {link.name: place for place, link in enumerate(ranked)}
+    return [link for place, link in enumerate(ranked) if places.get(link.peer_name or "", place) >= place]
 
 
-def _is_suspect(host: Host, link: Link, devices: set[str]) -> bool:
-    if link.kind != "veth" or any(_are_peers(link, inner) for netns in host.namespaces[1:] for inner in netns.links):
+def _is_seen(host: Host, container: Container) -> bool:
+    """Whether all links of the container's namespace were collected."""
+    netns = host.namespace_of(container)
+    return netns is not None and netns.links.whole
+
+
+def _is_suspect(link: Link, devices: set[str], inner_ends: set[tuple[int | None, int | None]]) -> bool:
+    if link.kind != "veth" or (link.index, link.peer_index) in inner_ends:
         return False
     peer_is_here = link.peer_name is not None
     return link.master in devices or (peer_is_here and link.master is None and _both_named_by_docker(link))
-
-
-def _are_peers(outer: Link, inner: Link) -> bool:
-    return outer.index == inner.peer_index and outer.peer_index == inner.index and inner.index is not None
 
 
 def _both_named_by_docker(link: Link) -> bool:
@@ -97,8 +105,8 @@ def _fault(host: Host, link: Link) -> Fault:
         message=f"veth `{link.name}`{on} belongs to no container",
         subjects=(Subject("interface", link.name), *((Subject("bridge", link.master),) if link.master else ())),
         evidence=tuple(evidence),
-        remedy=(f"ip link delete {link.name}",),
-        verify=(f"ip link show dev {link.name}", "lsns -t net"),
+        remedy=(sh("ip link delete {}", link.name),),
+        verify=(sh("ip link show dev {}", link.name), "lsns -t net"),
     )
 
 

@@ -9,9 +9,10 @@ Without it, the engine's own socket takes the connection and nothing ever answer
 
 ## How it is decided
 Gates: the engine manages the IPv4 rules of this namespace; the container runs, has its own namespace and publishes the
-port on an IPv4 address; its networks are not in gateway mode routed. A DNAT rule fits when protocol, host port and host
-address do, and when it leads to the container's port on one of the container's addresses. The finding is a warning when
-`ss` shows docker-proxy on the port. When chain DOCKER is gone altogether, nat-docker-jump-missing says so instead.
+port on an IPv4 address; its networks are not all in gateway mode routed or internal, and it has IPv4. A DNAT rule fits
+when protocol, host port and host address do, and when it leads to the container's port on one of the container's
+addresses. The finding is a warning when `ss` shows docker-proxy on the port. When chain DOCKER is gone altogether,
+nat-docker-jump-missing says so instead.
 
 ## Not a problem when
 The network routes instead of translating (gateway mode routed); swarm publishes the port (chain DOCKER-INGRESS).
@@ -27,17 +28,21 @@ moby integration/network/bridge/iptablesdoc/generated/usernet-portmap.md; moby/m
 moby/moby#28589.
 """
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ipaddress import IPv6Address
 
 from netdiag.checks._base import Fault, NotApplicable, Unjudged, Verdicts, check, unjudged
-from netdiag.checks._docker import chain_span, published_ports, related
+from netdiag.checks._docker import chain_span, published_ports, related, sh
 from netdiag.finding import Confidence, Evidence, Severity, Subject
 from netdiag.formats.records import Container, Endpoint, IpNetwork, PublishedPort, Rule, Socket
 from netdiag.model import FirewallTable, Host
-from netdiag.model.firewall import port_matches, target_option
-from netdiag.model.gates import bridge_name, bridge_option, collected, manages_iptables, unknown, uses_proxy
+from netdiag.model.firewall import matched, port_matches, target_option
+from netdiag.model.gates import bridge_name, bridge_option, manages_iptables, table_known, unknown, uses_proxy
 from netdiag.model.knowledge import all_of
+
+#: Where rules stand that do not ask for one port by its number.
+_SEVERAL_PORTS = ""
 
 
 @check(Severity.ERROR, layer="nat")
@@ -45,24 +50,33 @@ def nat_dnat_missing(host: Host) -> Verdicts:
     ports = [
         (container, port)
         for container, port in published_ports(host)
-        if not isinstance(port.host_address, IPv6Address) and not _is_routed(host, container)
+        if not isinstance(port.host_address, IPv6Address) and _wants_dnat(host, container)
     ]
     if not ports:
         yield _nothing_published(host)
         return
-    gate = all_of(collected(host.root.firewall, "the nat rules"), manages_iptables(host))
+    gate = all_of(table_known(host, "nat"), manages_iptables(host))
     if not gate.yes:
         yield NotApplicable(gate.why) if gate.no else unjudged(gate)
         return
-    tables = host.root.tables("nat")
-    if not tables and not host.root.firewall.whole:
-        yield unjudged(unknown("the nat table", "iptables_save", because="not collected"))
-        return
-    with_docker = [table for table in tables if "DOCKER" in table.chains]
-    for container, port in ports:
-        rules = [rule for table in with_docker for rule in table.rules_after("DOCKER")]
-        if with_docker and not any(_leads_to(rule, container, port) for rule in rules):
+    with_docker = [table for table in host.root.tables("nat") if "DOCKER" in table.chains]
+    translations = _by_port(rule for table in with_docker for rule in table.rules_after("DOCKER"))
+    for container, port in ports if with_docker else ():
+        candidates = (*translations[str(port.host_port)], *translations[_SEVERAL_PORTS])
+        if not any(_leads_to(host, rule, container, port) for rule in candidates):
             yield _fault(host, with_docker[0], container, port)
+    if not host.containers.whole:
+        yield unjudged(unknown("which other ports are published", "docker_inspect", because=host.containers.why))
+
+
+def _by_port(rules: Iterable[Rule]) -> Mapping[str, Sequence[Rule]]:
+    """The DNAT rules by the one port that they ask for; those with a range or a service's name stand together."""
+    found: dict[str, list[Rule]] = defaultdict(list)
+    for rule in rules:
+        if rule.target == "DNAT":
+            port = matched(rule, "dport")
+            found[port if port.isdecimal() else _SEVERAL_PORTS].append(rule)
+    return found
 
 
 def _nothing_published(host: Host) -> NotApplicable | Unjudged:
@@ -71,22 +85,30 @@ def _nothing_published(host: Host) -> NotApplicable | Unjudged:
     return unjudged(unknown("which ports are published", "docker_inspect", because=host.containers.why))
 
 
-def _is_routed(host: Host, container: Container) -> bool:
-    networks = [host.network(endpoint.network_id) for endpoint in container.endpoints]
-    modes = [bridge_option(network, "gateway_mode_ipv4") for network in networks if network]
-    return bool(modes) and all(mode == "routed" for mode in modes)
+def _wants_dnat(host: Host, container: Container) -> bool:
+    """Not when the container has only IPv6, or only networks that route instead of translating or are internal."""
+    if not host.addresses_of(container) and any(endpoint.address6 for endpoint in container.endpoints):
+        return False
+    networks = [network for endpoint in container.endpoints if (network := host.network(endpoint.network_id))]
+    without = (network.internal or bridge_option(network, "gateway_mode_ipv4") == "routed" for network in networks)
+    return not networks or not all(without)
 
 
-def _leads_to(rule: Rule, container: Container, port: PublishedPort) -> bool:
-    if rule.target != "DNAT" or rule.protocol != port.protocol or not port_matches(rule, port.host_port):
+def _leads_to(host: Host, rule: Rule, container: Container, port: PublishedPort) -> bool:
+    if rule.protocol != port.protocol or not port_matches(rule, port.host_port):
         return False
     if rule.destination is not None and not _is_bound_within(port, rule.destination):
         return False
     goal = target_option(rule, "to-destination")
-    addresses = [endpoint.address.ip for endpoint in container.endpoints if endpoint.address]
-    if not addresses:
+    addresses = host.addresses_of(container)
+    if not addresses or _is_on_overlay(host, container):  # then it has an address on docker_gwbridge as well
         return goal.rpartition(":")[2] == str(port.container_port)
     return goal in {f"{address}:{port.container_port}" for address in addresses}
+
+
+def _is_on_overlay(host: Host, container: Container) -> bool:
+    networks = (host.network(endpoint.network_id) for endpoint in container.endpoints)
+    return any(network and network.driver == "overlay" for network in networks)
 
 
 def _is_bound_within(port: PublishedPort, network: IpNetwork) -> bool:
@@ -123,13 +145,13 @@ def _remedy(host: Host, container: Container, port: PublishedPort) -> tuple[str,
     """The engine's own rule, on the network that carries the container's default route as far as that is known."""
     endpoint = next(_endpoints_with_bridge(host, container), None)
     if endpoint is None or endpoint.address is None:
-        return (f"docker restart {container.name}",)
+        return (sh("docker restart {}", container.name),)
     network = host.network(endpoint.network_id)
-    not_from_bridge = f"! -i {bridge_name(host, network)} " if network and not uses_proxy(host).no else ""
+    not_from_bridge = sh("! -i {} ", bridge_name(host, network)) if network and not uses_proxy(host).no else ""
     address = port.host_address
     bound = f"-d {address}/32 " if address is not None and not address.is_unspecified else ""
     goal = f"{endpoint.address.ip}:{port.container_port}"
-    protocol = f"-p {port.protocol} -m {port.protocol} --dport {port.host_port}"
+    protocol = sh("-p {0} -m {0} --dport {1}", port.protocol, port.host_port)
     return (f"iptables -t nat -A DOCKER {bound}{not_from_bridge}{protocol} -j DNAT --to-destination {goal}",)
 
 

@@ -10,7 +10,8 @@ publish it again.
 
 ## How it is decided
 Gates: the engine manages the IPv4 rules of this namespace; the list of containers is whole (`docker inspect` of all of
-them). Only rules in chain DOCKER are looked at, because only the engine writes there.
+them). Only rules in chain DOCKER are looked at, because only the engine writes there. An address that a network lists
+for a member that is no container (the ingress sandbox of swarm) is nothing to judge.
 
 ## Not a problem when
 Swarm publishes the port: its rules are in chain DOCKER-INGRESS and lead to the ingress sandbox. Rules of Kubernetes,
@@ -26,8 +27,11 @@ The rule is gone.
 moby/moby#10354; moby integration/network/bridge/iptablesdoc/generated/usernet-portmap.md.
 """
 
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
 from netdiag.checks._base import Fault, NotApplicable, Verdicts, check, unjudged
-from netdiag.checks._docker import deletion, published_ports, related
+from netdiag.checks._docker import deletion, related
 from netdiag.finding import Confidence, Evidence, Severity, Subject
 from netdiag.formats.records import Container, Rule
 from netdiag.model import Host
@@ -53,24 +57,38 @@ def nat_dnat_stale(host: Host) -> Verdicts:
     if not host.containers.whole:
         yield unjudged(whole(host.containers, "to whom the DNAT rules lead"))
         return
+    owners, foreign = _owners(host), _members_that_are_no_containers(host)
     for rule in translations:
-        yield from _judge(host, rule)
+        goal = target_option(rule, "to-destination")
+        address = goal.rpartition(":")[0] or goal
+        if address not in foreign:
+            yield from _judge(host, rule, goal, owners.get(address, ()))
 
 
-def _judge(host: Host, rule: Rule) -> Verdicts:
-    goal, port = target_option(rule, "to-destination"), matched(rule, "dport")
-    address = goal.rpartition(":")[0] or goal
-    owner = next((container for container in host.containers if _has_address(container, address)), None)
-    if owner is None:
+def _judge(host: Host, rule: Rule, goal: str, owners: Sequence[Container]) -> Verdicts:
+    port = matched(rule, "dport")
+    if not owners:
         yield _fault(host, rule, port, f"to {goal}, which no running container has", ())
-    elif not any(port_matches(rule, p.host_port) for c, p in published_ports(host) if c.id == owner.id):
-        evidence = (related(owner.span, f"{address} is container {owner.name}, which does not publish it"),)
+    elif not any(port_matches(rule, each.host_port) for owner in owners for each in owner.ports):
+        owner = owners[0]
+        evidence = (related(owner.span, f"container {owner.name} has the address and does not publish it"),)
         yield _fault(host, rule, port, f"to {goal} of container `{owner.name}`, which does not publish it", evidence)
 
 
-def _has_address(container: Container, address: str) -> bool:
-    running = not is_running(container).no
-    return running and any(str(e.address.ip) == address for e in container.endpoints if e.address)
+def _owners(host: Host) -> Mapping[str, Sequence[Container]]:
+    """The running containers of each address; isolated networks may have the same addresses."""
+    found: dict[str, list[Container]] = defaultdict(list)
+    for container in host.containers:
+        for address in () if is_running(container).no else host.addresses_of(container):
+            found[str(address)].append(container)
+    return found
+
+
+def _members_that_are_no_containers(host: Host) -> set[str]:
+    """The addresses of what networks list beside containers, such as the ingress sandbox of swarm."""
+    known = {container.id for container in host.containers}
+    members = (member for network in host.networks for member in network.members or ())
+    return {str(member.address.ip) for member in members if member.address and member.container_id not in known}
 
 
 def _fault(host: Host, rule: Rule, port: str, where: str, more: tuple[Evidence, ...]) -> Fault:

@@ -25,45 +25,45 @@ The jump is there; `Chain DOCKER` has references again.
 moby/moby#15948; moby/moby#16816; moby/moby#14073; moby integration/network/bridge/iptablesdoc.
 """
 
-from netdiag.checks._base import Fault, NotApplicable, Verdicts, check, unjudged
-from netdiag.checks._docker import bridge_networks, chain_span, published_ports, related, restart
+from netdiag.checks._base import Fault, Verdicts, check
+from netdiag.checks._docker import BridgeNetwork, bridge_networks, chain_span, published_ports, related, restart
 from netdiag.finding import Confidence, Evidence, Severity, Subject
 from netdiag.model import FirewallTable, Host
-from netdiag.model.gates import collected, manages_iptables, unknown, uses_proxy
+from netdiag.model.gates import manages_iptables, table_known, uses_proxy
 
 _MATCH = "-m addrtype --dst-type LOCAL -j DOCKER"
 
 
 @check(Severity.ERROR, layer="nat")
 def nat_docker_jump_missing(host: Host) -> Verdicts:
-    bridges, others = bridge_networks(host, collected(host.root.firewall, "the nat rules"), manages_iptables(host))
+    bridges, others = bridge_networks(host, table_known(host, "nat"), manages_iptables(host))
     if not bridges:
         yield from others
         return
     tables = host.root.tables("nat")
-    if not tables and not host.root.firewall.whole:
-        yield unjudged(unknown("the nat table", "iptables_save", because="not collected"))
-        return
     with_docker = [table for table in tables if "DOCKER" in table.chains]
     if not with_docker:
-        yield from _no_chain(host, tables)
+        yield _no_chain(host, bridges, tables)
         return
     for chain in ("PREROUTING", "OUTPUT"):
         if not any(table.reaches(chain, "DOCKER") for table in with_docker):
             yield _no_jump(host, with_docker[0], chain)
 
 
-def _no_chain(host: Host, tables: tuple[FirewallTable, ...]) -> Verdicts:
+def _no_chain(host: Host, bridges: list[BridgeNetwork], tables: tuple[FirewallTable, ...]) -> Fault:
     heads = [chain.head.span for table in tables for chain in table.chains.values()][:1]
     spans = heads or [table.head.span for each in host.root.firewall for table in each.chains.values()][:1]
-    if not spans:
-        yield NotApplicable("there are no iptables rules at all")
-        return
     what = "the nat table has no chain DOCKER" if tables else "there is no nat table"
-    yield Fault(
+    network = bridges[0].network
+    needs_it = f"network {network.name} needs it"
+    return Fault(
         message=f"{what}, so no published port is translated",
         subjects=(Subject("chain", "nat DOCKER"),),
-        evidence=tuple(Evidence(span, what) for span in spans),
+        evidence=(
+            (*(Evidence(span, what) for span in spans), related(network.span, needs_it))
+            if spans
+            else (Evidence(network.span, f"{needs_it}, and there are no iptables rules at all"),)
+        ),
         remedy=restart(host),
         verify=("iptables -t nat -L DOCKER -v -n",),
         severity=_severity(host, "PREROUTING"),

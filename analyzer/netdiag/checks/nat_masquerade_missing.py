@@ -11,8 +11,9 @@ no answer ever comes: no name resolution, no downloads, while the host itself is
 Gates: the engine manages the IPv4 rules of this namespace; the network is a local bridge, not internal, not in gateway
 mode routed or isolated, and masquerading is not switched off for it. Every rule that POSTROUTING can reach counts, in
 every backend that was collected: MASQUERADE, SNAT or NETMAP whose source covers the subnet and that is not limited to
-the bridge itself, to one protocol or to local sources. A rule with conditions that cannot be judged makes the answer
-unknown. Confidence is medium when the bundle does not tell the network's options, or not all rules.
+the bridge itself, to a link without a default route, to one protocol or to local sources. A rule with conditions that
+cannot be judged, or that only such conditions lead to, makes the answer unknown. Confidence is medium when the bundle
+does not tell the network's options, or not all rules.
 
 ## Not a problem when
 The network is internal or routed, `enable_ip_masquerade=false` was set, a router upstream translates, or the peers have
@@ -32,25 +33,21 @@ moby integration/network/bridge/iptablesdoc; moby/moby#41795; moby/moby#13381; m
 from ipaddress import IPv4Network
 
 from netdiag.checks._base import Fault, Unjudged, Verdicts, check, sort_out, unjudged
-from netdiag.checks._docker import BridgeNetwork, bridge_networks, chain_span, related
+from netdiag.checks._docker import BridgeNetwork, bridge_networks, chain_span, related, sh
 from netdiag.finding import Confidence, Evidence, Severity
 from netdiag.formats.records import Subnet
 from netdiag.model import FirewallTable, Host, Truth
-from netdiag.model.gates import collected, manages_iptables, translates_addresses, unknown
+from netdiag.model.gates import manages_iptables, table_known, translates_addresses, uplinks
 
 
 @check(Severity.ERROR, layer="nat")
 def nat_masquerade_missing(host: Host) -> Verdicts:
-    firewall = host.root.firewall
-    bridges, others = bridge_networks(host, collected(firewall, "the nat rules"), manages_iptables(host))
+    bridges, others = bridge_networks(host, table_known(host, "nat"), manages_iptables(host))
     yield from others
     judged = [bridge for bridge in bridges if not translates_addresses(bridge.network).no]
     if bridges and not judged and not others:
         yield from sort_out(bridges, lambda bridge: translates_addresses(bridge.network), "")[1]
     tables = host.root.tables("nat")
-    if judged and not tables and not firewall.whole:
-        yield unjudged(unknown("the nat table", "iptables_save", because="not collected"))
-        return
     for bridge in judged:
         for subnet in bridge.network.subnets:
             if isinstance(subnet.subnet, IPv4Network):
@@ -58,7 +55,7 @@ def nat_masquerade_missing(host: Host) -> Verdicts:
 
 
 def _judge(host: Host, bridge: BridgeNetwork, subnet: Subnet, tables: tuple[FirewallTable, ...]) -> Verdicts:
-    answers = [table.masquerades(subnet.subnet, bridge.device) for table in tables]
+    answers = [table.masquerades(subnet.subnet, bridge.device, uplinks(host)) for table in tables]
     if any(truth is Truth.YES for truth, _ in answers):
         return
     doubtful = next((rule for truth, rule in answers if truth is Truth.UNKNOWN and rule), None)
@@ -84,7 +81,7 @@ def _fault(host: Host, bridge: BridgeNetwork, subnet: Subnet, tables: tuple[Fire
     evidence.append(related(subnet.span, about_network) if chains else Evidence(subnet.span, about_network))
     caveat = "" if options_known else " (the bundle does not show whether it is internal or not to be masqueraded)"
     sure = options_known and host.root.firewall.whole
-    rule = f"POSTROUTING -s {subnet.subnet} ! -o {bridge.device} -j MASQUERADE"
+    rule = sh("POSTROUTING -s {} ! -o {} -j MASQUERADE", subnet.subnet, bridge.device)
     return Fault(
         message=f"no MASQUERADE covers {subnet.subnet} of network `{bridge.network.name}`{caveat}",
         subjects=bridge.subjects,

@@ -32,9 +32,10 @@ def _limit_options(function: Callable[..., Any]) -> Callable[..., Any]:
             f"--max-{limit.name.replace('_', '-')}",
             limit.name,
             type=click.IntRange(min=1),
+            metavar="N",
             default=limit.default,
             show_default=True,
-            help="Refuse a bundle beyond this.",
+            help=f"Refuse a bundle beyond this limit on its {limit.name.replace('_', ' ')}.",
         )(function)
     return function
 

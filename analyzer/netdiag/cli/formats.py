@@ -10,4 +10,4 @@ def command() -> None:
     """List the formats: name, what it is, and the command that prints it."""
     for name in names():
         found = get(name)
-        click.echo(f"{found.name:24} {found.title:44} {found.commands[0]}")
+        click.echo(f"{found.name:24} {found.title:48} {found.commands[0]}")

@@ -17,7 +17,7 @@ from typing import Any
 from netdiag.formats._document import Document
 from netdiag.formats._json import JsonPlace, JsonValue, one_a_line, read_json, unread_value
 from netdiag.formats._schema import drop_invalid
-from netdiag.formats._values import address, address4, interface4, interface6, table
+from netdiag.formats._values import address, address4, interface4, interface6, moment, table
 from netdiag.formats.records import Container, Endpoint, PublishedPort
 from netdiag.spans import Source
 
@@ -90,6 +90,7 @@ def _container(value: JsonValue, networks_place: JsonPlace | None) -> Container:
         network_mode=table(content.get("HostConfig")).get("NetworkMode"),
         sandbox_key=settings.get("SandboxKey"),
         set_mac=_set_mac(content),
+        started=moment(state.get("StartedAt")),
         endpoints=endpoints,
         ports=tuple(_ports(table(settings.get("Ports")), settings_place.at("Ports"))),
     )

@@ -14,7 +14,7 @@ class Record(Protocol):
     def span(self) -> Span: ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Unread:
     """A line that no rule of the grammar reads. It costs that line only, and is shown in the report."""
 
@@ -48,10 +48,12 @@ class Format:
     """One command output that netdiag reads.
 
     `name` is the module's name and the manifest's `format`; `commands` are what a person types to get such text, the
-    first one the best to ask for. `read` never raises on bad input.
+    first one the best to ask for. `read` never raises on bad input. `marks` are texts of which every such output has at
+    least one: a file without any is not tried when its format is to be recognised. Without marks it is always tried.
     """
 
     name: str
     title: str
     commands: tuple[str, ...]
     read: Callable[[Source], Document]
+    marks: tuple[str, ...] = ()

@@ -1,5 +1,6 @@
 """Text of JSON outputs as typed values. What is empty or malformed is None: "not told"."""
 
+from datetime import datetime
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, ip_address, ip_interface, ip_network
 from typing import Any
 
@@ -40,6 +41,15 @@ def interface6(text: Any, prefix_length: int | None) -> IPv6Interface | None:
     if not isinstance(found, IPv6Address):
         return None
     return IPv6Interface((found, prefix_length if prefix_length is not None else 128))
+
+
+def moment(text: Any) -> datetime | None:
+    """A moment as Docker prints it: RFC 3339 with nanoseconds. The zero time, for "never", is None."""
+    try:
+        found = datetime.fromisoformat(text) if text else None
+    except (TypeError, ValueError):
+        return None
+    return found if found and found.tzinfo and found.year > 1 else None
 
 
 def network(text: Any) -> IpNetwork | None:

@@ -51,4 +51,5 @@ FORMAT = Format(
     title="bridge forwarding table (bridge fdb)",
     commands=("bridge fdb", "bridge -s fdb"),
     read=read,
+    marks=(" dev ",),
 )

@@ -42,8 +42,9 @@ class _Port:
 class _Meaning(Transformer[Token, Any]):
     """A line's tree as a port, or as more words on the port above."""
 
-    def line(self, meaning: Any) -> Any:
-        return meaning
+    def line(self, *meanings: Any) -> tuple[Any, ...]:
+        """A port, details, or with -o both."""
+        return meanings
 
     def peer_index(self, index: Token) -> int:
         return int(index)
@@ -89,13 +90,19 @@ def read(source: Source) -> Document:
     for number, meaning in read_lines(source, FORMAT.name, _Meaning()):
         if isinstance(meaning, Unread):
             unread.append(meaning)
-        elif isinstance(meaning, _Port):
-            ports.append(meaning.record(line_span(source, number)))
-        elif ports:
-            ports[-1] = replace(ports[-1], details={**ports[-1].details, **meaning})
-        else:
+        elif not ports and not isinstance(meaning[0], _Port):
             unread.append(Unread(number, "no port above it"))
+        else:
+            _take(ports, meaning, line_span(source, number))
     return Document(source, FORMAT.name, tuple(ports), tuple(unread))
+
+
+def _take(ports: list[BridgePort], meanings: tuple[Any, ...], span: Span) -> None:
+    for meaning in meanings:
+        if isinstance(meaning, _Port):
+            ports.append(meaning.record(span))
+        else:
+            ports[-1] = replace(ports[-1], details={**ports[-1].details, **meaning})
 
 
 FORMAT = Format(
@@ -103,4 +110,5 @@ FORMAT = Format(
     title="bridge ports (bridge link)",
     commands=("bridge -d link", "bridge link"),
     read=read,
+    marks=("mtu ",),
 )

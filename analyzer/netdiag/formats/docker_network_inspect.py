@@ -6,7 +6,7 @@ from typing import Any
 from netdiag.formats._document import Document, Format
 from netdiag.formats._json import JsonPlace, JsonValue, one_a_line, read_json, unread_value
 from netdiag.formats._schema import drop_invalid
-from netdiag.formats._values import address4, interface4, network, table
+from netdiag.formats._values import address4, interface4, moment, network, table
 from netdiag.formats.records import Network, NetworkMember, Subnet
 from netdiag.spans import Source
 
@@ -35,6 +35,7 @@ def _network(value: JsonValue) -> Network:
         id=content.get("Id") or "",
         name=content.get("Name") or "",
         place=place.at("Name"),
+        created=moment(content.get("Created")),
         driver=content.get("Driver"),
         scope=content.get("Scope"),
         internal=content.get("Internal"),

@@ -194,4 +194,8 @@ FORMAT = Format(
     title="interfaces and addresses (ifconfig)",
     commands=("ifconfig -a", "ifconfig"),
     read=read,
+    marks=(
+        "MTU",
+        "mtu",
+    ),
 )

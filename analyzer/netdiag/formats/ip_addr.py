@@ -16,12 +16,20 @@ Pairs: TypeAlias = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True)
 class _Interface:
-    index: int
+    """The first words on an interface: all of it that `-br` and the addresses of `-o` tell."""
+
+    index: int | None
     name: str
     peer: int | str | None
-    flags: tuple[str, ...]
+    flags: tuple[str, ...] | None
     mtu: int | None
     attributes: Pairs
+
+
+@dataclass(frozen=True)
+class _BriefLink:
+    mac: str | None
+    flags: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -63,14 +71,40 @@ class _Numbers:
 class _Meaning(Transformer[Token, Any]):
     """A line's tree as one of the classes above."""
 
-    def line(self, meaning: Any) -> Any:
-        return meaning
+    def line(self, *meanings: Any) -> tuple[Any, ...]:
+        """What the line says, one after the other: with -o it is several lines in one."""
+        return tuple(part for meaning in meanings for part in (meaning if isinstance(meaning, tuple) else (meaning,)))
 
     def interface(self, index: Token, name: Token, *rest: Any) -> _Interface:
         *peer, flags, attributes = rest
         mtu = next((int(value) for key, value in attributes if key == "mtu"), None)
-        words = tuple(str(flags).strip("<>").split(",")) if len(flags) > 2 else ()
-        return _Interface(int(index), str(name), peer[0] if peer else None, words, mtu, attributes)
+        return _Interface(int(index), str(name), peer[0] if peer else None, _words(flags), mtu, attributes)
+
+    def named_address(self, index: Token, name: Token, address: _Address) -> tuple[_Interface, _Address]:
+        return _Interface(int(index), str(name), None, None, None, ()), address
+
+    def brief(self, name: Token, *rest: Any) -> tuple[Any, ...]:
+        *peer, state = (part for part in rest if not isinstance(part, _Address | _BriefLink | _Details))
+        link = next((part for part in rest if isinstance(part, _BriefLink)), None)
+        head = _Interface(
+            index=None,
+            name=str(name),
+            peer=peer[0] if peer else None,
+            flags=link.flags if link else None,
+            mtu=None,
+            attributes=(("state", str(state)),),
+        )
+        layer = [_link_address(link.mac)] if link and link.mac else []
+        return (head, *layer, *(part for part in rest if isinstance(part, _Address)))
+
+    def brief_link(self, *words: Token) -> _BriefLink:
+        *address, flags = words
+        return _BriefLink(str(address[0]).lower() if address else None, _words(flags))
+
+    def brief_address(self, *words: Token) -> _Address:
+        addresses = [as_interface(word) for word in words if word.type != "WORD"]
+        metric = [("metric", str(word)) for word in words if word.type == "WORD"]
+        return _Address(addresses[0], addresses[1] if len(addresses) > 1 else None, None, None, (), tuple(metric))
 
     def peer_index(self, index: Token) -> int:
         return int(index)
@@ -88,16 +122,20 @@ class _Meaning(Transformer[Token, Any]):
         return str(key), str(value)
 
     attribute = pair
+    of_peer = pair
     address_attribute = pair
 
     def flag(self, word: Token) -> tuple[str, str]:
-        return ("flags", str(word).strip("<>")) if word.type == "FLAGS" else (str(word), "")
+        return ("flags", ",".join(_words(word))) if word.type == "FLAGS" else (str(word), "")
 
     xdp = flag
     last_word = flag
 
     def source_ports(self, key: Token, low: Token, high: Token) -> tuple[str, str]:
         return str(key), f"{low} {high}"
+
+    def remotes(self, key: Token, _: Token, *macs: Token) -> tuple[str, str]:
+        return str(key), " ".join(macs).lower()
 
     attributes = interface_attributes
     link_attributes = interface_attributes
@@ -117,13 +155,13 @@ class _Meaning(Transformer[Token, Any]):
         return _Details(((f"vlan.{key}", str(value)), *of_link))
 
     def program(self, hook: Token, text: Token) -> _Details:
-        return _Details(((str(hook), str(text)),))
+        return _Details(((str(hook), str(text).rstrip()),))
 
     def virtual_function(self, number: Token, text: Token) -> _Details:
-        return _Details(((f"vf {number}", str(text)),))
+        return _Details(((f"vf {number}", str(text).rstrip()),))
 
     def alias(self, text: Token) -> _Details:
-        return _Details((("alias", str(text)),))
+        return _Details((("alias", str(text).rstrip()),))
 
     def altname(self, name: Token) -> _Details:
         return _Details((("altname", str(name)),))
@@ -158,6 +196,17 @@ class _Meaning(Transformer[Token, Any]):
 
     def numbers(self, *numbers: Token) -> _Numbers:
         return _Numbers(tuple(map(str, numbers)))
+
+
+def _words(flags: Token) -> tuple[str, ...]:
+    """`<BROADCAST,UP>` as its words."""
+    return tuple(str(flags).strip("<>").split(",")) if len(flags) > 2 else ()
+
+
+def _link_address(text: str) -> _Details:
+    """The address of `ip -br link`, which does not tell of which kind it is: a MAC is taken by its shape."""
+    is_mac = text.count(":") == 5
+    return _Details((), mac=text) if is_mac else _Details((("link_address", text),))
 
 
 @dataclass
@@ -246,21 +295,45 @@ def read(source: Source) -> Document:
     links: list[_OpenLink] = []
     unread: list[Unread] = []
     for number, meaning in read_lines(source, FORMAT.name, _Meaning()):
-        span = line_span(source, number)
+        reason = "" if isinstance(meaning, Unread) else _take(links, meaning, line_span(source, number))
         if isinstance(meaning, Unread):
             unread.append(meaning)
-        elif isinstance(meaning, _Interface):
-            links.append(_OpenLink(meaning, span))
-        elif not links:
-            unread.append(Unread(number, "no interface above it"))
-        elif reason := links[-1].take(meaning, span):
+        elif reason:
             unread.append(Unread(number, reason))
     return Document(source, FORMAT.name, tuple(link.record() for link in links), tuple(unread))
+
+
+def _take(links: list[_OpenLink], meanings: tuple[Any, ...], span: Span) -> str | None:
+    """Add what a line says to the last interface or to a new one, or give the reason why it cannot be said here."""
+    for meaning in meanings:
+        if isinstance(meaning, _Interface):
+            if not (links and _goes_on(links[-1].head, meaning)):
+                links.append(_OpenLink(meaning, span))
+        elif not links:
+            return "no interface above it"
+        elif reason := links[-1].take(meaning, span):
+            return reason
+    return None
+
+
+def _goes_on(last: _Interface, head: _Interface) -> bool:
+    """`ip -o address` names the interface anew for each of its addresses."""
+    return head == last and head.index is not None and head.flags is None
 
 
 FORMAT = Format(
     name="ip_addr",
     title="interfaces and addresses (ip address, ip link)",
-    commands=("ip -d addr", "ip -d link", "ip addr", "ip link", "ip -s link"),
+    commands=(
+        "ip -d addr",
+        "ip -d link",
+        "ip addr",
+        "ip link",
+        "ip -s link",
+        "ip -o addr",
+        "ip -br addr",
+        "ip -br link",
+    ),
     read=read,
+    marks=("mtu ", " inet", "UNKNOWN", "UP", "DOWN"),
 )

@@ -18,8 +18,11 @@ class _Meaning(Transformer[Token, Any]):
     def link_layer(self, address: Token) -> dict[str, Any]:
         return {"mac": str(address).lower()}
 
-    def state(self, *words: Token) -> dict[str, Any]:
-        return {"state": " ".join(words)}
+    def state(self, word: Token) -> dict[str, Any]:
+        return {"state": str(word)}
+
+    def protocol(self, word: Token) -> dict[str, Any]:
+        return {"protocol": str(word)}
 
     def flag(self, word: Token) -> str:
         return str(word)
@@ -27,7 +30,13 @@ class _Meaning(Transformer[Token, Any]):
     def statistics(self, *_: Token) -> None:
         """Ages and reference counts change while one looks at them, and are not kept."""
 
-    def line(self, address: Token, device: Token, *rest: Any) -> partial[Neighbour]:
+    def line(self, meaning: partial[Neighbour]) -> partial[Neighbour]:
+        return meaning
+
+    def brief(self, address: Token, device: Token, mac: Token | None = None) -> partial[Neighbour]:
+        return partial(Neighbour, as_address(address), str(device), str(mac).lower() if mac else None, None)
+
+    def entry(self, address: Token, device: Token, *rest: Any) -> partial[Neighbour]:
         told: dict[str, Any] = {"mac": None, "state": None}
         for part in rest:
             told |= part if isinstance(part, dict) else {}
@@ -43,6 +52,6 @@ def read(source: Source) -> Document:
 FORMAT = Format(
     name="ip_neigh",
     title="neighbour table (ip neigh)",
-    commands=("ip neigh", "ip -s neigh"),
+    commands=("ip neigh", "ip -s neigh", "ip neigh show proxy", "ip -br neigh"),
     read=read,
 )

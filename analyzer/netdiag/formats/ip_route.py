@@ -1,6 +1,6 @@
 """`ip route`, `ip -6 route` and `ip route show table all`: the routes of a namespace."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
@@ -37,6 +37,10 @@ class _Words:
             return None
         return NextHop(self.via.gateway if self.via else None, device, self.numbers.get("weight"), self.flags)
 
+    @property
+    def other_pairs(self) -> dict[str, str]:
+        return {key: value for key, value in self.pairs.items() if key != "dev"}
+
 
 @dataclass(frozen=True)
 class _Head:
@@ -63,8 +67,9 @@ class _More:
 class _Meaning(Transformer[Token, Any]):
     """A line's tree as one of the classes above."""
 
-    def line(self, meaning: Any) -> Any:
-        return meaning
+    def line(self, *meanings: Any) -> tuple[Any, ...]:
+        """What the line says, one after the other: with -o it is several lines in one."""
+        return meanings
 
     def via(self, *words: Token) -> _Via:
         return _Via(as_address(words[-1]), foreign=len(words) > 1)
@@ -83,6 +88,9 @@ class _Meaning(Transformer[Token, Any]):
 
     def locked(self, key: Token, value: Token) -> tuple[str, str]:
         return str(key), f"lock {value}"
+
+    def encap(self, key: Token, *words: Token) -> tuple[str, str]:
+        return str(key), " ".join(words)
 
     def last_word(self, key: Token) -> tuple[str, str]:
         return str(key), ""
@@ -107,11 +115,19 @@ class _Meaning(Transformer[Token, Any]):
     def next_hop(self, words: _Words) -> _NextHop:
         return _NextHop(words)
 
-    def cache(self, words: _Words) -> _More:
-        return _More({**words.pairs, **{key: str(value) for key, value in words.numbers.items()}})
+    def cache(self, *parts: Any) -> _More:
+        *flag, words = parts
+        told = {"cache": str(flag[0]).strip("<>")} if flag else {}
+        return _More({**told, **words.pairs, **{key: str(value) for key, value in words.numbers.items()}})
+
+    def statistics(self) -> _More:
+        return _More({})
+
+    def member_packets(self, member: Token, packets: Token) -> _More:
+        return _More({f"stats.{member}": str(packets)})
 
     def next_hop_object(self, text: Token) -> _More:
-        return _More({"nh_info": str(text)})
+        return _More({"nh_info": str(text).rstrip()})
 
 
 @dataclass
@@ -129,20 +145,19 @@ class _OpenRoute:
         self.last = number
         if isinstance(meaning, _More):
             self.details.update(meaning.pairs)
-        else:
-            self._add_next_hop(meaning.words)
+        elif hop := self._next_hop(meaning.words):
+            self.next_hops.append(replace(hop, details=meaning.words.other_pairs))
 
-    def _add_next_hop(self, words: _Words) -> None:
+    def _next_hop(self, words: _Words) -> NextHop | None:
         self.foreign = self.foreign or bool(words.via and words.via.foreign)
-        if words.next_hop:
-            self.next_hops.append(words.next_hop)
+        return words.next_hop
 
     def record(self, source: Source, table: str | None) -> Route:
         """The route; `table` is the one to name when its line does not."""
         words = self.head.words
-        self._add_next_hop(words)
-        details = {**words.pairs, **self.details}
-        details.pop("dev", None)
+        if hop := self._next_hop(words):
+            self.next_hops.append(hop)
+        details = {**words.other_pairs, **self.details}
         return Route(
             destination=self.head.destination or self._default(source),
             next_hops=tuple(self.next_hops),
@@ -181,14 +196,20 @@ def read(source: Source) -> Document:
     for number, meaning in read_lines(source, FORMAT.name, _Meaning()):
         if isinstance(meaning, Unread):
             unread.append(meaning)
-        elif isinstance(meaning, _Head):
-            routes.append(_OpenRoute(meaning, number, number))
-        elif routes:
-            routes[-1].take(meaning, number)
-        else:
+        elif not routes and not isinstance(meaning[0], _Head):
             unread.append(Unread(number, "no route above it"))
+        else:
+            _take(routes, meaning, number)
     table = "main" if _shows_all_tables(source, routes) else None
     return Document(source, FORMAT.name, tuple(route.record(source, table) for route in routes), tuple(unread))
+
+
+def _take(routes: list[_OpenRoute], meanings: tuple[Any, ...], number: int) -> None:
+    for meaning in meanings:
+        if isinstance(meaning, _Head):
+            routes.append(_OpenRoute(meaning, number, number))
+        else:
+            routes[-1].take(meaning, number)
 
 
 def _shows_all_tables(source: Source, routes: list[_OpenRoute]) -> bool:
@@ -201,4 +222,13 @@ FORMAT = Format(
     title="routes (ip route)",
     commands=("ip route show table all", "ip route", "ip -6 route"),
     read=read,
+    marks=(
+        " dev ",
+        " via ",
+        "default",
+        "blackhole",
+        "unreachable",
+        "prohibit",
+        "throw",
+    ),
 )

@@ -34,4 +34,5 @@ FORMAT = Format(
     title="policy routing rules (ip rule)",
     commands=("ip rule", "ip -6 rule"),
     read=read,
+    marks=("from ",),
 )

@@ -485,4 +485,5 @@ FORMAT = Format(
         "iptables -L",
     ),
     read=read,
+    marks=("Chain ",),
 )

@@ -6,6 +6,7 @@ a `Rule`. What a poorer source cannot know is None, never a guess. Names are tho
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 
 from netdiag.formats._json import JsonPlace
@@ -41,9 +42,9 @@ class Link:
     `index` is its ifindex in its own netns. `peer_index` is the number in `eth0@if7` (iflink: the peer of a veth, the
     parent of a macvlan), `peer_name` the name in `veth0@veth1` (the same in this netns). `peer_netns` is `link-netnsid
     N` as `N`, or `link-netns NAME` as `NAME`. `kind` is the word of the details line (`veth`, `bridge`, ...), known
-    only from `ip -d`. `flags` are upper case as printed; `mac` is an Ethernet address (of `link/ether`). `details`
-    keeps every other attribute by the word that precedes it, those of a kind as `bridge.forward_delay` and
-    `bridge_slave.state`, counters as `rx.bytes`.
+    only from `ip -d`. `flags` are upper case as printed, None where they are not (`ip -br addr`, `ip -o addr`). `mac`
+    is an Ethernet address (of `link/ether`). `details` keeps every other attribute by the word that precedes it, those
+    of a kind as `bridge.forward_delay` and `bridge_slave.state`, counters as `rx.bytes`.
     """
 
     name: str
@@ -52,7 +53,7 @@ class Link:
     peer_index: int | None = None
     peer_name: str | None = None
     peer_netns: str | None = None
-    flags: tuple[str, ...] = ()
+    flags: tuple[str, ...] | None = ()
     mtu: int | None = None
     state: str | None = None
     master: str | None = None
@@ -62,21 +63,25 @@ class Link:
     details: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def up(self) -> bool:
+    def up(self) -> bool | None:
         """Administratively up: the UP flag, not the word after `state` (a bridge without carrier is up and in state
-        DOWN).
+        DOWN). None where no flags are told.
         """
-        return "UP" in self.flags
+        return None if self.flags is None else "UP" in self.flags
 
 
 @dataclass(frozen=True)
 class NextHop:
-    """One way of a route: `gateway` is None when the destination is on the link itself."""
+    """One way of a route: `gateway` is None when the destination is on the link itself.
+
+    `details` keeps every other attribute of a `nexthop` line (`encap`, `realms`).
+    """
 
     gateway: IpAddress | None
     device: str | None
     weight: int | None = None
     flags: tuple[str, ...] = ()
+    details: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,8 @@ class Route:
 
     `table` is None where the tool does not tell (`route -n` and `ip route` without `table all` show the table main).
     `source` is the preferred source address (`src`). `flags` are the letters of `route -n`; iproute2's words
-    (`linkdown`, `onlink`) belong to a next hop and stand there.
+    (`linkdown`, `onlink`) belong to a next hop and stand there. Where `route` without `-n` prints the name of a
+    gateway, its address is not told: then `details` keeps `gateway` and `device`, and there are no next hops.
     """
 
     destination: IpNetwork
@@ -103,6 +109,32 @@ class Route:
 
 
 @dataclass(frozen=True)
+class NextHopMember:
+    """A next hop of a group, by its id. The share of traffic that it takes is `weight`, 1 unless printed."""
+
+    id: int
+    weight: int = 1
+
+
+@dataclass(frozen=True)
+class NextHopObject:
+    """A next hop object of `ip nexthop`, which routes name by `nhid`: one way, a group of others, or a blackhole.
+
+    `flags` are iproute2's words (`onlink`, `linkdown`, `fdb`, `blackhole`); `details` keeps every other attribute.
+    """
+
+    id: int
+    span: Span
+    gateway: IpAddress | None = None
+    device: str | None = None
+    group: tuple[NextHopMember, ...] = ()
+    protocol: str | None = None
+    scope: str | None = None
+    flags: tuple[str, ...] = ()
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class PolicyRule:
     """A line of `ip rule`: `selector` is the text between the priority and the action, `action` e.g. `lookup main`."""
 
@@ -114,7 +146,10 @@ class PolicyRule:
 
 @dataclass(frozen=True)
 class Neighbour:
-    """An entry of the neighbour (ARP or ND) table. `state` is iproute2's word; `mac` is None while unresolved."""
+    """An entry of the neighbour (ARP or ND) table. `state` is iproute2's word; `mac` is None while unresolved.
+
+    `protocol` is who made the entry, where somebody said so (`proto zebra`).
+    """
 
     address: IpAddress
     device: str
@@ -122,6 +157,7 @@ class Neighbour:
     state: str | None
     span: Span
     flags: tuple[str, ...] = ()
+    protocol: str | None = None
 
 
 @dataclass(frozen=True)
@@ -157,6 +193,64 @@ class FdbEntry:
     vlan: int | None = None
     flags: tuple[str, ...] = ()
     details: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class BridgeVlan:
+    """A VLAN, or a range of them up to `last`, on a port of a bridge or on the bridge itself, of `bridge vlan`.
+
+    `flags` are `PVID` (of untagged frames that come in) and `Egress Untagged`. `details` keeps the
+    words of `-d`, counters as `rx.bytes`.
+    """
+
+    device: str
+    vlan: int
+    last: int
+    span: Span
+    flags: tuple[str, ...] = ()
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class BridgeLine:
+    """A bridge with its ports, of `brctl show`. `id` is its priority and MAC address in hexadecimal."""
+
+    name: str
+    id: str
+    stp: bool
+    interfaces: tuple[str, ...]
+    span: Span
+
+
+@dataclass(frozen=True)
+class NamedNamespace:
+    """A network namespace of `ip netns`: `id` is what this namespace calls it (`link-netnsid`), None when it has none.
+
+    `name` is None for a namespace that `ip netns list-id` knows by its number only.
+    """
+
+    name: str | None
+    id: int | None
+    span: Span
+
+
+@dataclass(frozen=True)
+class NamespaceInUse:
+    """A namespace of `lsns`, with the process of the lowest number in it. None is what the table does not tell.
+
+    `inode` is what `readlink /proc/PID/ns/net` shows. `netns_id` is the number of a network namespace, None when it
+    has none here (`unassigned`). `files` are the places where it is mounted.
+    """
+
+    inode: int
+    span: Span
+    type: str | None = None
+    processes: int | None = None
+    pid: int | None = None
+    user: str | None = None
+    netns_id: int | None = None
+    files: tuple[str, ...] = ()
+    command: str | None = None
 
 
 @dataclass(frozen=True)
@@ -242,6 +336,128 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class NftTable:
+    """A table of `nft list ruleset`. `family` is nft's word (`ip`, `ip6`, `inet`, `arp`, `bridge`, `netdev`).
+
+    `handle` is known of `nft -a` only; so it is of everything below.
+    """
+
+    family: str
+    name: str
+    span: Span
+    handle: int | None = None
+    flags: tuple[str, ...] = ()
+    comment: str | None = None
+
+
+@dataclass(frozen=True)
+class NftChain:
+    """A chain; one without a `hook` is reached by jumps only. `priority` is a number, whichever name was printed."""
+
+    family: str
+    table: str
+    name: str
+    span: Span
+    handle: int | None = None
+    type: str | None = None
+    hook: str | None = None
+    devices: tuple[str, ...] = ()
+    priority: int | None = None
+    policy: str | None = None
+    comment: str | None = None
+
+
+@dataclass(frozen=True)
+class NftElement:
+    """An element of a set, or with a `value` of a map (`jump other` in a verdict map). Quotes are left out.
+
+    `details` keeps what stands with the element: `timeout`, `expires`, `comment`, `counter`, `limit`, ...
+    """
+
+    key: str
+    value: str | None = None
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class NftSet:
+    """A named set or map. `type` is the type of its keys (of `typeof` the expression), `value_type` that of a map's
+    values (`verdict` of a verdict map), None of a set.
+
+    `details` keeps `size`, `timeout`, `gc-interval`, `policy`, `auto-merge` and the statements of its elements.
+    """
+
+    family: str
+    table: str
+    name: str
+    span: Span
+    handle: int | None = None
+    type: str | None = None
+    value_type: str | None = None
+    flags: tuple[str, ...] = ()
+    elements: tuple[NftElement, ...] = ()
+    comment: str | None = None
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class NftObject:
+    """A named object of a table: `kind` is `counter`, `quota`, `limit`, `ct helper`, `flowtable`, ..."""
+
+    family: str
+    table: str
+    kind: str
+    name: str
+    span: Span
+    handle: int | None = None
+    comment: str | None = None
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class NftMatch:
+    """A condition of an nft rule: what is looked at (`ip saddr`, `meta mark & 0x000000ff`), how, and the values.
+
+    Any one of the `values` is enough; `@name` is a named set. Quotes are left out.
+    """
+
+    left: str
+    operator: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class NftStatement:
+    """What an nft rule does: a verdict (`accept`, `jump` with `target`), `counter`, `dnat`, `vmap`, `limit`, `log`, ...
+
+    `elements` are those of an anonymous map, by which `vmap` decides.
+    """
+
+    name: str
+    details: Mapping[str, str] = field(default_factory=dict)
+    elements: tuple[NftElement, ...] = ()
+
+
+@dataclass(frozen=True)
+class NftRule:
+    """A rule of nft: conditions and statements in the order in which the kernel runs them.
+
+    `position` counts the rules of the chain from 1. `not_understood` keeps the words that no rule of the grammar knows;
+    a rule that has any must not be reasoned about as if they were not there.
+    """
+
+    family: str
+    table: str
+    chain: str
+    position: int
+    span: Span
+    handle: int | None = None
+    statements: tuple[NftMatch | NftStatement, ...] = ()
+    comment: str | None = None
+    not_understood: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Sysctl:
     """A kernel setting by its dotted key."""
 
@@ -252,25 +468,31 @@ class Sysctl:
 
 @dataclass(frozen=True)
 class Process:
-    """A process that holds a socket."""
+    """A process that holds a socket. `fd` is None where the tool does not tell (netstat).
+
+    `name` is the kernel's name of the process (`ss`) or the first words of its command line (netstat).
+    """
 
     name: str
     pid: int
-    fd: int
+    fd: int | None
 
 
 @dataclass(frozen=True)
 class Socket:
-    """A socket of `ss`. `address` is None for any address (`*`, `0.0.0.0` and `[::]` are told apart by `family`).
+    """A socket. `address` is None for any address (`*`, `0.0.0.0` and `[::]` are told apart by `family`).
 
-    `family` is `ipv4`, `ipv6` or `any` (a dual-stack `*`). `receive_queue` of a listener is its current backlog,
-    `send_queue` the most it may be. `details` keeps the peer of a connected socket and the words of `ss -e`, `-m`,
-    `-o`, `-i`.
+    `family` is `ipv4`, `ipv6` or `any` (a dual-stack `*`), None where the tool does not tell whether a socket on `::`
+    is dual-stack (netstat). `state` is the word of `ss`. Both queues are in bytes, but of a listener: `receive_queue`
+    is then its current backlog, `send_queue` the most it may be, in connections; None where the tool does not tell.
+    `port` is None for any port, and where the tool prints the name of a service (`ss` and netstat without `-n`), which
+    `details` keeps as `service`. `details` keeps the peer of a connected socket too, and the words of `ss -e`, `-m`,
+    `-o`, `-i`, `netstat -e` and `-o`.
     """
 
     protocol: str
     state: str
-    family: str
+    family: str | None
     address: IpAddress | None
     port: int | None
     span: Span
@@ -358,6 +580,7 @@ class Container:
     network_mode: str | None = None
     sandbox_key: str | None = None
     set_mac: str | None = None
+    started: datetime | None = None
     endpoints: tuple[Endpoint, ...] = ()
     ports: tuple[PublishedPort, ...] = ()
 
@@ -405,6 +628,7 @@ class Network:
     id: str
     name: str
     place: Place
+    created: datetime | None = None
     driver: str | None = None
     scope: str | None = None
     internal: bool | None = None
@@ -483,3 +707,307 @@ class DaemonSetting:
     @property
     def span(self) -> Span:
         return self.place.span
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One function of a call stack, innermost first. `symbol` is None where the tool prints `[unknown]`.
+
+    `offset` is in bytes from the symbol's start; `module` is the kernel (`[kernel.kallsyms]`), a kernel module or a
+    file, None when inlined or not printed.
+    """
+
+    symbol: str | None
+    address: int | None = None
+    offset: int | None = None
+    module: str | None = None
+    inlined: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TraceEvent:
+    """An event of a trace: a tracepoint, a traced function (`function`), a system call or a sample of a counter.
+
+    `time` is in nanoseconds of the trace's own clock (`perf trace` without `-T`: since its first event). `pid` is the
+    number beside the task's name, which the kernel gives to each thread; `tgid` the process, where both are printed.
+    `flags` is the latency column as printed (`d.h2.`). `fields` are the event's `key=value` or `key: value`, as text;
+    `text` is what stands there besides. `duration` (ns) is the time that a system call took.
+    """
+
+    name: str
+    span: Span
+    time: int | None = None
+    task: str | None = None
+    pid: int | None = None
+    tgid: int | None = None
+    cpu: int | None = None
+    system: str | None = None
+    flags: str | None = None
+    duration: int | None = None
+    fields: Mapping[str, str] = field(default_factory=dict)
+    text: str = ""
+    stack: tuple[Frame, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionCall:
+    """One line of the function_graph tracer: `phase` is `entry`, `exit`, or `leaf` (a call without traced calls in it).
+
+    `depth` counts the calls around it in this task, from 0. `duration` is in nanoseconds, None at an entry. `mark` is
+    the tool's sign for a long duration (`+` above 10 us, `!` 100 us, `#` 1 ms, `*` 10 ms, `@` 100 ms, `$` 1 s).
+    `function` is None at an exit that does not name it; `returned` is the return value as printed.
+    """
+
+    phase: str
+    function: str | None
+    depth: int
+    span: Span
+    duration: int | None = None
+    mark: str | None = None
+    time: int | None = None
+    task: str | None = None
+    pid: int | None = None
+    cpu: int | None = None
+    flags: str | None = None
+    arguments: str | None = None
+    returned: str | None = None
+    caller: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TraceLoss:
+    """Events are missing here: `count` of them, None when the tool does not know how many."""
+
+    count: int | None
+    cpu: int | None
+    span: Span
+    time: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSwitch:
+    """From here on a CPU runs another task (function_graph in tracefs). Names are cut to seven characters there."""
+
+    cpu: int | None
+    task: str
+    pid: int
+    next_task: str
+    next_pid: int
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class InterruptSection:
+    """Between an `enters` and the one that leaves, function_graph lines of this CPU belong to an interrupt."""
+
+    enters: bool
+    cpu: int | None
+    span: Span
+    time: int | None = None
+    task: str | None = None
+    pid: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TraceHead:
+    """What a trace's head says of the whole of it: its tracer, CPUs, entries kept in the buffer and written to it."""
+
+    span: Span
+    tracer: str | None = None
+    cpus: int | None = None
+    entries: int | None = None
+    written: int | None = None
+
+
+@dataclass(frozen=True)
+class KernelCounter:
+    """A counter of a namespace's network stack by its name in `nstat` (`IpInReceives`, `TcpExtListenDrops`).
+
+    `value` counts packets or events since the namespace began, where the name says `Octets` bytes; a few are settings
+    or numbers of the moment (`TcpRtoMin` in ms, `TcpCurrEstab`). `rate` is the average a second that `nstat` prints.
+    """
+
+    name: str
+    value: int
+    span: Span
+    rate: float | None = None
+
+
+@dataclass(frozen=True)
+class SoftnetCounters:
+    """What one CPU did with packets that came in, since the system began: a line of /proc/net/softnet_stat.
+
+    `processed` and `dropped` (its backlog was full) count packets, `time_squeeze` how often the budget ran out with
+    work left, `received_rps` how often another CPU woke this one, `flow_limit` packets dropped by the flow limit.
+    `backlog` is the number of packets that wait. Older kernels do not tell the last four. CPUs that are offline have no
+    line, so that a line's place does not tell its CPU; `cpu` is printed since 5.10.
+    """
+
+    processed: int
+    dropped: int
+    time_squeeze: int
+    span: Span
+    received_rps: int | None = None
+    flow_limit: int | None = None
+    backlog: int | None = None
+    cpu: int | None = None
+
+
+@dataclass(frozen=True)
+class Qdisc:
+    """A queueing discipline. `parent` is `root` or a class (`1:10`, `ffff:fff1`); `options` are its words as printed.
+
+    `sent_bytes`, `sent_packets`, `dropped` and `overlimits` count since it was made; `requeues` too. `backlog_bytes`
+    and `backlog_packets` wait now; `tc` rounds the bytes above a KiB. All of them are None without `-s`. `device` is
+    None where the command was asked for one device. `details` keeps the further statistics of its kind by their names,
+    what is no number under `more`.
+    """
+
+    kind: str
+    handle: str
+    device: str | None
+    parent: str | None
+    span: Span
+    options: str = ""
+    sent_bytes: int | None = None
+    sent_packets: int | None = None
+    dropped: int | None = None
+    overlimits: int | None = None
+    requeues: int | None = None
+    backlog_bytes: int | None = None
+    backlog_packets: int | None = None
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LinkSettings:
+    """What `ethtool DEVICE` prints. `speed` is in Mbit/s, None when unknown, as is `duplex` (`full`, `half`).
+
+    `details` keeps every other setting by its name, the lines of a longer one joined by blanks.
+    """
+
+    device: str
+    span: Span
+    speed: int | None = None
+    duplex: str | None = None
+    autonegotiation: bool | None = None
+    port: str | None = None
+    link_detected: bool | None = None
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DriverInfo:
+    """What `ethtool -i` prints of a device, which it does not name. `details` keeps `supports-statistics` and so on."""
+
+    driver: str
+    span: Span
+    version: str | None = None
+    firmware_version: str | None = None
+    bus_info: str | None = None
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DeviceFeature:
+    """An offload of `ethtool -k`. `fixed` ones cannot be changed; `requested` is what was asked for, where it differs.
+
+    The old `ethtool` does not tell whether a feature is fixed: then it prints none as fixed.
+    """
+
+    device: str
+    name: str
+    enabled: bool
+    span: Span
+    fixed: bool = False
+    requested: bool | None = None
+
+
+@dataclass(frozen=True)
+class RingParameters:
+    """The rings of `ethtool -g`: `maximum` and `current` sizes by the names of the tool.
+
+    They are in descriptors, `RX Buf Len` and `CQE Size` in bytes. What the device has not (`n/a`) is left out;
+    `details` keeps the words (`TX Push`: `off`).
+    """
+
+    device: str
+    span: Span
+    maximum: Mapping[str, int] = field(default_factory=dict)
+    current: Mapping[str, int] = field(default_factory=dict)
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DeviceCounter:
+    """A counter of a driver (`ethtool -S`), by the driver's own name; the tool does not name the device.
+
+    Some are no counters: `peer_ifindex` is the ifindex of a veth's other end in its own netns.
+    """
+
+    name: str
+    value: int
+    span: Span
+
+
+@dataclass(frozen=True)
+class NameServer:
+    """A `nameserver` line of resolv.conf. `device` is the zone of a link-local address."""
+
+    address: IpAddress
+    span: Span
+    device: str | None = None
+
+
+@dataclass(frozen=True)
+class ResolverSetting:
+    """Another line of resolv.conf: `keyword` is `search`, `domain`, `options` or `sortlist`."""
+
+    keyword: str
+    values: tuple[str, ...]
+    span: Span
+
+
+@dataclass(frozen=True)
+class HostNames:
+    """A line of /etc/hosts: the names of an address, the canonical one first."""
+
+    address: IpAddress
+    names: tuple[str, ...]
+    span: Span
+
+
+@dataclass(frozen=True)
+class OsReleaseField:
+    """A line of os-release without the shell's quotes."""
+
+    name: str
+    value: str
+    span: Span
+
+
+@dataclass(frozen=True)
+class LegacyTable:
+    """An iptables table of the legacy backend that is loaded in a namespace."""
+
+    name: str
+    span: Span
+
+
+@dataclass(frozen=True)
+class IptablesVersion:
+    """What `iptables -V` prints. `backend` is `nft` or `legacy`; before 1.8 it is not said."""
+
+    program: str
+    version: str
+    span: Span
+    backend: str | None = None
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """A line of the collector's log. `time` is in UTC, ISO 8601."""
+
+    time: str
+    message: str
+    span: Span

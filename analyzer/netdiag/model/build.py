@@ -4,12 +4,14 @@ Where two sources tell the same fact the richer one is taken: `ip address` befor
 -n`, `iptables-save` before a listing, `docker inspect` before `docker ps`. Nothing is judged here.
 """
 
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from datetime import datetime
+from functools import cached_property, partial
 from typing import TypeVar
 
-from netdiag.bundle import Bundle
+from netdiag.bundle import Bundle, NotCollected
 from netdiag.formats import Document
 from netdiag.formats.records import (
     BridgePort,
@@ -42,6 +44,9 @@ NETNS_SCOPE = "netns:"
 #: Docker makes these three networks itself; a list that has them all is the whole list.
 _PREDEFINED_NETWORKS = {"bridge", "host", "none"}
 
+#: The digits of an id as Docker shortens it.
+_SHORT_ID = 12
+
 #: strerror(ENOENT), which ends the collector's reason for a file that does not exist on the host.
 _NO_SUCH_FILE = "No such file or directory"
 
@@ -50,8 +55,9 @@ def build(bundle: Bundle, documents: Sequence[Document]) -> Host:
     """The host that the documents describe. Never raises on odd data: what does not fit together stays apart."""
     collected = _Collected(bundle, documents)
     containers = _containers(collected)
+    residents = _residents(containers)
     scopes = [HOST_SCOPE, *sorted({d.source.scope for d in documents if d.source.scope.startswith(NETNS_SCOPE)})]
-    namespaces = tuple(_namespace(collected, scope, containers) for scope in scopes)
+    namespaces = tuple(_namespace(collected, scope, residents.get(scope, ())) for scope in scopes)
     return Host(
         name=bundle.host,
         namespaces=namespaces,
@@ -59,6 +65,7 @@ def build(bundle: Bundle, documents: Sequence[Document]) -> Host:
         networks=_networks(collected, containers),
         engine=_engine(collected, namespaces[0].firewall),
         veth_pairs=_veth_pairs(namespaces),
+        collected_from=_beginning(bundle),
     )
 
 
@@ -69,13 +76,34 @@ class _Collected:
     bundle: Bundle
     documents: Sequence[Document]
 
+    @cached_property
+    def _by_format(self) -> Mapping[tuple[str, str | None], list[Document]]:
+        """The documents of a format, in one scope or, under None, in all."""
+        found: dict[tuple[str, str | None], list[Document]] = defaultdict(list)
+        for document in self.documents:
+            found[document.format, document.source.scope].append(document)
+            found[document.format, None].append(document)
+        return found
+
+    @cached_property
+    def _left_out(self) -> Mapping[tuple[str, str | None], list[NotCollected]]:
+        """What was not collected of a format, likewise."""
+        found: dict[tuple[str, str | None], list[NotCollected]] = defaultdict(list)
+        for each in self.bundle.not_collected:
+            found[each.format, each.scope].append(each)
+            found[each.format, None].append(each)
+        return found
+
     @property
     def by_collector(self) -> bool:
         """The collector made the bundle, so each command was run as its manifest says, and for all objects."""
         return self.bundle.manifest is not None
 
     def of(self, *formats: str, scope: str | None = None) -> list[Document]:
-        return [d for d in self.documents if d.format in formats and scope in (None, d.source.scope)]
+        return [document for name in formats for document in self._by_format.get((name, scope), ())]
+
+    def left_out(self, *formats: str, scope: str | None = None) -> list[NotCollected]:
+        return [each for name in formats for each in self._left_out.get((name, scope), ())]
 
     def facts(
         self, kind: type[T], *formats: str, scope: str | None = None, doubt: Callable[[Document], str] = lambda _: ""
@@ -97,19 +125,27 @@ class _Collected:
 
     def is_absent(self, artifact_format: str) -> bool:
         """The collector looked for the file, and there is none."""
-        return any(n.format == artifact_format and n.reason.endswith(_NO_SUCH_FILE) for n in self.bundle.not_collected)
+        return any(each.reason.endswith(_NO_SUCH_FILE) for each in self.left_out(artifact_format))
 
     def _why_nothing(self, formats: tuple[str, ...], scope: str | None) -> str:
-        reasons = (n.reason for n in self.bundle.not_collected if n.format in formats and scope in (None, n.scope))
+        reasons = (each.reason for each in self.left_out(*formats, scope=scope))
         return next(reasons, "") or f"the bundle has no output of {' or '.join(formats)}"
+
+
+def _beginning(bundle: Bundle) -> datetime | None:
+    """When the collection began, by the manifest's clock."""
+    try:
+        wall = datetime.fromisoformat(bundle.collected_at) if bundle.collected_at else None
+    except ValueError:
+        return None
+    return wall if wall and wall.tzinfo else None
 
 
 # --- namespaces -------------------------------------------------------------------------------------------------------
 
 
-def _namespace(collected: _Collected, scope: str, containers: Facts[Container]) -> Namespace:
+def _namespace(collected: _Collected, scope: str, residents: Sequence[Container]) -> Namespace:
     facts = partial(collected.facts, scope=scope)
-    residents = _residents(scope, containers)
     links, addresses_known = _links(collected, scope)
     return Namespace(
         id=scope,
@@ -124,22 +160,27 @@ def _namespace(collected: _Collected, scope: str, containers: Facts[Container]) 
         fdb=facts(FdbEntry, "bridge_fdb"),
         sockets=facts(Socket, "ss"),
         sysctls=facts(Sysctl, "sysctl"),
-        firewall=build_firewall(collected.bundle, collected.documents, scope),
+        firewall=build_firewall(
+            collected.of("iptables_save", scope=scope),
+            collected.of("iptables_list", scope=scope),
+            collected.left_out("iptables_save", "iptables_list", scope=scope),
+            by_collector=collected.by_collector,
+        ),
     )
 
 
-def _residents(scope: str, containers: Facts[Container]) -> tuple[Container, ...]:
-    """The containers that live in a namespace: the one it is named for and those that share its network
+def _residents(containers: Facts[Container]) -> Mapping[str, Sequence[Container]]:
+    """The containers that live in each namespace: the one it is named for and those that share its network
     (`container:<id>`).
     """
-    owner = scope.removeprefix(NETNS_SCOPE)
-    if scope == HOST_SCOPE:
-        return tuple(container for container in containers if container.network_mode == "host")
-    return tuple(
-        container
-        for container in containers
-        if container.id.startswith(owner) or container.network_mode == f"container:{owner}"
-    )
+    found: dict[str, list[Container]] = defaultdict(list)
+    for container in containers:
+        mode = container.network_mode or ""
+        owner = mode.removeprefix("container:") if mode.startswith("container:") else container.id
+        names = {NETNS_SCOPE + owner, NETNS_SCOPE + owner[:_SHORT_ID]}
+        for scope in (HOST_SCOPE,) if mode == "host" else names:
+            found[scope].append(container)
+    return found
 
 
 def _links(collected: _Collected, scope: str) -> tuple[Facts[Link], bool]:
@@ -156,14 +197,22 @@ def _links(collected: _Collected, scope: str) -> tuple[Facts[Link], bool]:
     return replace(found, items=tuple(best.values()), missing=missing), any(link.addresses for link in best.values())
 
 
+# what `ip -br` and `ip -o address` leave out
+_NOT_IN_BRIEF = ("index", "peer_index", "peer_name", "peer_netns", "flags", "mtu", "state", "master", "kind", "mac")
+
+
 def _richer(one: Link, other: Link) -> Link:
     """Both describe one link: `ip address` has the addresses, `ip -d link` may have the kind."""
     base, extra = (one, other) if len(one.addresses) >= len(other.addresses) else (other, one)
-    return replace(base, kind=base.kind or extra.kind, details={**extra.details, **base.details})
+    untold = {name: getattr(extra, name) for name in _NOT_IN_BRIEF if getattr(base, name) is None}
+    return replace(base, **untold, details={**extra.details, **base.details})
 
 
 def _not_all_links(document: Document) -> str:
-    if any(isinstance(record, Link) and record.name == "lo" for record in document.records):
+    links = [record for record in document.records if isinstance(record, Link)]
+    if any(link.flags is None and link.index is not None for link in links):
+        return f"{document.source.path} was made with -o, which leaves out links without an address"
+    if any(link.name == "lo" for link in links):
         return ""
     return f"{document.source.path} has no lo, so it is not the list of all links"
 
@@ -204,9 +253,9 @@ def _containers(collected: _Collected) -> Facts[Container]:
         return "" if collected.by_collector else f"{document.source.path} may not be the whole list"
 
     inspected = collected.facts(Container, "docker_inspect", doubt=doubt)
-    known = [container.id for container in inspected]
+    known = {container.id[:length] for container in inspected for length in (_SHORT_ID, len(container.id))}
     rows = (r for document in collected.of("docker_ps") for r in document.records if isinstance(r, ContainerLine))
-    extra = [_container_of(row) for row in rows if not any(full.startswith(row.id) for full in known)]
+    extra = [_container_of(row) for row in rows if row.id not in known]
     if not extra:
         return inspected
     why = f"docker inspect of {', '.join(container.name for container in extra)} is missing"

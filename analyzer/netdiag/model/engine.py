@@ -9,15 +9,15 @@ from netdiag.model.firewall import FirewallTable
 from netdiag.model.knowledge import Facts
 from netdiag.spans import Span
 
+_FIRST_WITH_TWO_ISOLATION_CHAINS = 18
 _VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
 
 
 class Dialect(Enum):
-    """The five ways in which Docker Engine has programmed the firewall. Read from moby's rule documents of each
-    release.
-    """
+    """The ways in which Docker Engine has programmed the firewall. Read from moby's rule documents of each release."""
 
-    UP_TO_27 = "17.06 to 27"
+    UP_TO_17 = "up to 17.12"
+    UP_TO_27 = "18 to 27"
     V28_0_0 = "28.0.0"
     V28 = "28.0.1 to 28.5"
     V29_IPTABLES = "29 with iptables"
@@ -26,7 +26,7 @@ class Dialect(Enum):
     @property
     def derives_macs(self) -> bool:
         """Whether a bridge endpoint's MAC address is `02:42:` and its IPv4 address; from 28.0.0 on it is random."""
-        return self is Dialect.UP_TO_27
+        return self in (Dialect.UP_TO_17, Dialect.UP_TO_27)
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,8 @@ def dialect_of(version: EngineVersion | None, firewall: Facts[FirewallTable]) ->
     if version is None or number is None:
         return None, None
     major, minor, patch = (int(part or 0) for part in number.groups())
+    if major < _FIRST_WITH_TWO_ISOLATION_CHAINS:
+        return Dialect.UP_TO_17, version.span
     if major < 28:
         return Dialect.UP_TO_27, version.span
     if (major, minor, patch) == (28, 0, 0):
@@ -74,6 +76,8 @@ def _dialect_of_rules(firewall: Facts[FirewallTable]) -> tuple[Dialect, Span] | 
         return Dialect.V29_IPTABLES, chains["DOCKER-INTERNAL"].head.span
     if "DOCKER-FORWARD" in chains:
         return Dialect.V28, chains["DOCKER-FORWARD"].head.span
+    if "DOCKER-ISOLATION" in chains:
+        return Dialect.UP_TO_17, chains["DOCKER-ISOLATION"].head.span
     own_port = _own_port_masquerade(firewall)
     return (Dialect.UP_TO_27, own_port.span) if own_port else None
 

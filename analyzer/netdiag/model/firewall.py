@@ -3,20 +3,20 @@
 Answers are three-valued: a rule with an extension that netdiag does not understand never counts as a plain yes.
 """
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Network, IPv6Network
 
-from netdiag.bundle import Bundle
+from netdiag.bundle import NotCollected
 from netdiag.formats import Document
 from netdiag.formats.records import Chain, IpNetwork, Rule, RulesetHead
 from netdiag.model.knowledge import Extent, Facts, Truth, not_whole
 
 _SOURCE_NAT = frozenset({"MASQUERADE", "SNAT", "NETMAP"})
 
-#: Conditions that every packet from a container to another host meets, or that only narrow what Docker's own rule would
-#: do as well.
-_HARMLESS_MATCHES = frozenset({"comment"})
+#: What ends the collector's reason for leaving out the rules of a backend that has none.
+_NOTHING_LOADED = ("is loaded", "is not loaded")
 
 
 @dataclass(frozen=True)
@@ -34,13 +34,14 @@ class FirewallChain:
 @dataclass(frozen=True)
 class FirewallTable:
     """One iptables table of one family and backend. `backend` is `nft`, `legacy`, or empty when the bundle does not
-    tell.
+    tell. `doubt` is the reason why the bundle may not show all rules that the host has in tables of this name.
     """
 
     family: str
     name: str
     backend: str
     chains: Mapping[str, FirewallChain]
+    doubt: str = ""
 
     def rules(self) -> Iterator[Rule]:
         for chain in self.chains.values():
@@ -55,52 +56,97 @@ class FirewallTable:
 
     def rules_after(self, start: str) -> Iterator[Rule]:
         """The rules of chain `start` and of all chains that it leads to, each chain once."""
-        waiting, seen = [start], {start}
+        waiting, seen = deque([start]), {start}
         while waiting:
-            chain = self.chains.get(waiting.pop(0))
+            chain = self.chains.get(waiting.popleft())
             for rule in chain.rules if chain else ():
                 yield rule
                 if rule.target is not None and rule.target in self.chains and rule.target not in seen:
                     seen.add(rule.target)
                     waiting.append(rule.target)
 
-    def masquerades(self, subnet: IpNetwork, bridge: str) -> tuple[Truth, Rule | None]:
+    def masquerades(
+        self, subnet: IpNetwork, bridge: str, uplinks: frozenset[str] = frozenset()
+    ) -> tuple[Truth, Rule | None]:
         """Whether packets of `subnet` that leave by another link than `bridge` get another source address, and by which
-        rule.
+        rule. `uplinks` are the links that lead outside, empty when they are not known.
 
-        Unknown when the only rules that may do it have conditions that cannot be judged from here; then the first such
-        rule.
+        Unknown when the only rules that may do it have conditions that cannot be judged from here, or stand where only
+        such conditions lead to; then the first such rule.
         """
         doubtful: Rule | None = None
-        waiting, seen = ["POSTROUTING"], {"POSTROUTING"}
+        waiting, seen = deque([("POSTROUTING", Truth.YES)]), set[tuple[str, Truth]]()
         while waiting:
-            chain = self.chains.get(waiting.pop(0))
+            name, comes = waiting.popleft()
+            chain = self.chains.get(name)
             for rule in chain.rules if chain else ():
-                applies = _applies_to_leaving(rule, subnet, bridge)
-                if applies is Truth.NO:
+                takes = _takes_leaving(rule, subnet, bridge, uplinks)
+                if takes is Truth.NO:
                     continue
+                taken = Truth.UNKNOWN if Truth.UNKNOWN in (comes, takes) else Truth.YES
                 if rule.target in _SOURCE_NAT:
-                    if (applies is Truth.YES and rule.destination is None) or _excludes_only_itself(rule, subnet):
+                    if taken is Truth.YES:
                         return Truth.YES, rule
                     doubtful = doubtful or rule
-                elif rule.target is not None and rule.target in self.chains and rule.target not in seen:
-                    seen.add(rule.target)
-                    waiting.append(rule.target)
+                elif rule.target == "RETURN" and name != "POSTROUTING":
+                    if takes is Truth.YES:
+                        break
+                    if rule.destination is None:  # else it spares some destinations only
+                        comes = Truth.UNKNOWN
+                elif rule.target is not None and rule.target in self.chains and (rule.target, taken) not in seen:
+                    seen.add((rule.target, taken))
+                    waiting.append((rule.target, taken))
         return (Truth.UNKNOWN, doubtful) if doubtful else (Truth.NO, None)
 
 
-def _applies_to_leaving(rule: Rule, subnet: IpNetwork, bridge: str) -> Truth:
+def _takes_leaving(rule: Rule, subnet: IpNetwork, bridge: str, uplinks: frozenset[str]) -> Truth:
     """Whether the rule takes packets of the whole subnet that leave by another link than its bridge."""
-    if rule.source is not None and rule.source_negated is _covers(rule.source, subnet):
+    from_local = any(m.option == "src-type" and m.value == "LOCAL" and not m.negated for m in rule.matches)
+    one_protocol = rule.protocol is not None and not rule.protocol_negated
+    if from_local or one_protocol or not _goes_out(rule, bridge, uplinks):
         return Truth.NO
-    if rule.out_interface is not None and not rule.out_interface_negated and rule.out_interface in (bridge, "lo"):
+    conditional = rule.not_understood or rule.protocol or any(match.option != "comment" for match in rule.matches)
+    answers = (_from(rule, subnet), _elsewhere(rule, subnet), Truth.UNKNOWN if conditional else Truth.YES)
+    if Truth.NO in answers:
         return Truth.NO
-    if rule.protocol is not None and not rule.protocol_negated:
+    return Truth.UNKNOWN if Truth.UNKNOWN in answers else Truth.YES
+
+
+def _goes_out(rule: Rule, bridge: str, uplinks: frozenset[str]) -> bool:
+    """Whether the rule takes what leaves by an uplink, or by some link other than the bridge and the loopback."""
+    name, negated = rule.out_interface, rule.out_interface_negated
+    if name is None:
+        return True
+    if uplinks:
+        return any(interface_fits(name, uplink) is not negated for uplink in uplinks)
+    return negated or not (interface_fits(name, bridge) or interface_fits(name, "lo"))
+
+
+def _from(rule: Rule, subnet: IpNetwork) -> Truth:
+    """Whether the rule takes packets of every source in the subnet."""
+    if rule.source is None:
+        return Truth.YES
+    if not rule.source_negated:
+        return Truth.YES if _covers(rule.source, subnet) else Truth.NO
+    if _covers(rule.source, subnet):
         return Truth.NO
-    if any(match.option == "src-type" and match.value == "LOCAL" and not match.negated for match in rule.matches):
-        return Truth.NO
-    conditional = [match for match in rule.matches if match.option not in _HARMLESS_MATCHES]
-    return Truth.UNKNOWN if conditional or rule.not_understood else Truth.YES
+    return Truth.UNKNOWN if _covers(subnet, rule.source) else Truth.YES
+
+
+def _elsewhere(rule: Rule, subnet: IpNetwork) -> Truth:
+    """Whether the rule takes packets to everywhere but the subnet: `-s SUBNET ! -d SUBNET` is another way to write
+    "what leaves the bridge".
+    """
+    if rule.destination is None:
+        return Truth.YES
+    if rule.destination_negated:
+        return Truth.YES if rule.destination in (subnet, rule.source) else Truth.UNKNOWN
+    return Truth.NO if _covers(subnet, rule.destination) else Truth.UNKNOWN
+
+
+def interface_fits(pattern: str, name: str) -> bool:
+    """Whether an interface has the name that a rule asks for; `br+` is every name that begins with `br`."""
+    return name.startswith(pattern[:-1]) if pattern.endswith("+") else name == pattern
 
 
 def _covers(network: IpNetwork, subnet: IpNetwork) -> bool:
@@ -108,12 +154,6 @@ def _covers(network: IpNetwork, subnet: IpNetwork) -> bool:
     if isinstance(network, IPv4Network) and isinstance(subnet, IPv4Network):
         return subnet.subnet_of(network)
     return isinstance(network, IPv6Network) and isinstance(subnet, IPv6Network) and subnet.subnet_of(network)
-
-
-def _excludes_only_itself(rule: Rule, subnet: IpNetwork) -> bool:
-    """`-s SUBNET ! -d SUBNET -j MASQUERADE`: another way to write "what leaves the bridge"."""
-    plain = not rule.matches and not rule.not_understood
-    return plain and rule.destination_negated and rule.destination in (subnet, rule.source)
 
 
 def matched(rule: Rule, option: str) -> str:
@@ -127,23 +167,34 @@ def target_option(rule: Rule, option: str) -> str:
 
 
 def port_matches(rule: Rule, port: int, option: str = "dport") -> bool:
-    """Whether the rule's `option`, one port or a range such as `8000:8010`, has this port."""
-    return in_ports(matched(rule, option), port)
+    """Whether the rule's `option`, one port or a range such as `8000:8010`, has this port, or may have it."""
+    return in_ports(matched(rule, option), port) is not Truth.NO
 
 
-def in_ports(ports: str, port: int) -> bool:
-    """Whether a list such as `80,8000:8010` has the port. Names of services have no number here and fit no port."""
+def in_ports(ports: str, port: int) -> Truth:
+    """Whether a list such as `80,8000:8010` has the port. Unknown for the name of a service, which a listing without
+    `-n` prints.
+    """
+    answer = Truth.NO
     for part in ports.split(","):
         low, _, high = part.partition(":")
-        if low.isdigit() and (high or low).isdigit() and int(low) <= port <= int(high or low):
-            return True
-    return False
+        if not (low.isdecimal() and (high or low).isdecimal()):
+            answer = Truth.UNKNOWN if part else answer
+        elif int(low) <= port <= int(high or low):
+            return Truth.YES
+    return answer
 
 
-def build_firewall(bundle: Bundle, documents: Sequence[Document], scope: str) -> Facts[FirewallTable]:
-    """The tables of a namespace. A table of `iptables-save` is taken from there, others from their listing."""
-    saves = [d for d in documents if d.format == "iptables_save" and d.source.scope == scope]
-    listings = [d for d in documents if d.format == "iptables_list" and d.source.scope == scope]
+def build_firewall(
+    saves: Sequence[Document], listings: Sequence[Document], left_out: Sequence[NotCollected], *, by_collector: bool
+) -> Facts[FirewallTable]:
+    """The tables of a namespace. A table of `iptables-save` is taken from there, others from their listing.
+
+    `left_out` are the firewall's artifacts of the namespace that the collector did not get.
+    """
+    missing = ("iptables_save",)
+    if not saves and not listings:
+        return Facts((), Extent.NONE, next((n.reason for n in left_out), "the bundle has no iptables rules"), missing)
     tables: dict[tuple[str, str, str], FirewallTable] = {}
     for document in (*saves, *listings):
         backend = _backend(document)
@@ -151,25 +202,63 @@ def build_firewall(bundle: Bundle, documents: Sequence[Document], scope: str) ->
             known = any(key[0] == table.family and key[1] == table.name and backend in ("", key[2]) for key in tables)
             if not known:
                 tables[table.family, table.name, backend] = table
-    missing = ("iptables_save",)
-    if not saves and not listings:
-        reasons = (
-            n.reason
-            for n in bundle.not_collected
-            if n.format in ("iptables_save", "iptables_list") and n.scope == scope
-        )
-        return Facts((), Extent.NONE, next(reasons, "the bundle has no iptables rules"), missing)
-    doubts = [doubt for document in saves or listings if (doubt := _doubt(document))]
-    if not saves:
-        doubts.append("only listings of single tables were collected")
+    lost = [f"{n.artifact}: {n.reason}" for n in left_out if n.format == "iptables_save" and not _has_none(n)]
+    doubted = tuple(replace(table, doubt=_doubt_about(table, saves, listings, lost)) for table in tables.values())
+    doubts = [doubt for document in saves or listings if (doubt := _doubt(document))] + lost
+    doubts += _missing_parts(saves, doubted, by_collector=by_collector)
     extent = Extent.PART if doubts else Extent.WHOLE
-    return Facts(tuple(tables.values()), extent, "; ".join(doubts), missing if doubts else ())
+    return Facts(doubted, extent, "; ".join(doubts), missing if doubts else ())
+
+
+def _has_none(left_out: NotCollected) -> bool:
+    """The backend was left out because the kernel has no rules of it."""
+    return any(reason in left_out.reason for reason in _NOTHING_LOADED)
+
+
+def _missing_parts(saves: Sequence[Document], tables: Sequence[FirewallTable], *, by_collector: bool) -> list[str]:
+    if not saves:
+        return ["only listings of single tables were collected"]
+    if by_collector:
+        ipv4 = any(_family(document) == "ipv4" for document in saves)
+        return [] if ipv4 else ["the IPv4 rules were not collected"]
+    names = {table.name for table in tables if table.family == "ipv4"}
+    return [] if names >= {"filter", "nat"} else ["what was collected may not be all tables"]
 
 
 def _doubt(document: Document) -> str:
     """Why the document may not hold all rules of its backend."""
     incompatible = (note for note in document.notes if "incompatible" in note)
     return not_whole(document) or next((f"{document.source.path}: {note}" for note in incompatible), "")
+
+
+def _doubt_about(
+    table: FirewallTable, saves: Sequence[Document], listings: Sequence[Document], lost: Sequence[str]
+) -> str:
+    """Why there may be more rules in tables of this family and name than were read."""
+    same_family = [document for document in saves if _family(document) == table.family] or [
+        document for document in listings if _lists(document, table)
+    ]
+    doubts = [not_whole(document) for document in same_family]
+    doubts += [
+        f"{document.source.path}: {note}"
+        for document in same_family
+        for note in document.notes
+        if "incompatible" in note and table.name in note
+    ]
+    doubts += [each for each in lost if each.startswith("ip6") is (table.family == "ipv6")]
+    return "; ".join(dict.fromkeys(doubt for doubt in doubts if doubt))
+
+
+def _lists(document: Document, table: FirewallTable) -> bool:
+    return any(chain.head.span.source is document.source for chain in table.chains.values())
+
+
+def _family(document: Document) -> str:
+    """The family of a document; of one without any rules, as after `nft flush ruleset`, by its command."""
+    chains = (record.family for record in document.records if isinstance(record, Chain))
+    source = document.source
+    by_command = "ipv6" if "ip6tables" in f"{source.artifact} {source.command} {source.path}" else "ipv4"
+    return next(chains, by_command)
 
 
 def _backend(document: Document) -> str:
@@ -186,7 +275,7 @@ def _tables(document: Document, backend: str) -> Iterator[FirewallTable]:
     for record in document.records:
         if isinstance(record, Rule):
             rules.setdefault((record.family, record.table, record.chain), []).append(record)
-    for family, name in dict.fromkeys((head.family, head.table) for head in heads):
+    for family, name in dict.fromkeys((head.family, head.table) for head in heads):  # a handful
         chains = {
             head.name: FirewallChain(head, tuple(rules.get((family, name, head.name), ())))
             for head in heads

@@ -5,16 +5,18 @@ the answer tells which rules were decisive. Order and jumps are those of iptable
 the end of a chain go back, a `goto` does not come back.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, replace
 from enum import Enum
 from ipaddress import IPv4Address
 
 from netdiag.formats.records import IpNetwork, Match, Rule
-from netdiag.model.firewall import FirewallTable, in_ports
+from netdiag.model.firewall import FirewallTable, in_ports, interface_fits
 from netdiag.model.knowledge import Truth
 
 _DEEPEST_JUMP = 32
+_PORT_OPTIONS = frozenset({"dport", "dports", "ctorigdstport"})
 
 
 class Fate(Enum):
@@ -27,11 +29,14 @@ class Fate(Enum):
 
 _TERMINAL = {"ACCEPT": Fate.ACCEPTED, "DROP": Fate.DROPPED, "REJECT": Fate.DROPPED}
 
+#: A program decides.
+_ELSEWHERE = frozenset({"QUEUE", "NFQUEUE"})
+
 
 @dataclass(frozen=True)
 class Flow:
     """The packets of one direction of one connection. None stands for "any": a rule that asks for it may match or
-    not.
+    not. `original_destination_port` is the port before DNAT, of translated connections only.
     """
 
     protocol: str | None = None
@@ -61,41 +66,93 @@ class Decision:
 
 def decide(table: FirewallTable, chain: str, flow: Flow) -> tuple[Decision, ...]:
     """All ways that the flow may take through the chain; just one when every rule on its way could be judged."""
-    return tuple(_walk(table, chain, flow, None, 0))
+    return _walk(table, chain, flow, {}, 0)
 
 
-def _walk(table: FirewallTable, chain: str, flow: Flow, doubt: Rule | None, depth: int) -> Iterator[Decision]:
-    """The ways through one chain. `doubt` is the rule before it that may not have matched."""
+def told_apart(table: FirewallTable, chain: str) -> Callable[[Flow], Hashable]:
+    """A key for flows: two flows with the same key meet the same answer of every rule that the chain leads to.
+
+    With it a question about thousands of flows is answered once for each kind of them.
+    """
+    rules = list(table.rules_after(chain))
+    networks: dict[int, set[int]] = defaultdict(set)
+    for network in (end for rule in rules for end in (rule.source, rule.destination) if end is not None):
+        networks[int(network.netmask)].add(int(network.network_address))
+    ports = {match.value for rule in rules for match in rule.matches if match.option in _PORT_OPTIONS}
+    lists = sorted(value for value in ports if not value.isdecimal())
+
+    def of_address(address: IPv4Address | None) -> Hashable:
+        if address is None:
+            return None
+        return tuple((mask, int(address) & mask) for mask, found in networks.items() if int(address) & mask in found)
+
+    def of_port(port: int | None) -> Hashable:
+        if port is None:
+            return None
+        return str(port) if str(port) in ports else "", tuple(in_ports(value, port) for value in lists)
+
+    def key(flow: Flow) -> Hashable:
+        ends = of_address(flow.source), of_address(flow.destination)
+        asked = of_port(flow.destination_port), of_port(flow.original_destination_port)
+        return flow.protocol, flow.in_interface, flow.out_interface, flow.state, ends, asked
+
+    return key
+
+
+def _walk(
+    table: FirewallTable, chain: str, flow: Flow, walked: dict[str, tuple[Decision, ...]], depth: int
+) -> tuple[Decision, ...]:
+    """The ways through one chain. `walked` keeps those through the chains seen before, so that each is walked once."""
+    if chain in walked or depth > _DEEPEST_JUMP:
+        return walked.get(chain, ())
+    walked[chain] = ()  # a loop, which iptables refuses to make, leads nowhere
+    ways: dict[tuple[Fate, Rule | None], Decision] = {}
+    doubt: Rule | None = None  # the first rule so far that only may have decided
     found = table.chains.get(chain)
-    if depth > _DEEPEST_JUMP:
-        return
     for rule in found.rules if found else ():
         truth = rule_matches(rule, flow)
-        if truth is Truth.NO:
+        if truth is Truth.NO or not _may_decide(rule, table):
             continue
-        this_doubt = doubt or (rule if truth is Truth.UNKNOWN else None)
-        if rule.target in _TERMINAL:
-            yield Decision(_TERMINAL[rule.target], rule, this_doubt)
-        elif rule.target == "RETURN":
-            yield Decision(Fate.PASSES, rule, this_doubt)
-        elif rule.target is not None and rule.target in table.chains:
-            came_back = False
-            for decision in _walk(table, rule.target, flow, this_doubt, depth + 1):
-                if decision.fate is Fate.PASSES and not rule.goto:
-                    came_back = True
-                    this_doubt = decision.depends_on or this_doubt
-                else:
-                    yield decision
-            if not came_back and truth is Truth.YES:
-                return
-            doubt = this_doubt if came_back or truth is Truth.UNKNOWN else doubt
-            continue
-        else:
-            continue  # a target that lets the packet go on: none, LOG, MARK ...
-        if truth is Truth.YES:
-            return
-        doubt = this_doubt
-    yield Decision(Fate.PASSES, None, doubt)
+        on_the_way = doubt or (rule if truth is Truth.UNKNOWN or rule.target in _ELSEWHERE else None)
+        back: list[Decision] = []
+        gone: list[Decision] = []
+        for way in _ways_of(rule, table, flow, walked, depth):
+            comes_back = way.fate is Fate.PASSES and rule.target != "RETURN" and not rule.goto
+            (back if comes_back else gone).append(replace(way, depends_on=on_the_way or way.depends_on))
+        for way in gone:
+            _add(ways, way)
+        if truth is Truth.YES and not back:
+            break
+        if gone or rule.target in _ELSEWHERE:
+            doubt = next((way.depends_on for way in back if way.depends_on), on_the_way)
+    else:
+        _add(ways, Decision(Fate.PASSES, None, doubt))
+    walked[chain] = tuple(ways.values())
+    return walked[chain]
+
+
+def _may_decide(rule: Rule, table: FirewallTable) -> bool:
+    """Whether the target is not one that always lets the packet go on: none, LOG, MARK ..."""
+    target = rule.target or ""
+    return target in _TERMINAL or target in _ELSEWHERE or target == "RETURN" or target in table.chains
+
+
+def _ways_of(
+    rule: Rule, table: FirewallTable, flow: Flow, walked: dict[str, tuple[Decision, ...]], depth: int
+) -> tuple[Decision, ...]:
+    """Where a rule sends a packet that it takes."""
+    if rule.target in _TERMINAL:
+        return (Decision(_TERMINAL[rule.target], rule),)
+    if rule.target is None or rule.target == "RETURN" or rule.target in _ELSEWHERE:
+        return (Decision(Fate.PASSES, rule),)
+    return _walk(table, rule.target, flow, walked, depth + 1)
+
+
+def _add(ways: dict[tuple[Fate, Rule | None], Decision], way: Decision) -> None:
+    """Keep a way, the certain one when two ways end alike."""
+    known = ways.get((way.fate, way.rule))
+    if known is None or (way.certain and not known.certain):
+        ways[way.fate, way.rule] = way
 
 
 def rule_matches(rule: Rule, flow: Flow) -> Truth:
@@ -129,8 +186,7 @@ def _interface(wanted: str | None, actual: str | None, *, negated: bool) -> Trut
         return Truth.YES
     if actual is None:
         return Truth.UNKNOWN
-    fits = actual.startswith(wanted[:-1]) if wanted.endswith("+") else wanted == actual
-    return _truth(fits, negated=negated)
+    return _truth(interface_fits(wanted, actual), negated=negated)
 
 
 def _network(wanted: IpNetwork | None, actual: IPv4Address | None, *, negated: bool) -> Truth:
@@ -144,7 +200,7 @@ def _condition(match: Match, flow: Flow) -> Truth:
         case "comment":
             return Truth.YES
         case "ctstate" | "state":
-            return _truth(flow.state in match.value.split(","), negated=match.negated)
+            return _state(match, flow)
         case "dport" | "dports":
             return _port(match, flow.destination_port)
         case "ctorigdstport":
@@ -153,5 +209,15 @@ def _condition(match: Match, flow: Flow) -> Truth:
             return Truth.UNKNOWN
 
 
+def _state(match: Match, flow: Flow) -> Truth:
+    """Besides the states proper, `ctstate` tells connections with another destination (DNAT) or source (SNAT)."""
+    wanted = match.value.split(",")
+    translated = "DNAT" in wanted and flow.original_destination_port is not None
+    if "SNAT" in wanted and flow.state not in wanted and not translated:
+        return Truth.UNKNOWN
+    return _truth(flow.state in wanted or translated, negated=match.negated)
+
+
 def _port(match: Match, actual: int | None) -> Truth:
-    return Truth.UNKNOWN if actual is None else _truth(in_ports(match.value, actual), negated=match.negated)
+    answer = Truth.UNKNOWN if actual is None else in_ports(match.value, actual)
+    return answer if answer is Truth.UNKNOWN else _truth(answer is Truth.YES, negated=match.negated)

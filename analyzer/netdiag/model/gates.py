@@ -6,6 +6,7 @@ options.
 """
 
 import json
+from datetime import datetime
 from typing import TypeVar
 
 from netdiag.formats import get as get_format
@@ -16,6 +17,7 @@ from netdiag.model.knowledge import YES, Extent, Facts, Gate, Truth, all_of
 T = TypeVar("T")
 
 _OPTION = "com.docker.network.bridge."
+_WITHOUT_BRIDGE = {"host", "none"}
 _UNTRANSLATED_MODES = {"routed", "isolated"}
 
 
@@ -37,6 +39,30 @@ def collected(facts: Facts[T], what: str) -> Gate:
 def whole(facts: Facts[T], what: str) -> Gate:
     """Whether a list is complete, so that what is not in it does not exist."""
     return YES if facts.whole else unknown(what, *facts.missing, because=facts.why)
+
+
+def table_known(host: Host, name: str) -> Gate:
+    """All IPv4 rules of a table, in every backend, so that a rule that is not there does not exist."""
+    firewall, tables = host.root.firewall, host.root.tables(name)
+    if firewall.extent is Extent.NONE:
+        return unknown(f"the {name} rules", *firewall.missing, because=firewall.why)
+    doubt = next((table.doubt for table in tables if table.doubt), "")
+    if doubt or (not tables and not firewall.whole):
+        return unknown(f"the {name} table", "iptables_save", because=doubt or firewall.why)
+    return YES
+
+
+def uplinks(host: Host) -> frozenset[str]:
+    """The links that lead outside: those of IPv4 default routes in any table, also of one in two halves as VPNs make
+    it. Empty when the bundle does not tell.
+    """
+    return frozenset(
+        hop.device
+        for route in host.root.routes
+        if route.destination.version == 4 and route.destination.prefixlen <= 1 and route.type == "unicast"
+        for hop in route.next_hops
+        if hop.device
+    )
 
 
 def engine_is_here(host: Host) -> Gate:
@@ -78,7 +104,7 @@ def _iptables_setting(host: Host) -> Gate:
     info = host.engine.info
     if (backend and backend.value == '"nftables"') or (info and "nftables" in (info.firewall_driver or "")):
         return no("the engine uses its nftables backend")
-    if host.engine.settings.whole or _docker_chain(host):
+    if setting or host.engine.settings.whole or _docker_chain(host):
         return YES
     return unknown("whether the daemon manages iptables", *host.engine.settings.missing)
 
@@ -101,6 +127,14 @@ def uses_proxy(host: Host) -> Gate:
     return unknown("whether the userland proxy is on", *host.engine.settings.missing)
 
 
+def is_settled(host: Host, what: str, since: datetime | None) -> Gate:
+    """Something was there before the collection began, so that every command saw it; unknown if it came in between."""
+    if since is None or host.collected_from is None or since < host.collected_from:
+        return YES
+    because = "it came while the bundle was being collected: collect again"
+    return Gate(Truth.UNKNOWN, f"the state of {what}", because)
+
+
 def is_local_bridge(host: Host, network: Network) -> Gate:
     """The network is a bridge of this host.
 
@@ -108,6 +142,8 @@ def is_local_bridge(host: Host, network: Network) -> Gate:
     macvlan and ipvlan is a router elsewhere, that of an overlay is in a sandbox.
     """
     if network.driver is None:
+        if network.name in _WITHOUT_BRIDGE:
+            return no(f"network {network.name} has no bridge")
         if network.name == "bridge" or carrier_of_gateway(host, network):
             return YES
         return unknown(f"the driver of network {network.name}", "docker_network_inspect")
@@ -117,7 +153,7 @@ def is_local_bridge(host: Host, network: Network) -> Gate:
         return no(f"network {network.name} is a configuration only")
     if network.scope not in (None, "local"):
         return no(f"network {network.name} is of scope {network.scope}")
-    return YES
+    return is_settled(host, f"network {network.name}", network.created)
 
 
 def carrier_of_gateway(host: Host, network: Network) -> Link | None:

@@ -3,7 +3,12 @@
 Every fact keeps the span it was read from; every list says how complete it is (`Facts.extent`).
 """
 
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from ipaddress import IPv4Address
 
 from netdiag.formats.records import (
     BridgePort,
@@ -42,8 +47,12 @@ class Namespace:
     sysctls: Facts[Sysctl] = field(default_factory=Facts)
     firewall: Facts[FirewallTable] = field(default_factory=Facts)
 
+    @cached_property
+    def _link_by_name(self) -> Mapping[str, Link]:
+        return {link.name: link for link in reversed(self.links.items)}
+
     def link(self, name: str) -> Link | None:
-        return next((link for link in self.links if link.name == name), None)
+        return self._link_by_name.get(name)
 
     def sysctl(self, key: str) -> Sysctl | None:
         return next((sysctl for sysctl in self.sysctls if sysctl.key == key), None)
@@ -64,7 +73,10 @@ class VethPair:
 
 @dataclass(frozen=True)
 class Host:
-    """One host. `namespaces` has the host's own namespace first."""
+    """One host. `namespaces` has the host's own namespace first.
+
+    `collected_from` is when the collection began by the host's own clock, None when the bundle does not tell.
+    """
 
     name: str
     namespaces: tuple[Namespace, ...]
@@ -72,15 +84,58 @@ class Host:
     networks: Facts[Network]
     engine: Engine
     veth_pairs: tuple[VethPair, ...] = ()
+    collected_from: datetime | None = None
 
     @property
     def root(self) -> Namespace:
         """The host's own network namespace."""
         return self.namespaces[0]
 
+    @cached_property
+    def _namespace_by_container(self) -> Mapping[str, Namespace]:
+        return {container: netns for netns in reversed(self.namespaces) for container in netns.containers}
+
+    @cached_property
+    def _network_by_id(self) -> Mapping[str, Network]:
+        return {network.id: network for network in reversed(self.networks.items)}
+
+    @cached_property
+    def _container_by_id(self) -> Mapping[str, Container]:
+        return {container.id: container for container in reversed(self.containers.items)}
+
+    @cached_property
+    def _pair_by_inner(self) -> Mapping[tuple[str, str], VethPair]:
+        return {(pair.namespace, pair.inner.name): pair for pair in self.veth_pairs}
+
+    @cached_property
+    def _addresses_by_container(self) -> Mapping[str, tuple[IPv4Address, ...]]:
+        found: dict[str, dict[IPv4Address, None]] = defaultdict(dict)
+        for container in self.containers:
+            for endpoint in container.endpoints:
+                if endpoint.address:
+                    found[container.id][endpoint.address.ip] = None
+        for network in self.networks:
+            for member in network.members or ():
+                if member.address:
+                    found[member.container_id][member.address.ip] = None
+        return {container: tuple(addresses) for container, addresses in found.items()}
+
     def namespace_of(self, container: Container) -> Namespace | None:
         """The namespace that the container lives in, None when it was not collected."""
-        return next((netns for netns in self.namespaces if container.id in netns.containers), None)
+        return self._namespace_by_container.get(container.id)
 
     def network(self, network_id: str) -> Network | None:
-        return next((network for network in self.networks if network.id == network_id), None)
+        return self._network_by_id.get(network_id)
+
+    def container(self, container_id: str) -> Container | None:
+        return self._container_by_id.get(container_id)
+
+    def veth_pair_of(self, netns: Namespace, inner: Link) -> VethPair | None:
+        """The pair that a link of a namespace is the inner end of."""
+        return self._pair_by_inner.get((netns.id, inner.name))
+
+    def addresses_of(self, container: Container) -> tuple[IPv4Address, ...]:
+        """The container's IPv4 addresses on every network, also on those that only list it as a member (the gateway
+        bridge of swarm).
+        """
+        return self._addresses_by_container.get(container.id, ())

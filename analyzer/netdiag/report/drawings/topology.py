@@ -263,7 +263,7 @@ class _Sheet:
         addresses = [str(item.address) for item in link.addresses if not item.address.is_link_local] if link else []
         lines = addresses[:2] + ([f"and {len(addresses) - 2} more"] if len(addresses) > 2 else [])
         box = Box(_HOST[0], y, _HOST[1], max(28.0 + 15 * max(len(lines), 1), 22.0 + 15 * len(uplink.gateways[:3])))
-        state = "" if link is None or link.up else " · down"
+        state = " · down" if link is not None and link.up is False else ""
         self._box(box, "uplink", self._marks.at("link", uplink.device), dashed=link is None)
         self._boxes.append(self._line(box, 0, uplink.device + state, bold=True, marked=True))
         for number, text in enumerate(lines or ["link not in the bundle" if link is None else "no address"], start=1):
@@ -389,7 +389,7 @@ class _Sheet:
 
     def _end(self, link: Link, y: float, marks: Sequence[Mark], state: str) -> Box:
         box = Box(_VETHS[0], y - _END_HEIGHT / 2, _VETHS[1], _END_HEIGHT)
-        words = " · ".join(filter(None, (link.name, "" if link.up else "down", state)))
+        words = " · ".join(filter(None, (link.name, "down" if link.up is False else "", state)))
         self._box(box, "end", marks, dashed=False)
         self._boxes.append(_svg.label(_svg.fit(words, 10, box.width - 2 * _PADDING), box.x + _PADDING, y + 4, size=10))
         return box
@@ -431,7 +431,7 @@ def _device_in_words(segment: Segment) -> str:
         return f"driver {driver or 'not known'}"
     if segment.link is None:
         return f"{segment.device} · " + ("missing" if segment.present is Truth.NO else "not seen")
-    return segment.device if segment.link.up else f"{segment.device} · down"
+    return f"{segment.device} · down" if segment.link.up is False else segment.device
 
 
 def _addresses_in_words(segment: Segment) -> str:

@@ -178,7 +178,7 @@ def _uplinks(host: Host, inside: set[str]) -> tuple[Uplink, ...]:
     addressed = [
         link.name
         for link in host.root.links
-        if link.name not in inside and "LOOPBACK" not in link.flags and link.name != "lo" and _global(link)
+        if link.name not in inside and "LOOPBACK" not in (link.flags or ()) and link.name != "lo" and _global(link)
     ]
     return tuple(
         Uplink(device, host.root.link(device), tuple(dict.fromkeys(gateways.get(device, ()))))
