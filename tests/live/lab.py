@@ -397,6 +397,12 @@ class PodmanHost(DockerHost):
     def __init__(self, engine: str, name: str = "web01") -> None:
         super().__init__(name=name, engine=engine)
 
+    def docker(self, *args: str, check: bool = True, timeout: float = COMMAND_TIMEOUT_S) -> CompletedProcess[str]:
+        """Run ``podman ARGS`` on the host; containers get the host's control group, which is removed with it."""
+        if args[0] in {"run", "create"}:
+            args = (args[0], f"--cgroup-parent=/{self.directory.name}", *args[1:])
+        return super().docker(*args, check=check, timeout=timeout)
+
     def bridge(self, network: str) -> str:
         """Name of the bridge that podman's record says a network has, whether the device exists or not."""
         return str(json.loads(self.docker("network", "inspect", network).stdout)[0]["network_interface"])
