@@ -81,6 +81,7 @@ PROGRAMS_OF_PACKAGE = {
     "curl": ("curl",),
     "docker.io": ("dockerd", "docker", "docker-proxy"),
     "iproute2": ("ip", "bridge", "ss"),
+    "ipset": ("ipset",),
     "iptables": ("iptables-nft-save", "iptables-legacy-save"),
     "iputils-ping": ("ping",),
     "net-tools": ("ifconfig", "route", "arp"),
