@@ -400,7 +400,9 @@ def from_records(records: Iterable[Any]) -> dict[str, list[Fact]]:
             case NftTable():
                 found["table"].append({key: place[key] for key in ("family", "name", "handle")})
             case NftChain():
-                told = {key: getattr(record, key) for key in ("type", "hook", "policy", "priority")}
+                told = {key: getattr(record, key) for key in ("hook", "policy", "priority")} | {
+                    "type": record.chain_type
+                }
                 found["chain"].append({**place, **told})
             case NftSet():
                 found["set"].append(_set_of_record(place, record))
@@ -422,7 +424,7 @@ def _set_of_record(place: Fact, record: NftSet) -> Fact:
     return {
         **place,
         # the JSON tells the type where the text tells `typeof`
-        "type": _TYPES_OF.get(record.type or "", record.type),
+        "type": _TYPES_OF.get(record.key_type or "", record.key_type),
         "value_type": record.value_type,
         "flags": sorted(set(record.flags) - {"dynamic"}),
         "comment": record.comment,

@@ -209,7 +209,7 @@ class _Meaning(Transformer[Token, Any]):
 
     def base(self, type_: Token, hook: Token, *others: Any) -> _Told:
         devices = tuple(_plain(part) for part in others if isinstance(part, Token))
-        told: dict[str, Any] = {"type": str(type_), "hook": str(hook), "devices": devices}
+        told: dict[str, Any] = {"chain_type": str(type_), "hook": str(hook), "devices": devices}
         for part in others:
             told |= {"priority": part} if isinstance(part, _Priority) else {}
             told |= part.fields if isinstance(part, _Told) else {}
@@ -225,7 +225,7 @@ class _Meaning(Transformer[Token, Any]):
         return " ".join(map(_selector, words))
 
     def types(self, key: str, value: str | None = None) -> _Told:
-        return _Told({"type": key, "value_type": value})
+        return _Told({"key_type": key, "value_type": value})
 
     typeof = types
 

@@ -359,7 +359,7 @@ class NftChain:
     name: str
     span: Span
     handle: int | None = None
-    type: str | None = None
+    chain_type: str | None = None
     hook: str | None = None
     devices: tuple[str, ...] = ()
     priority: int | None = None
@@ -381,7 +381,7 @@ class NftElement:
 
 @dataclass(frozen=True)
 class NftSet:
-    """A named set or map. `type` is the type of its keys (of `typeof` the expression), `value_type` that of a map's
+    """A named set or map. `key_type` is the type of its keys (of `typeof` the expression), `value_type` that of a map's
     values (`verdict` of a verdict map), None of a set.
 
     `details` keeps `size`, `timeout`, `gc-interval`, `policy`, `auto-merge` and the statements of its elements.
@@ -392,7 +392,7 @@ class NftSet:
     name: str
     span: Span
     handle: int | None = None
-    type: str | None = None
+    key_type: str | None = None
     value_type: str | None = None
     flags: tuple[str, ...] = ()
     elements: tuple[NftElement, ...] = ()
@@ -455,6 +455,93 @@ class NftRule:
     statements: tuple[NftMatch | NftStatement, ...] = ()
     comment: str | None = None
     not_understood: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ConntrackTuple:
+    """One direction of a tracked connection. `packets` and `bytes` are counted only with nf_conntrack_acct on;
+    `details` keeps what has no ports (`type`, `code` and `id` of ICMP).
+    """
+
+    source: IpAddress
+    destination: IpAddress
+    source_port: int | None = None
+    destination_port: int | None = None
+    packets: int | None = None
+    bytes: int | None = None
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ConntrackEntry:
+    """A tracked connection. After NAT `reply` is not the mirror of `original`: it shows who really answers.
+
+    `timeout` is in seconds, `state` that of TCP, SCTP and DCCP; `flags` are `UNREPLIED`, `ASSURED`, ...
+    """
+
+    protocol: str
+    original: ConntrackTuple
+    reply: ConntrackTuple
+    span: Span
+    timeout: int | None = None
+    state: str | None = None
+    flags: tuple[str, ...] = ()
+    mark: int | None = None
+    zone: int | None = None
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ConntrackStatistics:
+    """The counters of connection tracking on one CPU, by the kernel's names."""
+
+    cpu: int
+    counters: Mapping[str, int]
+    span: Span
+
+
+@dataclass(frozen=True)
+class EbtablesChain:
+    """The head of an ebtables chain; user-defined ones have a policy too. `entries` is the number of its rules."""
+
+    table: str
+    name: str
+    policy: str
+    entries: int
+    span: Span
+
+
+@dataclass(frozen=True)
+class EbtablesRule:
+    """A rule of ebtables: its options without their dashes, in the order printed, those behind `-j` for the target."""
+
+    table: str
+    chain: str
+    position: int
+    span: Span
+    matches: tuple[Match, ...] = ()
+    target: str | None = None
+    target_options: tuple[Match, ...] = ()
+    counters: Counters | None = None
+
+
+@dataclass(frozen=True)
+class IpSetMember:
+    """An element of an ipset; `details` keeps `timeout`, `comment`, `packets`, `nomatch`, ..."""
+
+    element: str
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class IpSet:
+    """A set of `ipset list`. `members` is None for a list without them (`-t`); `details` keeps the other lines."""
+
+    name: str
+    span: Span
+    set_type: str | None = None
+    members: tuple[IpSetMember, ...] | None = None
+    details: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
