@@ -77,6 +77,7 @@ PROGRAMS_OF_PACKAGE = {
     "iproute2": ("ip", "bridge", "ss"),
     "iptables": ("iptables-nft-save", "iptables-legacy-save"),
     "iputils-ping": ("ping",),
+    "linux-perf": ("perf",),
     "net-tools": ("ifconfig", "route", "arp"),
     "nftables": ("nft",),
     "procps": ("sysctl",),
