@@ -84,6 +84,7 @@ PROGRAMS_OF_PACKAGE = {
     "ipset": ("ipset",),
     "iptables": ("iptables-nft-save", "iptables-legacy-save"),
     "iputils-ping": ("ping",),
+    "linux-perf": ("perf",),
     "net-tools": ("ifconfig", "route", "arp"),
     "nftables": ("nft",),
     "procps": ("sysctl",),
