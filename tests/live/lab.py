@@ -82,6 +82,7 @@ PROGRAMS_OF_PACKAGE = {
     "docker.io": ("dockerd", "docker", "docker-proxy"),
     "ethtool": ("ethtool",),
     "iproute2": ("ip", "bridge", "ss", "tc", "nstat"),
+    "ipset": ("ipset",),
     "iptables": ("iptables-nft-save", "iptables-legacy-save"),
     "iputils-ping": ("ping",),
     "net-tools": ("ifconfig", "route", "arp", "netstat"),
