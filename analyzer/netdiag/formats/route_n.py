@@ -19,6 +19,8 @@ _NUMBERS = ("metric", "ref", "use")
 _NUMBERS_OF_NETSTAT = ("mss", "window", "irtt")
 # of Debian's /etc/networks; nothing listens at 0.0.0.0 here, it is every network
 _NETWORKS = {"default": "0.0.0.0", "link-local": "169.254.0.0", "loopback": "127.0.0.0"}  # noqa: S104
+# what `route -ee` prints of an interface's name at most ("%-6.6s" in net-tools' lib/inet_gr.c)
+_NAME_LENGTH = 6
 _NAMED = "a name stands for the address of the destination: `route -n` prints the address"
 
 
@@ -29,6 +31,10 @@ class _Row:
     flags: tuple[str, ...]
     numbers: tuple[int | None, ...]
     device: str | None
+
+    @property
+    def may_be_cut(self) -> bool:
+        return len(self.numbers) > len(_NUMBERS) and len(self.device or "") == _NAME_LENGTH
 
     def record(self, names: tuple[str, ...], span: Span) -> Route:
         told = names if len(names) == len(self.numbers) else _NUMBERS + _NUMBERS_OF_NETSTAT
@@ -110,14 +116,23 @@ def read(source: Source) -> Document:
     routes: list[Route] = []
     unread: list[Unread] = []
     names = _NUMBERS
+    cut: list[str] = []
     for number, meaning in read_lines(source, FORMAT.name, _Meaning()):
         if isinstance(meaning, Unread):
             unread.append(meaning)
         elif isinstance(meaning, _Row):
             routes.append(meaning.record(names, line_span(source, number)))
+            if meaning.may_be_cut:
+                cut.append(meaning.device or "")
         elif meaning:
             names = meaning
-    return Document(source, FORMAT.name, tuple(routes), tuple(unread))
+    return Document(source, FORMAT.name, tuple(routes), tuple(unread), _notes(cut))
+
+
+def _notes(cut: list[str]) -> tuple[str, ...]:
+    if not cut:
+        return ()
+    return (f"route -ee prints {_NAME_LENGTH} characters of a name: {cut[0]} may be the beginning of a longer one",)
 
 
 FORMAT = Format(
