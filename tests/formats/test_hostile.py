@@ -2,11 +2,11 @@
 
 import pytest
 
-from netdiag import formats
+from netdiag import formats, places
 from netdiag.formats import Unread
 from netdiag.spans import Source
 
-LINE_FORMATS = [name for name in formats.names() if not name.startswith("docker_") and name != "daemon_json"]
+LINE_FORMATS = [name for name in formats.names() if (places.grammars() / f"{name}.lark").exists()]
 
 
 @pytest.mark.parametrize("name", LINE_FORMATS)

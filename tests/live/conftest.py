@@ -27,6 +27,19 @@ def _run_live_tests_only_where_they_can_run(request: pytest.FixtureRequest, obst
         pytest.skip(obstacle)
 
 
+@pytest.fixture(scope="session")
+def have_engine() -> Callable[[str], None]:
+    """Skips (or fails) the test that asks for an engine of ``lab.ENGINES`` that cannot be had here."""
+
+    def have(engine: str) -> None:
+        try:
+            lab.root_of(engine)
+        except lab.LabError as error:
+            (pytest.fail if os.environ.get("NETDIAG_REQUIRE_LIVE") else pytest.skip)(str(error))
+
+    return have
+
+
 @pytest.fixture(params=lab.BACKENDS)
 def backend(request: pytest.FixtureRequest) -> lab.Backend:
     """Each iptables backend in turn."""
@@ -42,16 +55,20 @@ def host_pool() -> Iterator[lab.HostPool]:
 
 
 @pytest.fixture
-def docker_host(host_pool: lab.HostPool) -> Iterator[Callable[..., lab.DockerHost]]:
-    """``docker_host(backend, "--userland-proxy=false")``: a healthy host with the standard workload.
+def docker_host(host_pool: lab.HostPool, have_engine: Callable[[str], None]) -> Iterator[Callable[..., lab.DockerHost]]:
+    """``docker_host(backend, "--userland-proxy=false", engine="28.5")``: a healthy host with the standard workload.
+
+    A test that needs an engine that cannot be had here is skipped with the reason, or fails as other live tests do.
 
     The rule: a test that breaks something heals it before it ends. The host is looked over afterwards; one that is not
     what it was is an error of that test, and is replaced for the next one.
     """
     lent: list[lab.DockerHost] = []
 
-    def lend(iptables: lab.Backend = "nft", *daemon_args: str) -> lab.DockerHost:
-        host = host_pool.lend(iptables, daemon_args)
+    def lend(iptables: lab.Backend = "nft", *daemon_args: str, engine: str = "") -> lab.DockerHost:
+        if engine:
+            have_engine(engine)
+        host = host_pool.lend(iptables, daemon_args, engine)
         if host not in lent:
             lent.append(host)
         return host

@@ -1,16 +1,17 @@
 #!/bin/sh
 # PID 1 of a laboratory host: turns fresh namespaces into a machine of its own, says so on stdout, then waits.
 #
-# usage: init.sh DIRECTORY HOSTNAME nft|legacy
+# usage: init.sh DIRECTORY HOSTNAME nft|legacy [ROOT]
 #
-# Runs in new mount, network, UTS, IPC and PID namespaces. DIRECTORY/data becomes /var/lib/docker and must not lie on an
-# overlay. Prints `ready PID` once the host can be entered, with its own process id as the outside counts.
+# Runs in new mount, network, UTS, IPC and PID namespaces. DIRECTORY/data becomes the engine's store and must not lie on
+# an overlay. With ROOT, another Debian's root directory, the host has its files instead of the machine's; ROOT itself
+# stays unchanged. Prints `ready PID` once the host can be entered, with its own process id as the outside counts.
 set -eu
 [ $$ -eq 1 ] || {
     echo "$0: only for PID 1 of a new host: elsewhere it would change the machine's own files" >&2
     exit 1
 }
-directory=$1 hostname=$2 backend=$3
+directory=$1 hostname=$2 backend=$3 root=${4:-}
 
 # The old /proc is still mounted here, so this is the outer process id.
 read -r outer_pid _ </proc/self/stat
@@ -20,12 +21,32 @@ mount --make-rprivate /
 # An upper directory below its own lower directory is refused (ELOOP), hence the tmpfs.
 mkdir "$directory/upper" "$directory/data"
 mount -t tmpfs tmpfs "$directory/upper"
-for tree in etc var/lib var/log; do
-    mkdir -p "$directory/upper/$tree" "$directory/upper/work/$tree"
-    mount -t overlay overlay -o "lowerdir=/$tree,upperdir=$directory/upper/$tree,workdir=$directory/upper/work/$tree" "/$tree"
+
+# The directory $1 at $2, with what is written there kept in the tmpfs.
+overlay() {
+    mkdir -p "$directory/upper/changed/$2" "$directory/upper/work/$2"
+    mount -t overlay overlay -o "lowerdir=$1,upperdir=$directory/upper/changed/$2,workdir=$directory/upper/work/$2" "$2"
+}
+
+if [ -n "$root" ]; then
+    mkdir "$directory/root"
+    overlay "$root" "$directory/root"
+    for machines in dev sys "${directory#/}/upper" "${directory#/}/data"; do
+        mkdir -p "$directory/root/$machines"
+        mount --rbind "/$machines" "$directory/root/$machines"
+    done
+    cd "$directory/root"
+    pivot_root . mnt
+else
+    for tree in /etc /var/lib /var/log; do
+        overlay "$tree" "$tree"
+    done
+fi
+
+for engine in docker containers; do
+    mkdir -p "$directory/data/$engine" "/var/lib/$engine"
+    mount --bind "$directory/data/$engine" "/var/lib/$engine"
 done
-mkdir -p /var/lib/docker
-mount --bind "$directory/data" /var/lib/docker
 
 # The old sysfs shows the interfaces of the network namespace it was mounted in; dockerd needs the control groups back.
 mkdir "$directory/upper/cgroup"
@@ -34,6 +55,7 @@ mount -t sysfs sysfs /sys
 mount --rbind "$directory/upper/cgroup" /sys/fs/cgroup
 
 mount -t proc proc /proc
+[ -z "$root" ] || umount --lazy /mnt
 for private in /run /tmp /root /usr/local; do
     mount -t tmpfs -o mode=0755 tmpfs "$private"
 done

@@ -7,6 +7,9 @@
         host.shell("iptables -t nat -F POSTROUTING")
         assert not egress(host, "web")
 
+``DockerHost(engine="28.5")`` has another Docker Engine, and a ``PodmanHost`` podman; they bring the Debian that has it
+in a package, as a root directory that is made once (``root_of``).
+
 A host has the machine's kernel and Debian's programs, but its own ``/etc``, ``/var/lib``, ``/var/log``, ``/run``,
 ``/tmp``, ``/root``, processes and network; ``/usr/local`` is empty on it. Its uplink ``eth0`` (203.0.113.10/24) leads
 to a second network namespace, the outside world or *wan*: 203.0.113.1 is the router there, 198.51.100.7 a web server.
@@ -37,7 +40,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from ipaddress import IPv4Address
 from pathlib import Path
 from subprocess import CompletedProcess
 from types import TracebackType
@@ -69,6 +71,10 @@ ENVIRONMENT = {
     "LANG": "C.UTF-8",
 }
 
+# Roots of hosts whose engine is not the machine's own are made once and kept in this directory.
+ROOTS = Path(os.environ.get("NETDIAG_ROOTS", "/var/tmp/netdiag-roots"))
+MAKING_A_ROOT_TIMEOUT_S = 1800.0
+
 PROGRAMS_OF_PACKAGE = {
     "busybox-static": ("busybox",),
     "conntrack": ("conntrack",),
@@ -83,6 +89,29 @@ PROGRAMS_OF_PACKAGE = {
     "python3": ("python3",),
     "tini": ("tini",),
     "util-linux": ("unshare", "nsenter", "setpriv"),
+}
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A container engine as a Debian suite packages it; `packages` are the engine's, without what every host has."""
+
+    suite: str
+    name: str
+    packages: tuple[str, ...]
+
+
+_DOCKER = ("docker.io", "docker-cli")
+_PODMAN = ("podman", "netavark", "aardvark-dns", "runc")
+_PODMAN_WITH_CNI = ("podman", "containernetworking-plugins", "runc")
+
+#: By the version that was seen; a suite may get a newer one. The machine's own Docker Engine is not among them.
+ENGINES = {
+    "26.1": Engine("trixie", "docker", _DOCKER),
+    "28.5": Engine("sid", "docker", _DOCKER),
+    "podman 3.0": Engine("bullseye", "podman", _PODMAN_WITH_CNI),
+    "podman 4.3": Engine("bookworm", "podman", _PODMAN),
+    "podman 5.4": Engine("trixie", "podman", _PODMAN),
 }
 
 NEW_NAMESPACES = ("--mount", "--net", "--uts", "--ipc", "--pid", "--propagation=private")
@@ -114,6 +143,25 @@ def available() -> str | None:
             f"apt-get update && apt-get install -y --no-install-recommends {' '.join(packages)}"
         )
     return _namespaces_refused()
+
+
+def root_of(engine: str) -> Path:
+    """The root directory with an engine of ``ENGINES``, made when it is not there yet; LabError when it cannot be had.
+
+    Making one takes minutes, debootstrap and Debian's mirror.
+    """
+    found = ENGINES[engine]
+    root = ROOTS / f"{found.suite}-{found.name}"
+    if not root.is_dir():
+        if not shutil.which("debootstrap", path=DEBIAN_PATH):
+            message = (
+                f"a host with {engine} needs {root}, and making that needs debootstrap: apt-get install debootstrap"
+            )
+            raise LabError(message)
+        common = sorted({*PROGRAMS_OF_PACKAGE, "ethtool"} - {"docker.io"})
+        script = ["/bin/sh", str(HERE / "make-root.sh"), found.suite, str(root), *found.packages, *common]
+        _execute(script, timeout=MAKING_A_ROOT_TIMEOUT_S)
+    return root
 
 
 def _namespaces_refused() -> str | None:
@@ -161,30 +209,36 @@ def _execute(
 class DockerHost:
     """One Docker host, up between ``__enter__`` and ``__exit__``; start it from the main thread.
 
-    `iptables` is what ``/usr/sbin/iptables`` leads to on it, `daemon_args` are given to dockerd. The engine is the one
-    of the machine's ``docker.io`` package. When the process that started a host is killed, so are the host's.
+    `iptables` is what ``/usr/sbin/iptables`` leads to on it, `daemon_args` are given to dockerd. `engine` is one of
+    ``ENGINES``; without it the host has the one of the machine's ``docker.io`` package. When the process that started a
+    host is killed, so are the host's.
     """
 
+    client = "docker"  # the command that asks the engine
     directory: Path  # data of the engine; its name is also the name of the containers' parent control group
     init_pid: int  # the host's PID 1, as the outside counts
     wan_pid: int  # the outside world's web server
 
-    def __init__(self, iptables: Backend = "nft", daemon_args: Sequence[str] = (), name: str = "web01") -> None:
+    def __init__(
+        self, iptables: Backend = "nft", daemon_args: Sequence[str] = (), name: str = "web01", engine: str = ""
+    ) -> None:
         self.iptables = iptables
         self.daemon_args = tuple(daemon_args)
         self.name = name
+        self.engine = engine
         self._undo = ExitStack()
 
     def __enter__(self) -> Self:
+        root = root_of(self.engine) if self.engine else None
         with ExitStack() as undo:
             # Not /tmp, which may be a tmpfs: /var/lib/docker of the host lies in it.
             self.directory = Path(tempfile.mkdtemp(prefix="netdiag-host-", dir="/var/tmp"))
             undo.callback(shutil.rmtree, self.directory)
             undo.callback(_remove_cgroups, self.directory.name)
             self.wan_pid = self._start_wan(undo)
-            self.init_pid = self._start_host(undo)
+            self.init_pid = self._start_host(undo, root)
             self._connect_uplink()
-            self._start_docker()
+            self._start_engine()
             self._import_image()
             self._undo = undo.pop_all()
         return self
@@ -230,7 +284,7 @@ class DockerHost:
 
     def docker(self, *args: str, check: bool = True, timeout: float = COMMAND_TIMEOUT_S) -> CompletedProcess[str]:
         """Run ``docker ARGS`` on the host."""
-        return self.run(["docker", *args], check=check, timeout=timeout)
+        return self.run([self.client, *args], check=check, timeout=timeout)
 
     def inspect(self, *containers: str) -> list[dict[str, Any]]:
         """Docker's records of containers, as ``docker inspect`` prints them."""
@@ -300,8 +354,10 @@ class DockerHost:
         _ready(server)
         return server.pid
 
-    def _start_host(self, undo: ExitStack) -> int:
+    def _start_host(self, undo: ExitStack, root: Path | None) -> int:
         init = ["/bin/sh", str(HERE / "init.sh"), str(self.directory), self.name, self.iptables]
+        if root:
+            init.append(str(root))
         unshare = _start_guarded(["unshare", *NEW_NAMESPACES, "--fork", "--kill-child", "--", *init])
         undo.callback(_end, unshare)
         init_pid = int(_ready(unshare))
@@ -319,7 +375,7 @@ class DockerHost:
         self.run(["ip", "link", "set", "eth0", "up"])
         self.run(["ip", "route", "add", "default", "via", ROUTER_ADDRESS])
 
-    def _start_docker(self) -> None:
+    def _start_engine(self) -> None:
         options = shlex.join([f"--cgroup-parent=/{self.directory.name}", *self.daemon_args])
         self.write_file("/etc/default/docker", f'DOCKER_OPTS="{options}"\n')
         self.copy_in(HERE / "systemctl.sh", "/usr/local/sbin/systemctl")
@@ -330,7 +386,35 @@ class DockerHost:
         with tempfile.TemporaryFile() as archive:
             archive.write(_image_archive())
             archive.seek(0)
-            self._transfer(["docker", "import", '--change=CMD ["/bin/serve"]', "-", IMAGE], stdin=archive)
+            self._transfer([self.client, "import", '--change=CMD ["/bin/serve"]', "-", IMAGE], stdin=archive)
+
+
+class PodmanHost(DockerHost):
+    """A host with podman, which has no daemon: ``docker()`` runs podman, and what needs dockerd is not there."""
+
+    client = "podman"
+
+    def __init__(self, engine: str, name: str = "web01") -> None:
+        super().__init__(name=name, engine=engine)
+
+    def bridge(self, network: str) -> str:
+        """Name of the bridge that podman's record says a network has, whether the device exists or not."""
+        return str(json.loads(self.docker("network", "inspect", network).stdout)[0]["network_interface"])
+
+    def _start_engine(self) -> None:
+        self.write_file("/etc/containers/containers.conf", _CONTAINERS_CONF)
+        self.write_file("/etc/containers/policy.json", '{"default": [{"type": "insecureAcceptAnything"}]}\n')
+
+
+# crun refuses a machine that has both versions of control groups, and such a machine has no limit of processes.
+_CONTAINERS_CONF = """\
+[containers]
+pids_limit = 0
+[engine]
+runtime = "runc"
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+"""
 
 
 def _in_network_of(record: Mapping[str, Any], argv: Sequence[str]) -> list[str]:
@@ -348,6 +432,10 @@ def _recorded_address(record: Mapping[str, Any], network: str) -> str:
         message = f"container {record['Name'].removeprefix('/')} has no address on {network}: is it running?"
         raise LabError(message)
     return address
+
+
+def _recorded_mac(record: Mapping[str, Any], network: str) -> str:
+    return str(record["NetworkSettings"]["Networks"][network]["MacAddress"])
 
 
 def _links(run: Run) -> list[dict[str, Any]]:
@@ -598,7 +686,7 @@ def configuration(host: DockerHost) -> tuple[str, ...]:
             link = _link_carrying(address, links)
             names_inside[container][link["ifname"]] = f"interface on {network}"
             names[address] = f"{container} on {network}"
-            names[_derived_mac(address)] = f"MAC of {container} on {network}"
+            names[_recorded_mac(records[container], network)] = f"MAC of {container} on {network}"
             names[_name_of_peer(link, outer_links)] = f"veth of {container} on {network}"
     lines = [f"host: {line}" for line in _namespace_lines(host.run, names)]
     for container, run in runs.items():
@@ -682,11 +770,6 @@ def _link_settings(link: Mapping[str, Any]) -> str:
     return " ".join(f"{name} {value}" for name, value in settings.items() if value is not None)
 
 
-def _derived_mac(address: str) -> str:
-    """The MAC that Docker before 28 gives an endpoint: 02:42 and the four bytes of its IPv4 address."""
-    return "02:42:" + IPv4Address(address).packed.hex(":")
-
-
 @dataclass(frozen=True)
 class _Kept:
     host: DockerHost
@@ -701,7 +784,7 @@ class HostPool:
     """
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[Backend, tuple[str, ...]], _Kept] = {}
+        self._kept: dict[tuple[Backend, tuple[str, ...], str], _Kept] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -714,19 +797,19 @@ class HostPool:
                 closing.callback(kept.close)
         self._kept.clear()
 
-    def lend(self, iptables: Backend = "nft", daemon_args: Sequence[str] = ()) -> DockerHost:
-        """A healthy host with this iptables backend and these options of dockerd; started when there is none."""
-        kind = (iptables, tuple(daemon_args))
+    def lend(self, iptables: Backend = "nft", daemon_args: Sequence[str] = (), engine: str = "") -> DockerHost:
+        """A healthy host with this iptables backend, options of dockerd and engine; started when there is none."""
+        kind = (iptables, tuple(daemon_args), engine)
         if kind not in self._kept:
             with ExitStack() as starting:
-                host = starting.enter_context(DockerHost(iptables, daemon_args))
+                host = starting.enter_context(DockerHost(iptables, daemon_args, engine=engine))
                 standard_workload(host)
                 self._kept[kind] = _Kept(host, configuration(host), starting.pop_all().close)
         return self._kept[kind].host
 
     def take_back(self, host: DockerHost) -> list[str]:
         """What a test left behind on a host that was lent to it, in lines; empty when it is as healthy as before."""
-        kind = (host.iptables, host.daemon_args)
+        kind = (host.iptables, host.daemon_args, host.engine)
         try:
             assert_healthy(host)
             left = changes_left(host, self._kept[kind].configuration)

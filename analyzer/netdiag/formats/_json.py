@@ -8,7 +8,7 @@ it is wrapped in braces and the brackets that are still open at its end are clos
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -143,6 +143,14 @@ def unread_value(value: JsonValue, reason: str) -> tuple[Unread, ...]:
     first = source.text.count("\n", 0, max(value.place.offset, 0)) + 1
     last = source.text.count("\n", 0, value.end) + 1
     return tuple(unread for unread in _unread_from(source, first, reason) if unread.line <= last)
+
+
+def one_a_line(unread: Iterable[Unread]) -> tuple[Unread, ...]:
+    """In the order of their lines, the first reason of each: the values of a line may have several."""
+    first: dict[int, Unread] = {}
+    for each in unread:
+        first.setdefault(each.line, each)
+    return tuple(first[line] for line in sorted(first))
 
 
 def _unread_from(source: Source, first: int, reason: str) -> tuple[Unread, ...]:

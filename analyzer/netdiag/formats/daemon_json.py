@@ -7,7 +7,7 @@ A key that dockerd does not know is unread, because dockerd refuses to start wit
 import json
 
 from netdiag.formats._document import Document, Format, Unread
-from netdiag.formats._json import read_json, unread_value
+from netdiag.formats._json import one_a_line, read_json, unread_value
 from netdiag.formats._schema import drop_invalid, property_names
 from netdiag.formats.records import DaemonSetting
 from netdiag.spans import Source
@@ -28,7 +28,7 @@ def read(source: Source) -> Document:
                 settings.append(DaemonSetting(name, json.dumps(setting), place))
             else:
                 unread.append(Unread(place.span.line, f"not a setting of dockerd: {name[:60]!r}"))
-    return Document(source, FORMAT.name, tuple(settings), tuple(unread), text.notes)
+    return Document(source, FORMAT.name, tuple(settings), one_a_line(unread), text.notes)
 
 
 FORMAT = Format(

@@ -1,7 +1,7 @@
 """`docker info --format '{{json .}}'`: where the engine runs and in which mode."""
 
 from netdiag.formats._document import Document, Format
-from netdiag.formats._json import JsonValue, read_json, unread_value
+from netdiag.formats._json import JsonValue, one_a_line, read_json, unread_value
 from netdiag.formats._schema import drop_invalid
 from netdiag.formats._values import table
 from netdiag.formats.records import EngineInfo
@@ -19,7 +19,7 @@ def read(source: Source) -> Document:
         unread += drop_invalid(value, "docker_info")
         if value.value.get("ServerVersion"):
             infos.append(_info(value))
-    return Document(source, FORMAT.name, tuple(infos), tuple(unread), text.notes)
+    return Document(source, FORMAT.name, tuple(infos), one_a_line(unread), text.notes)
 
 
 def _info(value: JsonValue) -> EngineInfo:

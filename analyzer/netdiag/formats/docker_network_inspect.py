@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from netdiag.formats._document import Document, Format
-from netdiag.formats._json import JsonPlace, JsonValue, read_json, unread_value
+from netdiag.formats._json import JsonPlace, JsonValue, one_a_line, read_json, unread_value
 from netdiag.formats._schema import drop_invalid
 from netdiag.formats._values import address4, interface4, moment, network, table
 from netdiag.formats.records import Network, NetworkMember, Subnet
@@ -21,7 +21,7 @@ def read(source: Source) -> Document:
             continue
         unread += drop_invalid(value, "docker_network_inspect")
         networks.append(_network(value))
-    return Document(source, FORMAT.name, tuple(networks), tuple(unread), text.notes)
+    return Document(source, FORMAT.name, tuple(networks), one_a_line(unread), text.notes)
 
 
 def _is_network(value: Any) -> bool:

@@ -54,5 +54,4 @@ FORMAT = Format(
     title="neighbour table (ip neigh)",
     commands=("ip neigh", "ip -s neigh", "ip neigh show proxy", "ip -br neigh"),
     read=read,
-    marks=(" dev ", "     "),
 )

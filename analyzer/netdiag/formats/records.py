@@ -668,6 +668,28 @@ class EngineInfo:
 
 
 @dataclass(frozen=True)
+class PodmanInfo:
+    """What `podman info` says of itself and its host. None stands for "not told".
+
+    `distribution` is e.g. `debian 12`; `network_backend` is `netavark` or `cni`, which podman 3 does not tell;
+    `rootless_network` is the program that connects rootless containers (`pasta`, `slirp4netns`), told from podman 5.
+    """
+
+    version: str
+    place: Place
+    api_version: str | None = None
+    host_name: str | None = None
+    distribution: str | None = None
+    rootless: bool | None = None
+    network_backend: str | None = None
+    rootless_network: str | None = None
+
+    @property
+    def span(self) -> Span:
+        return self.place.span
+
+
+@dataclass(frozen=True)
 class DaemonSetting:
     """A setting of the engine's daemon by its name in daemon.json; `value` is JSON text (`false`, `"none"`)."""
 

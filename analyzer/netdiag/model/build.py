@@ -304,11 +304,11 @@ def _networks(collected: _Collected, containers: Facts[Container]) -> Facts[Netw
 
 
 def _engine(collected: _Collected, firewall: Facts[FirewallTable]) -> Engine:
-    version = next(iter(collected.facts(EngineVersion, "docker_version")), None)
+    version = next(iter(collected.facts(EngineVersion, "docker_version", "docker_version_text")), None)
     dialect, proof = dialect_of(version, firewall)
     return Engine(
         version=version,
-        info=next(iter(collected.facts(EngineInfo, "docker_info")), None),
+        info=next(iter(collected.facts(EngineInfo, "docker_info", "docker_info_text")), None),
         settings=_settings(collected),
         dialect=dialect,
         dialect_proof=proof,

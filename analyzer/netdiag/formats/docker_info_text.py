@@ -1,0 +1,97 @@
+"""`docker info` as people paste it: where the engine runs and in which mode.
+
+Of what the JSON form tells, this one leaves out whether IPv4 forwarding is on; that it is off is a warning. Security
+options are given in the JSON form's words (`name=seccomp,profile=default`).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from lark import Token, Transformer, v_args
+
+from netdiag.formats._document import Document, Format, Unread
+from netdiag.formats._lines import line_span, read_lines
+from netdiag.formats.records import EngineInfo
+from netdiag.spans import Source
+
+_FORWARDING_IS_OFF = "IPv4 forwarding is disabled"
+
+
+@dataclass(frozen=True)
+class _Line:
+    """`indent` is in characters; an item of a list has a `text` and no `key`."""
+
+    indent: int
+    key: str
+    text: str
+
+
+@v_args(inline=True)
+class _Meaning(Transformer[Token, _Line]):
+    def setting(self, indent: Token | None, key: Token, text: Token | None) -> _Line:
+        return _Line(len(indent or ""), str(key), str(text or ""))
+
+    def item(self, indent: Token, text: Token) -> _Line:
+        return _Line(len(indent), "", str(text))
+
+    def line(self, line: _Line) -> _Line:
+        return line
+
+
+def read(source: Source) -> Document:
+    """The engine's description, no record when the client got no answer; never raises."""
+    unread: list[Unread] = []
+    lines: list[tuple[int, _Line]] = []
+    for number, line in read_lines(source, FORMAT.name, _Meaning()):
+        if isinstance(line, Unread):
+            unread.append(line)
+        else:
+            lines.append((number, line))
+    return Document(source, FORMAT.name, tuple(_infos(source, lines)), tuple(unread))
+
+
+def _infos(source: Source, lines: Sequence[tuple[int, _Line]]) -> Iterator[EngineInfo]:
+    number, version = next(((number, line) for number, line in lines if line.key == "Server Version"), (0, None))
+    if version is None:
+        return
+    said = [line for _, line in lines]
+    settings = {line.key: line.text for line in said if line.indent == version.indent}
+    live_restore = settings.get("Live Restore Enabled")
+    yield EngineInfo(
+        host_name=settings.get("Name") or None,
+        operating_system=settings.get("Operating System") or None,
+        security_options=tuple(_security_options(said, version.indent)),
+        swarm_state=settings.get("Swarm") or None,
+        firewall_driver=settings.get("Firewall Backend") or None,
+        ipv4_forwarding=False if any(line.text == _FORWARDING_IS_OFF for line in said) else None,
+        live_restore=live_restore == "true" if live_restore else None,
+        place=line_span(source, number),
+    )
+
+
+def _security_options(lines: Sequence[_Line], indent: int) -> Iterator[str]:
+    """The items below `Security Options`, each with the settings below it."""
+    below: list[_Line] | None = None
+    for line in lines:
+        if line.indent <= indent and below is not None:
+            break
+        if line.key == "Security Options" and line.indent == indent:
+            below = []
+        elif below is not None:
+            below.append(line)
+    words: list[str] = []
+    for line in below or ():
+        if not line.key and words:
+            yield ",".join(words)
+            words = []
+        words.append(f"{line.key.lower()}={line.text}" if line.key else f"name={line.text}")
+    if words:
+        yield ",".join(words)
+
+
+FORMAT = Format(
+    name="docker_info_text",
+    title="docker info",
+    commands=("docker info",),
+    read=read,
+)
