@@ -41,8 +41,7 @@ def read_source(source: Source) -> Document | None:
 
 def _coverage(source: Source, document: Document | None) -> SourceCoverage:
     if document is None:
-        kept = formats.kept_as_text(source)
-        skipped = f"{kept.title}: not read yet" if kept else "no format recognises this text"
+        skipped = f"unknown format {source.format}" if source.format else "no format recognises this text"
         return SourceCoverage(source.path, source.command, source.format, len(source.lines), 0, (), skipped, (), source)
     unread = tuple((entry.line, entry.reason) for entry in document.unread)
     return SourceCoverage(

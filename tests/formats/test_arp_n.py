@@ -45,4 +45,4 @@ def test_heading_and_count_are_read_and_give_no_record() -> None:
 def test_a_name_in_place_of_an_address_is_told() -> None:
     line = "web.example              ether   02:42:0a:09:01:4d   C                     br0"
     document = formats.get("arp_n").read(Source("arp_n.txt", line))
-    assert document.unread == (Unread(1, "not expected here: 'ether' (column 26)"),)
+    assert document.unread == (Unread(1, "a name stands for the address: `arp -n` prints the address"),)

@@ -103,6 +103,25 @@ def test_the_peer_and_the_further_words_are_kept_in_details() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("local", "family", "address"),
+    [
+        ("0.0.0.0:http-alt", "ipv4", None),
+        ("*:http-alt", "any", None),
+        ("[::1]:http-alt", "ipv6", "::1"),
+        (":::http-alt", "ipv6", None),
+        ("fe80::1%eth0:http-alt", "ipv6", "fe80::1"),
+    ],
+)
+def test_without_n_the_name_of_a_service_is_kept_and_the_port_is_not_told(
+    local: str, family: str, address: str | None
+) -> None:
+    socket = only_socket(f"tcp ESTAB 0 0 {local} 127.0.0.1:postgresql")
+    expected = ip_address(address) if address else None
+    assert (socket.family, socket.address, socket.port) == (family, expected, None)
+    assert socket.details == {"service": "http-alt", "peer": "127.0.0.1:postgresql"}
+
+
 def test_sockets_of_other_families_are_read_and_give_no_record() -> None:
     document = read("u_str LISTEN 0      4096   /run/docker.sock 1234            * 0\n")
     assert (document.records, document.unread) == ((), ())
@@ -112,7 +131,7 @@ def test_sockets_of_other_families_are_read_and_give_no_record() -> None:
     ("line", "reason"),
     [
         ("tcp LISTEN 0 128 0.0.0.0:99999 0.0.0.0:*", "a value out of range: port 99999"),
-        ("tcp LISTEN 0 128 0.0.0.0:ssh 0.0.0.0:*", "not expected here: 'ssh' (column 26)"),
+        ("tcp LISTEN 0 128 localhost:ssh 0.0.0.0:*", "not expected here: 'localhost:ssh' (column 18)"),
         ("\t skmem:(r0,rb212992)", "no socket above it"),
     ],
 )

@@ -9,21 +9,10 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from netdiag.formats._document import Document, Format, Record, Unread
-from netdiag.formats._recognise import KEPT_AS_TEXT, KeptAsText, best, kept_as_text
+from netdiag.formats._recognise import best
 from netdiag.spans import Source
 
-__all__ = [
-    "KEPT_AS_TEXT",
-    "Document",
-    "Format",
-    "KeptAsText",
-    "Record",
-    "Unread",
-    "get",
-    "kept_as_text",
-    "names",
-    "recognise",
-]
+__all__ = ["Document", "Format", "Record", "Unread", "get", "names", "recognise"]
 
 
 @cache

@@ -1,8 +1,6 @@
 """What a loose file is, found from its content by trying: for files that somebody mailed, without a manifest."""
 
-import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 from netdiag import places
 from netdiag.formats._document import Document, Format
@@ -10,21 +8,28 @@ from netdiag.spans import Source
 
 # enough to tell outputs apart, and little enough for every format to try
 _HEAD_LINES = 200
-_FIRST_LINES = 20
+# formats that take words they do not know, and so the lines of others too: of equally good readers they come last, the
+# more such words a format takes the later
+_PLAIN = ("hosts", "ip_route")
 
 
 def best(source: Source, formats: Iterable[Format]) -> Format | None:
     """The format that reads the largest share of the source's head.
 
     It must read more than half of the lines that are not blank, and find at least one record. Of formats that read
-    equally much the one with more records is taken (it tells more apart), of those the first by name.
+    equally much those that read others' lines too come last, else the one with more records is taken (it tells more
+    apart), of those the first by name.
     """
     tried = ((format_, _read_head(source, format_)) for format_ in formats)
     ranked = [(_share(document), len(document.records), format_) for format_, document in tried if document]
     candidates = [entry for entry in ranked if entry[0] > 0.5 and entry[1] > 0]
     if not candidates:
         return None
-    return min(candidates, key=lambda entry: (-entry[0], -entry[1], entry[2].name))[2]
+    return min(candidates, key=lambda entry: (-entry[0], _plainness(entry[2]), -entry[1], entry[2].name))[2]
+
+
+def _plainness(format_: Format) -> int:
+    return _PLAIN.index(format_.name) + 1 if format_.name in _PLAIN else 0
 
 
 def _read_head(source: Source, format_: Format) -> Document | None:
@@ -47,42 +52,3 @@ def _share(document: Document) -> float:
     """How much of the lines that are not blank was read, from 0 to 1."""
     lines = sum(1 for line in document.source.lines if line.strip())
     return 1 - len(document.unread) / lines if lines else 0
-
-
-@dataclass(frozen=True)
-class KeptAsText:
-    """An output that netdiag knows by name and keeps in a bundle, but does not read.
-
-    `line` is how one of its first lines looks, for those that come as loose files too.
-    """
-
-    name: str
-    title: str
-    line: re.Pattern[str] | None = None
-
-
-KEPT_AS_TEXT = {
-    kept.name: kept
-    for kept in (
-        KeptAsText("resolv_conf", "resolver configuration", re.compile(r"nameserver\s+[0-9a-fA-F:.]+")),
-        KeptAsText("docker_network_ls", "list of networks", re.compile(r"NETWORK ID +NAME +DRIVER +SCOPE$")),
-        KeptAsText("iptables_version", "version of iptables", re.compile(r"ip6?tables v\d+\.\d+")),
-        KeptAsText("os_release", "operating system release", re.compile(r"PRETTY_NAME=")),
-        KeptAsText("ip_tables_names", "names of the loaded iptables tables"),
-    )
-}
-
-
-def kept_as_text(source: Source) -> KeptAsText | None:
-    """The known output that a file that no format reads is called by its manifest, or else looks like."""
-    if source.format:
-        return KEPT_AS_TEXT.get(source.format)
-    first = list(_first_lines(source))
-    shaped = (kept for kept in KEPT_AS_TEXT.values() if kept.line)
-    return next((kept for kept in shaped if kept.line and any(map(kept.line.match, first))), None)
-
-
-def _first_lines(source: Source) -> Iterator[str]:
-    """The first lines that are neither blank nor comments."""
-    telling = (line for line in source.lines if line.strip() and not line.startswith(("#", ";")))
-    return (line for line, _ in zip(telling, range(_FIRST_LINES), strict=False))

@@ -1,4 +1,7 @@
-"""`arp -n` and `arp -a`: the IPv4 neighbour table as net-tools and busybox print it."""
+"""`arp -n` and `arp -a`: the IPv4 neighbour table as net-tools and busybox print it.
+
+`arp` alone prints names in the place of addresses; such a line is not read, since its address is not told.
+"""
 
 from functools import partial
 from typing import Any
@@ -9,6 +12,8 @@ from netdiag.formats._document import Document, Format
 from netdiag.formats._lines import as_address, read_records
 from netdiag.formats.records import Neighbour
 from netdiag.spans import Source
+
+_NAMED = "a name stands for the address: `arp -n` prints the address"
 
 
 @v_args(inline=True)
@@ -26,13 +31,16 @@ class _Meaning(Transformer[Token, Any]):
 
     published = incomplete
 
+    def named(self, *_: Token) -> str:
+        return _NAMED
+
     def heading(self) -> None:
         return None
 
     def count(self, *_: Token) -> None:
         return None
 
-    def line(self, meaning: partial[Neighbour] | None) -> partial[Neighbour] | None:
+    def line(self, meaning: partial[Neighbour] | str | None) -> partial[Neighbour] | str | None:
         return meaning
 
 

@@ -91,7 +91,8 @@ class Route:
 
     `table` is None where the tool does not tell (`route -n` and `ip route` without `table all` show the table main).
     `source` is the preferred source address (`src`). `flags` are the letters of `route -n`; iproute2's words
-    (`linkdown`, `onlink`) belong to a next hop and stand there.
+    (`linkdown`, `onlink`) belong to a next hop and stand there. Where `route` without `-n` prints the name of a
+    gateway, its address is not told: then `details` keeps `gateway` and `device`, and there are no next hops.
     """
 
     destination: IpNetwork
@@ -467,25 +468,31 @@ class Sysctl:
 
 @dataclass(frozen=True)
 class Process:
-    """A process that holds a socket."""
+    """A process that holds a socket. `fd` is None where the tool does not tell (netstat).
+
+    `name` is the kernel's name of the process (`ss`) or the first words of its command line (netstat).
+    """
 
     name: str
     pid: int
-    fd: int
+    fd: int | None
 
 
 @dataclass(frozen=True)
 class Socket:
-    """A socket of `ss`. `address` is None for any address (`*`, `0.0.0.0` and `[::]` are told apart by `family`).
+    """A socket. `address` is None for any address (`*`, `0.0.0.0` and `[::]` are told apart by `family`).
 
-    `family` is `ipv4`, `ipv6` or `any` (a dual-stack `*`). `receive_queue` of a listener is its current backlog,
-    `send_queue` the most it may be. `details` keeps the peer of a connected socket and the words of `ss -e`, `-m`,
-    `-o`, `-i`.
+    `family` is `ipv4`, `ipv6` or `any` (a dual-stack `*`), None where the tool does not tell whether a socket on `::`
+    is dual-stack (netstat). `state` is the word of `ss`. Both queues are in bytes, but of a listener: `receive_queue`
+    is then its current backlog, `send_queue` the most it may be, in connections; None where the tool does not tell.
+    `port` is None for any port, and where the tool prints the name of a service (`ss` and netstat without `-n`), which
+    `details` keeps as `service`. `details` keeps the peer of a connected socket too, and the words of `ss -e`, `-m`,
+    `-o`, `-i`, `netstat -e` and `-o`.
     """
 
     protocol: str
     state: str
-    family: str
+    family: str | None
     address: IpAddress | None
     port: int | None
     span: Span
@@ -810,3 +817,197 @@ class TraceHead:
     cpus: int | None = None
     entries: int | None = None
     written: int | None = None
+
+
+@dataclass(frozen=True)
+class KernelCounter:
+    """A counter of a namespace's network stack by its name in `nstat` (`IpInReceives`, `TcpExtListenDrops`).
+
+    `value` counts packets or events since the namespace began, where the name says `Octets` bytes; a few are settings
+    or numbers of the moment (`TcpRtoMin` in ms, `TcpCurrEstab`). `rate` is the average a second that `nstat` prints.
+    """
+
+    name: str
+    value: int
+    span: Span
+    rate: float | None = None
+
+
+@dataclass(frozen=True)
+class SoftnetCounters:
+    """What one CPU did with packets that came in, since the system began: a line of /proc/net/softnet_stat.
+
+    `processed` and `dropped` (its backlog was full) count packets, `time_squeeze` how often the budget ran out with
+    work left, `received_rps` how often another CPU woke this one, `flow_limit` packets dropped by the flow limit.
+    `backlog` is the number of packets that wait. Older kernels do not tell the last four. CPUs that are offline have no
+    line, so that a line's place does not tell its CPU; `cpu` is printed since 5.10.
+    """
+
+    processed: int
+    dropped: int
+    time_squeeze: int
+    span: Span
+    received_rps: int | None = None
+    flow_limit: int | None = None
+    backlog: int | None = None
+    cpu: int | None = None
+
+
+@dataclass(frozen=True)
+class Qdisc:
+    """A queueing discipline. `parent` is `root` or a class (`1:10`, `ffff:fff1`); `options` are its words as printed.
+
+    `sent_bytes`, `sent_packets`, `dropped` and `overlimits` count since it was made; `requeues` too. `backlog_bytes`
+    and `backlog_packets` wait now; `tc` rounds the bytes above a KiB. All of them are None without `-s`. `device` is
+    None where the command was asked for one device. `details` keeps the further statistics of its kind by their names,
+    what is no number under `more`.
+    """
+
+    kind: str
+    handle: str
+    device: str | None
+    parent: str | None
+    span: Span
+    options: str = ""
+    sent_bytes: int | None = None
+    sent_packets: int | None = None
+    dropped: int | None = None
+    overlimits: int | None = None
+    requeues: int | None = None
+    backlog_bytes: int | None = None
+    backlog_packets: int | None = None
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LinkSettings:
+    """What `ethtool DEVICE` prints. `speed` is in Mbit/s, None when unknown, as is `duplex` (`full`, `half`).
+
+    `details` keeps every other setting by its name, the lines of a longer one joined by blanks.
+    """
+
+    device: str
+    span: Span
+    speed: int | None = None
+    duplex: str | None = None
+    autonegotiation: bool | None = None
+    port: str | None = None
+    link_detected: bool | None = None
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DriverInfo:
+    """What `ethtool -i` prints of a device, which it does not name. `details` keeps `supports-statistics` and so on."""
+
+    driver: str
+    span: Span
+    version: str | None = None
+    firmware_version: str | None = None
+    bus_info: str | None = None
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DeviceFeature:
+    """An offload of `ethtool -k`. `fixed` ones cannot be changed; `requested` is what was asked for, where it differs.
+
+    The old `ethtool` does not tell whether a feature is fixed: then it prints none as fixed.
+    """
+
+    device: str
+    name: str
+    enabled: bool
+    span: Span
+    fixed: bool = False
+    requested: bool | None = None
+
+
+@dataclass(frozen=True)
+class RingParameters:
+    """The rings of `ethtool -g`: `maximum` and `current` sizes by the names of the tool.
+
+    They are in descriptors, `RX Buf Len` and `CQE Size` in bytes. What the device has not (`n/a`) is left out;
+    `details` keeps the words (`TX Push`: `off`).
+    """
+
+    device: str
+    span: Span
+    maximum: Mapping[str, int] = field(default_factory=dict)
+    current: Mapping[str, int] = field(default_factory=dict)
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DeviceCounter:
+    """A counter of a driver (`ethtool -S`), by the driver's own name; the tool does not name the device.
+
+    Some are no counters: `peer_ifindex` is the ifindex of a veth's other end in its own netns.
+    """
+
+    name: str
+    value: int
+    span: Span
+
+
+@dataclass(frozen=True)
+class NameServer:
+    """A `nameserver` line of resolv.conf. `device` is the zone of a link-local address."""
+
+    address: IpAddress
+    span: Span
+    device: str | None = None
+
+
+@dataclass(frozen=True)
+class ResolverSetting:
+    """Another line of resolv.conf: `keyword` is `search`, `domain`, `options` or `sortlist`."""
+
+    keyword: str
+    values: tuple[str, ...]
+    span: Span
+
+
+@dataclass(frozen=True)
+class HostNames:
+    """A line of /etc/hosts: the names of an address, the canonical one first."""
+
+    address: IpAddress
+    names: tuple[str, ...]
+    span: Span
+
+
+@dataclass(frozen=True)
+class OsReleaseField:
+    """A line of os-release without the shell's quotes."""
+
+    name: str
+    value: str
+    span: Span
+
+
+@dataclass(frozen=True)
+class LegacyTable:
+    """An iptables table of the legacy backend that is loaded in a namespace."""
+
+    name: str
+    span: Span
+
+
+@dataclass(frozen=True)
+class IptablesVersion:
+    """What `iptables -V` prints. `backend` is `nft` or `legacy`; before 1.8 it is not said."""
+
+    program: str
+    version: str
+    span: Span
+    backend: str | None = None
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """A line of the collector's log. `time` is in UTC, ISO 8601."""
+
+    time: str
+    message: str
+    span: Span

@@ -1,7 +1,8 @@
 """`route -n` and `netstat -rn`: the routes of the table main as net-tools and busybox print them.
 
 Both know less than `ip route`: no source address, one way of a multipath route, one flag (`!`) for all that is
-rejected, and a blackhole looks like a route without an interface.
+rejected, and a blackhole looks like a route without an interface. Without `-n` names stand for addresses: a gateway's
+is kept, a destination's costs the line, since its address is not told.
 """
 
 from dataclasses import dataclass
@@ -16,29 +17,38 @@ from netdiag.spans import Source, Span
 
 _NUMBERS = ("metric", "ref", "use")
 _NUMBERS_OF_NETSTAT = ("mss", "window", "irtt")
+# of Debian's /etc/networks; nothing listens at 0.0.0.0 here, it is every network
+_NETWORKS = {"default": "0.0.0.0", "link-local": "169.254.0.0", "loopback": "127.0.0.0"}  # noqa: S104
+_NAMED = "a name stands for the address of the destination: `route -n` prints the address"
 
 
 @dataclass(frozen=True)
 class _Row:
     destination: IpNetwork
-    gateway: IpAddress | None
+    gateway: IpAddress | str | None
     flags: tuple[str, ...]
     numbers: tuple[int | None, ...]
     device: str | None
 
     def record(self, names: tuple[str, ...], span: Span) -> Route:
-        numbers = {name: number for name, number in zip(names, self.numbers, strict=True) if number is not None}
+        told = names if len(names) == len(self.numbers) else _NUMBERS + _NUMBERS_OF_NETSTAT
+        numbers = {name: number for name, number in zip(told, self.numbers, strict=False) if number is not None}
         metric = numbers.pop("metric", None)
-        known = self.gateway is not None or self.device is not None
+        details = {name: str(number) for name, number in numbers.items()}
+        next_hops: tuple[NextHop, ...] = ()
+        if isinstance(self.gateway, str):
+            details |= {"gateway": self.gateway, "device": self.device or ""}
+        elif "!" not in self.flags and (self.gateway or self.device):
+            next_hops = (NextHop(self.gateway, self.device),)
         return Route(
             destination=self.destination,
-            next_hops=(NextHop(self.gateway, self.device),) if known and "!" not in self.flags else (),
+            next_hops=next_hops,
             span=span,
             type="reject" if "!" in self.flags else "unicast",
             # net-tools and busybox print the kernel's unsigned metric as a signed number
             metric=metric % 2**32 if metric is not None else None,
             flags=self.flags,
-            details={name: str(number) for name, number in numbers.items()},
+            details=details,
         )
 
 
@@ -60,10 +70,15 @@ class _Meaning(Transformer[Token, Any]):
     def netstat_heading(self) -> tuple[str, ...]:
         return _NUMBERS_OF_NETSTAT
 
-    def destination(self, address: Token | None = None) -> str:
-        return str(address or "0.0.0.0")  # noqa: S104 (the address of every network, nothing listens here)
+    def long_heading(self) -> tuple[str, ...]:
+        return _NUMBERS + _NUMBERS_OF_NETSTAT
 
-    def gateway(self, address: Token) -> IpAddress | None:
+    def destination(self, address: Token) -> str:
+        return _NETWORKS.get(address, str(address))
+
+    def gateway(self, address: Token) -> IpAddress | str | None:
+        if address.type == "NAME":
+            return str(address)
         return None if address.type == "NONE" or (found := as_address(address)).is_unspecified else found
 
     def number(self, text: Token) -> int | None:
@@ -72,11 +87,19 @@ class _Meaning(Transformer[Token, Any]):
     def device(self, name: Token) -> str | None:
         return None if name.type == "NONE" else str(name)
 
-    def row(self, destination: str, gateway: IpAddress | None, mask: Token, flags: Token, *rest: Any) -> _Row:
-        *numbers, device = rest
-        return _Row(as_network(f"{destination}/{mask}"), gateway, tuple(flags), tuple(numbers), device)
+    def row(self, destination: str, gateway: IpAddress | str | None, mask: Token, flags: Token, *rest: Any) -> _Row:
+        first, second, third, device, *more = rest
+        network = as_network(f"{destination}/{mask}")
+        return _Row(network, gateway, tuple(flags), (first, second, third, *more), device)
 
-    def row6(self, destination: Token, gateway: IpAddress | None, flags: Token, *rest: Any) -> _Row:
+    long_row = row
+
+    def named(self, *_: Any) -> str:
+        return _NAMED
+
+    named6 = named
+
+    def row6(self, destination: Token, gateway: IpAddress | str | None, flags: Token, *rest: Any) -> _Row:
         *numbers, device = rest
         network = as_network(destination.replace("[", "").replace("]", ""))
         return _Row(network, gateway, tuple(flags), tuple(numbers), device)
@@ -100,7 +123,7 @@ def read(source: Source) -> Document:
 FORMAT = Format(
     name="route_n",
     title="routes (route -n)",
-    commands=("route -n", "netstat -rn"),
+    commands=("route -n", "netstat -rn", "route -6 -n", "route"),
     read=read,
     marks=("Iface", "Next Hop"),
 )

@@ -13,17 +13,18 @@ from netdiag.spans import Source, Span
 
 @dataclass(frozen=True)
 class _Endpoint:
-    """`bare` when an IPv6 address stands without brackets."""
+    """`bare` when an IPv6 address stands without brackets. `service` is the name of a port without `-n`."""
 
     family: str
     address: IpAddress | None
     port: int | None
     device: str | None
     bare: bool
+    service: str | None
 
     def __str__(self) -> str:
         host = f"[{self.address}]" if self.family == "ipv6" else self.address
-        return f"{host}:{self.port}"
+        return f"{host}:{self.service or self.port}"
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class _Socket:
 
     def record(self, span: Span, family_of_any: str) -> Socket:
         peer = {"peer": str(self.peer)} if self.peer.address else {}
+        service = {"service": self.local.service} if self.local.service else {}
         return Socket(
             protocol=self.protocol or ("udp" if self.state == "UNCONN" else "tcp"),
             state=self.state,
@@ -49,7 +51,7 @@ class _Socket:
             receive_queue=self.queues[0],
             send_queue=self.queues[1],
             processes=self.processes,
-            details={**peer, **self.details},
+            details={**service, **peer, **self.details},
         )
 
 
@@ -114,9 +116,10 @@ def _endpoint(host: Token, *rest: Any, bare: bool) -> _Endpoint:
     return _Endpoint(
         family=f"ipv{address.version}" if address else "any",
         address=address if address and not address.is_unspecified else None,
-        port=None if port == "*" else port_number(port),
+        port=port_number(port) if port.type == "PORT" and port != "*" else None,
         device=device[0]["device"] if device else None,
         bare=bare,
+        service=str(port) if port.type == "SERVICE" else None,
     )
 
 
