@@ -129,6 +129,8 @@ def link(value: Mapping[str, Any], names: Mapping[int, str]) -> Told:
     told |= _counters(rest.pop("stats64", {}))
     if "link_netnsid" in rest:
         rest["link_netnsid"] = names.get(rest["link_netnsid"], rest["link_netnsid"])
+    if rest.pop("netns-immutable", False):
+        told["netns-immutable"] = ""
     return told | {_LINK_WORDS.get(key, key): text(item) for key, item in rest.items()}
 
 
