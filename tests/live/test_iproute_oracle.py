@@ -31,6 +31,8 @@ ATTEMPTS = 10
 
 # a kernel without VLAN filtering of bridges refuses them or has nothing to say
 NEED_VLAN_FILTERING = {command for command in COMMANDS if command.endswith(" vlan")}
+# the kernel forgets neighbours that nobody asks for
+MAY_BE_EMPTY = {*NEED_VLAN_FILTERING, "ip -6 neigh"}
 # every kernel of a machine that can run Docker and these tests has them
 KINDS = {"veth", "bridge", "macvlan", "vxlan", "tun"}
 
@@ -101,7 +103,7 @@ def test_text_is_read_as_its_json_says(host: DockerHost, command: str) -> None:
         count, differences = compared(run, command, names_of_ids(run))
         assert (name, differences) == (name, [])
         records += count
-    assert records or command in NEED_VLAN_FILTERING, "nothing was compared"
+    assert records or command in MAY_BE_EMPTY, "nothing was compared"
 
 
 def test_the_kinds_of_links_that_are_compared(host: DockerHost) -> None:
