@@ -17,6 +17,7 @@ from netdiag.spans import Source
             "lookup 9 proto static",
         ),
         ("1008:\tfrom all goto 20000 [unresolved]", 1008, "from all", "goto 20000 [unresolved]"),
+        ("1014:\tfrom all lookup 100 proto unspec dscp AF11", 1014, "from all dscp AF11", "lookup 100 proto unspec"),
         ("1002:\tfrom 10.66.0.0/16 unreachable", 1002, "from 10.66.0.0/16", "unreachable"),
     ],
 )

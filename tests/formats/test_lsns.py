@@ -39,6 +39,10 @@ def test_a_cell_is_told_from_its_place_and_may_be_empty() -> None:
             "4026532317 mnt        11     1 root tini -- sleep infinity",
             ("mnt", 11, 1, "root", None, (), "tini -- sleep infinity"),
         ),
+        (
+            "4026532401 net  0    root unassigned /run/netns/near ",
+            ("net", 0, None, "root", None, ("/run/netns/near",), None),
+        ),
         ("4026532321 net 11 1 root unassigned tini -- 1", ("net", 11, 1, "root", None, (), "tini -- 1")),
     ],
 )

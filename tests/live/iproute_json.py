@@ -34,6 +34,8 @@ NOT_IN_JSON = {
 }
 # before the value of a metric that path MTU discovery must not change: JSON has only the value
 LOCK = "lock "
+# the heading that iproute2 5.10 prints in full
+SHORTENED = "tx_errors.heartbt"
 # clocks that begin anew every now and then: only their presence can be compared
 TIMERS = ("*_timer",)
 # clocks that run between the two commands
@@ -88,6 +90,8 @@ def told_by_record(record: Any) -> Told:
                 told |= {f"{field.name}.{number}.{key}": text_ for key, text_ in told_by_record(item).items()}
         else:
             told[field.name] = " ".join(map(str, value)) if isinstance(value, tuple) else text(value)
+    if SHORTENED in told:
+        told["tx_errors.heartbeat"] = told.pop(SHORTENED)
     return told
 
 
@@ -129,6 +133,8 @@ def link(value: Mapping[str, Any], names: Mapping[int, str]) -> Told:
     told |= _counters(rest.pop("stats64", {}))
     if "link_netnsid" in rest:
         rest["link_netnsid"] = names.get(rest["link_netnsid"], rest["link_netnsid"])
+    if rest.pop("netns-immutable", False):
+        told["netns-immutable"] = ""
     return told | {_LINK_WORDS.get(key, key): text(item) for key, item in rest.items()}
 
 
@@ -328,7 +334,7 @@ _COUNTER_WORDS = {
     "tx.aborted_errors": "tx_errors.aborted",
     "tx.fifo_errors": "tx_errors.fifo",
     "tx.window_errors": "tx_errors.window",
-    "tx.heartbeat_errors": "tx_errors.heartbt",
+    "tx.heartbeat_errors": "tx_errors.heartbeat",
     "tx.carrier_changes": "tx_errors.transns",
 }
 

@@ -58,4 +58,5 @@ FORMAT = Format(
     title="bridges and their ports (brctl show)",
     commands=("brctl show",),
     read=read,
+    marks=("STP enabled",),
 )

@@ -335,5 +335,5 @@ FORMAT = Format(
         "ip -br link",
     ),
     read=read,
-    marks=("mtu ", " inet", "UNKNOWN", "UP", "DOWN"),
+    marks=("mtu ", " inet", " UP ", " DOWN ", " UNKNOWN "),
 )

@@ -59,4 +59,5 @@ FORMAT = Format(
     title="next hop objects (ip nexthop)",
     commands=("ip nexthop", "ip -d nexthop"),
     read=read,
+    marks=("id ",),
 )

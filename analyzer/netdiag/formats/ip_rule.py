@@ -19,9 +19,10 @@ class _Meaning(Transformer[Token, Any]):
         return " ".join(words)
 
     action = selector
+    late_selector = selector
 
-    def line(self, priority: Token, selector: str, action: str) -> partial[PolicyRule]:
-        return partial(PolicyRule, int(priority), selector, action)
+    def line(self, priority: Token, selector: str, action: str, *late: str) -> partial[PolicyRule]:
+        return partial(PolicyRule, int(priority), " ".join((selector, *late)), action)
 
 
 def read(source: Source) -> Document:

@@ -11,7 +11,8 @@ from netdiag.formats._lines import line_span, load, read_part
 from netdiag.formats.records import NamespaceInUse
 from netdiag.spans import Source, Span
 
-_DEFAULT = ("NS", "TYPE", "NPROCS", "PID", "USER")
+# the columns of the grammar's words, where they are not called alike
+_COLUMNS = {"NETNS_ID": "NETNSID", "MOUNT": "NSFS"}
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,10 @@ class _Meaning(Transformer[Token, Any]):
         return str(text)
 
     def default(self, *words: Token) -> dict[str, str]:
-        named = {"NETNS_ID": "NETNSID", "MOUNT": "NSFS", "COMMAND": "COMMAND"}
-        cells = dict(zip(_DEFAULT, map(str, words[:5]), strict=True))
-        return cells | {named[word.type]: str(word) for word in words[5:]}
+        """A namespace that nobody lives in has no process."""
+        inode, kind, processes, *rest = words
+        cells = {"NS": str(inode), "TYPE": str(kind), "NPROCS": str(processes)}
+        return cells | {_COLUMNS.get(word.type, word.type): str(word) for word in rest}
 
 
 _MEANING = _Meaning()
@@ -121,4 +123,5 @@ FORMAT = Format(
     title="namespaces in use (lsns)",
     commands=("lsns -t net", "lsns", "lsns -n -t net"),
     read=read,
+    marks=("NS ", " net ", " mnt ", " ipc ", " user ", " pid ", " uts ", " cgroup ", " time "),
 )
