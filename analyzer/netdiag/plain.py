@@ -24,7 +24,7 @@ def plain(value: object, *, with_source: bool = True) -> Json:
     if isinstance(value, Enum):
         return plain(value.value)
     if isinstance(value, _ADDRESSES):
-        return str(value)
+        return _address(value)
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, Span):
@@ -44,3 +44,10 @@ def plain(value: object, *, with_source: bool = True) -> Json:
     if isinstance(value, list | tuple):
         return [plain(item, with_source=with_source) for item in value]
     raise TypeError(f"no JSON form for {type(value).__name__}")
+
+
+def _address(value: IPv4Address | IPv6Address | IPv4Interface | IPv6Interface | IPv4Network | IPv6Network) -> str:
+    """An address as text, the same on every Python: from 3.13 on, `str` writes mapped ones as `::ffff:127.0.0.1`."""
+    mapped = value.ipv4_mapped if isinstance(value, IPv6Address) else None
+    _, slash, length = str(value).partition("/")
+    return f"::ffff:{mapped}{slash}{length}" if mapped else str(value)

@@ -12,13 +12,14 @@ import re
 from collections.abc import Callable
 from functools import cache
 from types import NoneType
-from typing import Any
-
-from jsonschema import Draft202012Validator
+from typing import TYPE_CHECKING, Any
 
 from netdiag import places
 from netdiag.formats._document import Unread
 from netdiag.formats._json import JsonValue
+
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
 
 Fits = Callable[[Any], bool]
 
@@ -33,7 +34,10 @@ def _schema(name: str) -> dict[str, Any]:
 
 
 @cache
-def _validator(name: str) -> Draft202012Validator:
+def _validator(name: str) -> "Draft202012Validator":
+    # takes as long to import as many a bundle to read, and is seldom needed
+    from jsonschema import Draft202012Validator  # noqa: PLC0415
+
     return Draft202012Validator(_schema(name))
 
 

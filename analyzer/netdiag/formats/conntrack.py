@@ -68,4 +68,5 @@ FORMAT = Format(
     title="tracked connections (conntrack -L)",
     commands=("conntrack -L", "conntrack -L -o extended", "cat /proc/net/nf_conntrack"),
     read=read,
+    marks=("src=",),
 )

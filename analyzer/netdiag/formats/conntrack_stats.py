@@ -32,4 +32,5 @@ FORMAT = Format(
     title="counters of connection tracking (conntrack -S)",
     commands=("conntrack -S",),
     read=read,
+    marks=("cpu=",),
 )

@@ -96,4 +96,8 @@ FORMAT = Format(
     title="docker info",
     commands=("docker info",),
     read=read,
+    marks=(
+        "Server",
+        "Containers",
+    ),
 )

@@ -74,4 +74,5 @@ FORMAT = Format(
     title="docker version",
     commands=("docker version",),
     read=read,
+    marks=("Version",),
 )

@@ -79,4 +79,5 @@ FORMAT = Format(
     title="firewall rules of bridges (ebtables -L)",
     commands=("ebtables -t filter -L --Lc --Ln", "ebtables -t nat -L --Lc --Ln", "ebtables -L"),
     read=read,
+    marks=("Bridge table:",),
 )

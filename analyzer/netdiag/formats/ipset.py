@@ -102,4 +102,5 @@ FORMAT = Format(
     title="sets of addresses (ipset list)",
     commands=("ipset list",),
     read=read,
+    marks=("Name:",),
 )

@@ -603,4 +603,5 @@ FORMAT = Format(
     title="nftables rules (nft list ruleset)",
     commands=("nft -a list ruleset", "nft list ruleset"),
     read=read,
+    marks=("table ",),
 )

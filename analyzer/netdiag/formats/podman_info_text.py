@@ -87,4 +87,5 @@ FORMAT = Format(
     title="podman info",
     commands=("podman info",),
     read=read,
+    marks=("host:",),
 )

@@ -20,4 +20,5 @@ FORMAT = Format(
     title="list of containers (podman ps)",
     commands=("podman ps -a --no-trunc", "podman ps"),
     read=read,
+    marks=("CONTAINER ID",),
 )

@@ -70,4 +70,5 @@ FORMAT = Format(
     title="podman version",
     commands=("podman version",),
     read=read,
+    marks=("Version:",),
 )
