@@ -3,12 +3,14 @@
 #
 # usage: make-root.sh SUITE DIRECTORY PACKAGE...
 #
-# Needs root, debootstrap and Debian's mirror. DIRECTORY appears only when it is complete.
+# Needs root, debootstrap, and a mirror of Debian: the one that this machine's apt uses, or $NETDIAG_MIRROR. DIRECTORY appears
+# only when it is complete.
 set -eu
 suite=$1 directory=$2
 shift 2
 
-mirror=${NETDIAG_MIRROR:-http://deb.debian.org/debian}
+uris=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' || true)
+mirror=${NETDIAG_MIRROR:-$(printf '%s\n' "$uris" | grep -m1 '/debian/$')}
 partial=$directory.partial.$$
 trap 'rm -rf "$partial"' EXIT
 
