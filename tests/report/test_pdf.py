@@ -275,6 +275,19 @@ def test_what_is_missing_is_said_in_one_line(
     assert str(raised.value) == complaint
 
 
+def test_a_crash_of_the_libraries_after_the_last_byte_costs_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "weasyprint.py").write_text(
+        "import atexit, os, signal, types\n"
+        "atexit.register(os.kill, os.getpid(), signal.SIGSEGV)\n"
+        "urls = types.SimpleNamespace(URLFetcher=lambda **options: None)\n"
+        "HTML = lambda **options: types.SimpleNamespace(write_pdf=lambda **options: b'%PDF-')\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert pdf.print_html("<p>") == b"%PDF-"
+
+
 def test_a_module_that_lies_beside_the_bundle_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "weasyprint.py").write_text("import pathlib; pathlib.Path('run').touch()")
     monkeypatch.chdir(tmp_path)

@@ -5,6 +5,7 @@ It ends with `LIBRARIES_MISSING` or `NOT_INSTALLED` when WeasyPrint cannot be im
 
 import importlib
 import logging
+import os
 import sys
 from typing import Any, NoReturn
 
@@ -19,6 +20,9 @@ def main() -> None:
     document = weasyprint.HTML(string=sys.stdin.buffer.read().decode(), url_fetcher=fetcher)
     # A fixed identifier: the same document gives the same bytes.
     sys.stdout.buffer.write(document.write_pdf(pdf_identifier=b"netdiag"))
+    sys.stdout.buffer.flush()
+    # An orderly end unloads the libraries first, and crashes when Pango starts its thread that sorts fonts only then.
+    os._exit(0)
 
 
 def _import_weasyprint() -> Any:
