@@ -19,12 +19,13 @@ HEALTHY, SEED = BUNDLES / "healthy-nft.tar.gz", BUNDLES / "seed"
 
 def netdiag(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
     paths = os.pathsep.join(path for path in sys.path if path)
+    kept = {name: value for name, value in os.environ.items() if name == "PATH" or name.startswith("COVERAGE_")}
     return subprocess.run(
         [sys.executable, "-m", "netdiag", *map(str, arguments)],
         capture_output=True,
         text=True,
         encoding="utf-8",
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": paths, "PYTHONIOENCODING": "utf-8", **environment},
+        env={**kept, "PYTHONPATH": paths, "PYTHONIOENCODING": "utf-8", **environment},
         check=False,
     )
 

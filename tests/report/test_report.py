@@ -1,7 +1,6 @@
 """The report room's door: formats by name and by file ending, each renderer imported only when it is asked for."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -64,7 +63,7 @@ def test_the_room_is_light_until_a_report_is_rendered() -> None:
     program = "import sys, netdiag.report; print(*sorted(sys.modules))"
     done = subprocess.run(
         [sys.executable, "-c", program],
-        env={**os.environ, "PYTHONPATH": str(package)},
+        env={"PYTHONPATH": str(package)},
         capture_output=True,
         text=True,
         check=True,
