@@ -249,7 +249,10 @@ def test_ethtool_tells_of_features_what_its_json_tells(host: DockerHost, device:
 def test_netstat_and_route_without_n_tell_the_same_routes(host: DockerHost) -> None:
     def routes(command: str) -> set[tuple[object, ...]]:
         found = [route for route in read("route_n", host.shell(command).stdout).records if isinstance(route, Route)]
-        return {(route.destination, route.next_hops, route.type) for route in found}
+        return {
+            (route.destination, tuple((hop.gateway, hop.device) for hop in route.next_hops), route.type)
+            for route in found
+        }
 
     expected = routes("route -n")
     assert len(expected) == 5
