@@ -1,6 +1,7 @@
 """Fixtures of the collector's tests: a host of fake tools, and the Pythons that the collector runs on."""
 
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -9,6 +10,14 @@ from pathlib import Path
 import pytest
 
 from .fakes import INTERPRETERS, FakeHost
+
+
+@pytest.fixture(autouse=True)
+def _interrupts_are_not_ignored() -> Iterator[None]:
+    """A run that a shell started in the background ignores SIGINT, and so would all that it starts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")
