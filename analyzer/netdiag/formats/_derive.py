@@ -5,9 +5,9 @@ its text in the grammar is turned into one pattern of `re` with a named group fo
 takes goes to lark, which reads it or says why not. Both ways give the same `Row`: a test compares them on every sample
 and on changed lines.
 
-The lexer never gives back what a terminal took, hence atomic groups and possessive repetition. What a grammar must do
-for it: its rules have no recursion, each terminal occurs once in a row (repeated items are read by `read_items`), and
-terminals that may stand at one place differ by what they look at, not by their priority alone.
+The lexer never gives back what a terminal took, hence atomic groups. What a grammar must do for it: its rules have no
+recursion, each terminal occurs once in a row (repeated items are read by `read_items`), and terminals that may stand at
+one place differ by what they look at, not by their priority alone.
 """
 
 import re
@@ -60,7 +60,7 @@ class _Rules:
         self._rules: dict[str, Any] = {str(name): tree for name, _, tree, _ in parser.grammar.rule_defs}
         self._terminals = {terminal.name: terminal.pattern.to_regexp() for terminal in parser.terminals}
         ignored = [self._terminals[name] for name in parser.ignore_tokens]
-        self._gap = f"(?:{'|'.join(ignored)})*+" if ignored else ""
+        self._gap = f"(?>(?:{'|'.join(ignored)})*)" if ignored else ""
 
     def choices(self, rule: str) -> list[str]:
         """The names of the rules that a rule lists: `line: heading | row`."""
@@ -89,10 +89,13 @@ class _Rules:
         raise NotImplementedError(f"{node.data} in a grammar that is to be derived")
 
     def _repeated(self, body: str, operator: str) -> str:
-        """Possessive where it can be: CPython's `re` loses track of groups inside what it must not give back."""
-        possessive = "" if "(?P<" in body else "+"
+        """Never given back where it can be: CPython's `re` loses track of groups inside an atomic group.
+
+        No possessive repetition: up to Python 3.11.4 one that fails half-way goes on from there (CPython issue 106052).
+        """
         gap = "" if operator == "?" else self._gap
-        return f"(?:{body}{gap}){operator}{possessive}"
+        repeated = f"(?:{body}{gap}){operator}"
+        return repeated if "(?P<" in body else f"(?>{repeated})"
 
     def _symbol(self, symbol: Any, *, named: bool) -> str:
         if isinstance(symbol, Token):
