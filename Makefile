@@ -8,7 +8,7 @@ BUNDLE ?= samples/bundles/three-faults.tar.gz
 SAMPLE ?=
 
 PDF_PACKAGES  := libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0
-TEST_PACKAGES := $(PDF_PACKAGES) poppler-utils iproute2 iptables trace-cmd
+TEST_PACKAGES := $(PDF_PACKAGES) poppler-utils iproute2 ipset iptables nftables trace-cmd
 
 # Docker's own tools come before others of the same name.
 LIVE_PATH := /usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -60,7 +60,7 @@ clean:
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	    { echo "netdiag needs Python 3.11 or newer; say which with: make PYTHON=python3.12" >&2; exit 1; }
-	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || .ci/install-packages "making .venv" python3-venv
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || .ci/install-packages "making .venv" $(notdir $(PYTHON))-venv
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 
