@@ -23,7 +23,6 @@ is read instead, and stored in the form of sysctl.
 import argparse
 import collections
 import datetime
-import errno
 import functools
 import gzip
 import hashlib
@@ -38,7 +37,6 @@ import signal
 import subprocess
 import sys
 import tarfile
-import tempfile
 import time
 from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
 
@@ -1093,10 +1091,23 @@ def own_sha256() -> Optional[str]:
         return None
 
 
-def bundle_stem(label: str, started: float) -> str:
-    """The name of the bundle without its ending: netdiag-<host>[-<label>]-<YYYYmmddTHHMMSSZ>."""
+def claimed(folder: str, label: str, started: float) -> Tuple[str, str]:
+    """The name of the bundle without its ending, netdiag-<host>[-<label>]-<YYYYmmddTHHMMSSZ>, and the new directory to
+    collect into, which keeps that name from other collectors. The second is the next one that no bundle has.
+    """
     names = [re.sub(r"[^A-Za-z0-9._-]", "-", name) for name in ("netdiag", os.uname().nodename, label) if name]
-    return "-".join(names) + time.strftime("-%Y%m%dT%H%M%SZ", time.gmtime(started))
+    while True:
+        stem = "-".join(names) + time.strftime("-%Y%m%dT%H%M%SZ", time.gmtime(started))
+        stage = os.path.join(folder, "." + stem)
+        try:
+            os.mkdir(stage, 0o700)
+        except FileExistsError:
+            pass
+        else:
+            if not os.path.exists(os.path.join(folder, stem + ".tar.gz")):
+                return stem, stage
+            os.rmdir(stage)
+        started += 1
 
 
 def write_bundle(stage: str, description: Dict[str, Any], folder: str, stem: str, started: float) -> str:
@@ -1108,8 +1119,6 @@ def write_bundle(stage: str, description: Dict[str, Any], folder: str, stem: str
         os.path.relpath(os.path.join(parent, name), stage) for parent, _, names in os.walk(stage) for name in names
     )
     path = os.path.join(folder, stem + ".tar.gz")
-    if os.path.exists(path):
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
     unfinished = os.path.join(stage, "bundle")
     with open(unfinished, "wb") as raw, gzip.GzipFile("", "wb", 6, raw, started) as packed:
         with tarfile.open(fileobj=packed, mode="w", format=tarfile.GNU_FORMAT) as archive:
@@ -1123,7 +1132,7 @@ def write_bundle(stage: str, description: Dict[str, Any], folder: str, stem: str
     with open(unfinished, "rb") as whole:
         for chunk in iter(functools.partial(whole.read, 1 << 20), b""):
             digest.update(chunk)
-    with open(path + ".sha256", "w") as checksum:
+    with open(path + ".sha256", "x") as checksum:
         checksum.write("{}  {}\n".format(digest.hexdigest(), os.path.basename(path)))
     os.rename(unfinished, path)
     return path
@@ -1195,7 +1204,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     stage = ""
     try:
         os.makedirs(folder, exist_ok=True)
-        stage = tempfile.mkdtemp(prefix=".netdiag-", dir=folder)
+        stem, stage = claimed(folder, options.label, options.started)
         collector = Collector(stage, runner, masker, tell)
         if os.geteuid() != 0:
             tell("not running as root: firewall rules and the containers' network namespaces will be missing")
@@ -1203,7 +1212,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         needles = masker.needles()
         collector.finish(needles)
         description = manifest(options, collector, masker, needles)
-        path = write_bundle(stage, description, folder, bundle_stem(options.label, options.started), options.started)
+        path = write_bundle(stage, description, folder, stem, options.started)
     except StillThere as failure:
         print("netdiag: no bundle: a masked value is still in {}; nothing was kept".format(failure), file=sys.stderr)
         return 1

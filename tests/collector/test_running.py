@@ -222,3 +222,15 @@ def test_without_a_bundle_it_exits_with_1_and_says_why(tmp_path: Path) -> None:
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr == f"netdiag: no bundle: [Errno 17] File exists: '{tmp_path / 'file'}'\n"
+
+
+def test_runs_of_one_second_get_names_of_their_own(tmp_path: Path) -> None:
+    moment = 1_000_000_000.0
+    stages = [collect.claimed(str(tmp_path), "a/b", moment) for _ in range(2)]
+    Path(stages[0][1]).rename(tmp_path / f"{stages[0][0]}.tar.gz")
+    stages.append(collect.claimed(str(tmp_path), "a/b", moment))
+
+    name = f"netdiag-{os.uname().nodename}-a-b-20010909T0146"
+    assert [stem for stem, _ in stages] == [f"{name}40Z", f"{name}41Z", f"{name}42Z"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f".{name}41Z", f".{name}42Z", f"{name}40Z.tar.gz"]
+    assert Path(stages[1][1]).stat().st_mode & 0o777 == 0o700

@@ -49,6 +49,6 @@ def test_files_are_written_only_where_the_bundle_is_made() -> None:
     assert sorted(writing) == [
         ("_finished", "'wb'"),
         ("_store", "'wb'"),
-        ("write_bundle", "'w'"),
         ("write_bundle", "'wb'"),
+        ("write_bundle", "'x'"),
     ]
