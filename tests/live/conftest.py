@@ -7,10 +7,31 @@ that is meant to prove something on real hosts cannot pass by skipping.
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Callable, Iterator
 
 import lab
 import pytest
+
+#: How many of the `sampled` tests run, all when empty; and the seed that chooses them, drawn when empty.
+_PART = os.environ.get("NETDIAG_LIVE_PART", "")
+_SEED = os.environ.get("NETDIAG_LIVE_SEED", "") or str(random.SystemRandom().randrange(10**6))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep a random part of the tests that are cases of a library, in their order."""
+    cases = [item for item in items if item.get_closest_marker("sampled")]
+    if not _PART or len(cases) <= int(_PART):
+        return
+    left_out = set(cases) - set(random.Random(_SEED).sample(cases, int(_PART)))
+    config.hook.pytest_deselected(items=[item for item in items if item in left_out])
+    items[:] = [item for item in items if item not in left_out]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if _PART:
+        again = f"NETDIAG_LIVE_PART={_PART} NETDIAG_LIVE_SEED={_SEED}"
+        terminalreporter.write_line(f"a random part of the live library was run; the same again: {again}")
 
 
 @pytest.fixture(scope="session")

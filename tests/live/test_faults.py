@@ -3,12 +3,13 @@ hosts stay silent.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import lab
 import pytest
-from faults import FAULTS, NEAR_MISSES, Fault, NearMiss
+from faults import FAULTS, NEAR_MISSES, Fault, Kind, NearMiss
 from reduce import write_sample
 
 from netdiag.analysis import analyze
@@ -20,8 +21,21 @@ pytestmark = pytest.mark.live
 SAMPLES = Path(__file__).parents[2] / "samples"
 Lend = Callable[..., lab.DockerHost]
 
-#: The fault of each check that its sample is taken from.
-FIRST = {fault.check: fault for fault in reversed(FAULTS)}
+#: The fault and the near miss of each check that its samples are taken from.
+FIRST_FAULT = {fault.check: fault for fault in reversed(FAULTS)}
+FIRST_NEAR_MISS = {near_miss.check: near_miss for near_miss in reversed(NEAR_MISSES)}
+
+
+def lent(docker_host: Lend, kind: Kind, daemon_args: Sequence[str]) -> lab.DockerHost:
+    """A healthy host of this kind."""
+    if kind in ("nft", "legacy"):
+        return docker_host(kind, *daemon_args)
+    return docker_host("nft", *daemon_args, engine=kind)
+
+
+def on_their_hosts(cases: Sequence[Fault] | Sequence[NearMiss]) -> list[Any]:
+    """Each case on each kind of host that it is tried on."""
+    return [pytest.param(case, kind, id=f"{kind}-{case}") for case in cases for kind in case.on]
 
 
 def alarms(analysis: Analysis) -> list[str]:
@@ -50,11 +64,12 @@ def test_a_healthy_host_is_clean_and_every_line_is_read(
         (SAMPLES / "bundles" / f"healthy-{backend}.tar.gz").write_bytes(bundle.read_bytes())
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=str)
+@pytest.mark.sampled
+@pytest.mark.parametrize(("fault", "kind"), on_their_hosts(FAULTS))
 def test_a_fault_is_found_and_its_printed_remedy_heals_it(
-    fault: Fault, docker_host: Lend, backend: lab.Backend, tmp_path: Path
+    fault: Fault, kind: Kind, docker_host: Lend, tmp_path: Path
 ) -> None:
-    host = docker_host(backend, *fault.daemon_args)
+    host = lent(docker_host, kind, fault.daemon_args)
     fault.inject(host)
     assert fault.hurts(host)
 
@@ -63,7 +78,7 @@ def test_a_fault_is_found_and_its_printed_remedy_heals_it(
     assert {finding.check for finding in found.findings} == {fault.check}, alarms(found)
     (finding,) = found.findings
     assert fault.subject(host) in [(subject.kind, subject.name) for subject in finding.subjects]
-    if os.environ.get("ACCEPT") and backend == "nft" and fault is FIRST[fault.check]:
+    if os.environ.get("ACCEPT") and kind == fault.on[0] and fault is FIRST_FAULT[fault.check]:
         write_sample(bundle, SAMPLES / "checks" / fault.check / "fires", fault.check)
 
     for command in finding.remedy:
@@ -95,9 +110,10 @@ def test_three_faults_at_once_are_told_apart(docker_host: Lend, backend: lab.Bac
     assert alarms(analyze(lab.collect(host, tmp_path))) == []
 
 
-@pytest.mark.parametrize("near_miss", NEAR_MISSES, ids=str)
-def test_a_near_miss_is_no_alarm(near_miss: NearMiss, docker_host: Lend, backend: lab.Backend, tmp_path: Path) -> None:
-    host = docker_host(backend, *near_miss.daemon_args)
+@pytest.mark.sampled
+@pytest.mark.parametrize(("near_miss", "kind"), on_their_hosts(NEAR_MISSES))
+def test_a_near_miss_is_no_alarm(near_miss: NearMiss, kind: Kind, docker_host: Lend, tmp_path: Path) -> None:
+    host = lent(docker_host, kind, near_miss.daemon_args)
     near_miss.make(host)
     try:
         bundle = lab.collect(host, tmp_path)
@@ -107,5 +123,5 @@ def test_a_near_miss_is_no_alarm(near_miss: NearMiss, docker_host: Lend, backend
     assert alarms(analysis) == []
     outcome = next(outcome for outcome in analysis.outcomes if outcome.check == near_miss.check)
     assert outcome.verdict is Verdict.CLEAN, outcome.reason
-    if os.environ.get("ACCEPT") and backend == "nft":
+    if os.environ.get("ACCEPT") and kind == near_miss.on[0] and near_miss is FIRST_NEAR_MISS[near_miss.check]:
         write_sample(bundle, SAMPLES / "checks" / near_miss.check / "quiet", near_miss.check)

@@ -1,0 +1,109 @@
+"""What the fault library is made of: faults, near misses, and the ways to write them down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from lab import DockerHost
+
+Subject = tuple[str, str]
+
+#: The hosts that a fault is tried on: Docker 20.10 with the nft or the legacy backend, or another engine with nft.
+Kind = Literal["nft", "legacy", "26.1", "28.5"]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """`hurts` is true while the fault is there; `subject` is one of those that the finding must name.
+
+    `variant` tells several faults of one check apart. The check's sample is made of the first.
+    """
+
+    check: str
+    inject: Callable[[DockerHost], None]
+    hurts: Callable[[DockerHost], bool]
+    subject: Callable[[DockerHost], Subject]
+    daemon_args: Sequence[str] = ()
+    on: Sequence[Kind] = ("nft",)
+    variant: str = ""
+
+    def __str__(self) -> str:
+        return "".join((self.check, *self.daemon_args, self.variant and f"-{self.variant}"))
+
+
+@dataclass(frozen=True)
+class NearMiss:
+    """`make` and `undo` change a healthy host into another healthy one and back."""
+
+    check: str
+    make: Callable[[DockerHost], None]
+    undo: Callable[[DockerHost], None]
+    daemon_args: Sequence[str] = ()
+    on: Sequence[Kind] = ("nft",)
+    variant: str = ""
+
+    def __str__(self) -> str:
+        return "".join((self.check, *self.daemon_args, self.variant and f"-{self.variant}"))
+
+
+def _subnet(host: DockerHost, network: str) -> str:
+    return host.docker("network", "inspect", "-f", "{{(index .IPAM.Config 0).Subnet}}", network).stdout.strip()
+
+
+_NAMES: dict[str, Callable[[DockerHost], str]] = {
+    "front": lambda host: host.bridge("front"),
+    "back": lambda host: host.bridge("back"),
+    "front_subnet": lambda host: _subnet(host, "front"),
+    "back_subnet": lambda host: _subnet(host, "back"),
+    "web": lambda host: host.address("web", "front"),
+    "app": lambda host: host.address("app", "back"),
+    "web_veth": lambda host: host.veth("web", "front"),
+    "db_veth": lambda host: host.veth("db", "back"),
+    "web_pid": lambda host: str(host.inspect("web")[0]["State"]["Pid"]),
+    "db_pid": lambda host: str(host.inspect("db")[0]["State"]["Pid"]),
+}
+
+
+def _filled(host: DockerHost, command: str) -> str:
+    """The command with `<front>`, `<web>` ... replaced by the bridge or address that they are here."""
+    for name, value in _NAMES.items():
+        if f"<{name}>" in command:
+            command = command.replace(f"<{name}>", value(host))
+    return command
+
+
+def lines(*commands: str) -> Callable[[DockerHost], None]:
+    """Run these shell lines on the host."""
+
+    def run(host: DockerHost) -> None:
+        for command in commands:
+            host.shell(_filled(host, command))
+
+    return run
+
+
+def succeeds(command: str) -> Callable[[DockerHost], bool]:
+    """Whether a shell line succeeds on the host."""
+    return lambda host: host.shell(_filled(host, command), check=False).returncode == 0
+
+
+def network(name: str) -> Callable[[DockerHost], Subject]:
+    """The network of this name as a subject."""
+    return lambda _: ("network", name)
+
+
+def bridge(name: str) -> Callable[[DockerHost], Subject]:
+    """The bridge of a network as a subject."""
+    return lambda host: ("bridge", host.bridge(name))
+
+
+def named(kind: str, name: str) -> Callable[[DockerHost], Subject]:
+    """A subject whose name is the same on every host."""
+    return lambda _: (kind, name)
+
+
+def run(name: str, options: str) -> str:
+    """The command that starts a container that only sleeps."""
+    return f"docker run -d --init --name {name} {options} lab/busybox:1 sleep 1000"
