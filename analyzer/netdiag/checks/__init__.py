@@ -5,12 +5,13 @@ dashes). Modules whose name begins with an underscore are shared by them.
 """
 
 import traceback
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
 
 from netdiag.checks._base import HEADINGS, Check, Fault, NotApplicable, Unjudged, Verdicts, check
+from netdiag.checks._causes import Found, with_symptoms_folded
 from netdiag.finding import Finding, Outcome, Verdict
 from netdiag.model import Host
 from netdiag.model.knowledge import joined_reasons
@@ -26,21 +27,27 @@ def all_checks() -> tuple[Check, ...]:
 
 
 def run(checks: Iterable[Check], host: Host) -> tuple[tuple[Finding, ...], tuple[Outcome, ...]]:
-    """Run the checks. One that raises gets the outcome `crashed` with its reason; the others run all the same."""
-    findings: list[Finding] = []
-    outcomes: list[Outcome] = []
+    """Run the checks. One that raises gets the outcome `crashed` with its reason; the others run all the same.
+
+    What is a symptom of another finding is evidence of that one, and no finding of its own.
+    """
+    found: list[Found] = []
+    said: list[tuple[Check, list[Fault | Unjudged | NotApplicable] | Outcome]] = []
     for each in checks:
         try:
             verdicts = list(each.run(host))
-            found = [_finding(each, verdict) for verdict in verdicts if isinstance(verdict, Fault)]
+            found += [Found(each, fault, _finding(each, fault)) for fault in verdicts if isinstance(fault, Fault)]
+            said.append((each, verdicts))
         except Exception as error:  # whatever a check does wrong must not cost the other checks
             where = traceback.extract_tb(error.__traceback__)[-1]
             reason = f"the check failed: {type(error).__name__}: {error} ({where.name}, line {where.lineno})"
-            outcomes.append(Outcome(each.name, Verdict.CRASHED, reason))
-            continue
-        findings += found
-        outcomes.append(_outcome(each, verdicts))
+            said.append((each, Outcome(each.name, Verdict.CRASHED, reason)))
+    findings, causes = with_symptoms_folded(found)
     findings.sort(key=lambda f: (f.severity.rank, f.check, [(s.kind, s.name) for s in f.subjects], f.message))
+    outcomes = (
+        answer if isinstance(answer, Outcome) else _outcome(each, answer, causes.get(each.name, ()))
+        for each, answer in said
+    )
     return tuple(findings), tuple(outcomes)
 
 
@@ -59,13 +66,15 @@ def _finding(each: Check, fault: Fault) -> Finding:
     )
 
 
-def _outcome(each: Check, verdicts: list[Fault | Unjudged | NotApplicable]) -> Outcome:
+def _outcome(each: Check, verdicts: list[Fault | Unjudged | NotApplicable], causes: Collection[str] = ()) -> Outcome:
+    """`causes` are the checks that findings of this one were folded into."""
     open_questions = [verdict for verdict in verdicts if isinstance(verdict, Unjudged)]
     reason = joined_reasons((question.reason, question.because) for question in open_questions)
     missing = tuple(dict.fromkeys(name for question in open_questions for name in question.missing))
     ask = tuple(dict.fromkeys(command for question in open_questions for command in question.ask))
     if any(isinstance(verdict, Fault) for verdict in verdicts):
-        return Outcome(each.name, Verdict.FINDING, reason, missing, ask)
+        folded = f"counted with {', '.join(causes)}" if causes else ""
+        return Outcome(each.name, Verdict.FINDING, "; ".join(filter(None, (folded, reason))), missing, ask)
     if open_questions:
         return Outcome(each.name, Verdict.UNKNOWN, reason, missing, ask)
     absent = [verdict.reason for verdict in verdicts if isinstance(verdict, NotApplicable)]

@@ -31,7 +31,11 @@ HEADINGS = (
 
 @dataclass(frozen=True)
 class Fault:
-    """Something that is wrong. `severity` overrides the check's own where this case is milder or graver."""
+    """Something that is wrong. `severity` overrides the check's own where this case is milder or graver.
+
+    `affects` names the objects that cannot be right while this is wrong; a subject of kind `host` is all there is on
+    the host. What symptom checks find of them is part of this finding.
+    """
 
     message: str
     subjects: tuple[Subject, ...]
@@ -40,6 +44,7 @@ class Fault:
     verify: tuple[str, ...]
     severity: Severity | None = None
     confidence: Confidence = Confidence.HIGH
+    affects: tuple[Subject, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,9 @@ Verdicts = Iterator[Fault | Unjudged | NotApplicable]
 class Check:
     """A check: `name` in kebab-case says the bad thing, `layer` the part of the network, `page` is its
     documentation.
+
+    `symptom_of` names the checks that may find the cause of what this one finds: such a finding becomes evidence of
+    theirs when both are about the same object.
     """
 
     name: str
@@ -73,6 +81,7 @@ class Check:
     severity: Severity
     page: str
     run: Callable[[Host], Verdicts]
+    symptom_of: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
@@ -89,12 +98,14 @@ class Check:
         return " ".join(self.section("Why it matters").split())
 
 
-def check(severity: Severity, *, layer: str) -> Callable[[Callable[[Host], Verdicts]], Check]:
+def check(
+    severity: Severity, *, layer: str, symptom_of: tuple[str, ...] = ()
+) -> Callable[[Callable[[Host], Verdicts]], Check]:
     """Make a check of a generator function."""
 
     def make(function: Callable[[Host], Verdicts]) -> Check:
         page = inspect.cleandoc(function.__doc__ or sys.modules[function.__module__].__doc__ or "")
-        return Check(function.__name__.replace("_", "-"), layer, severity, page, function)
+        return Check(function.__name__.replace("_", "-"), layer, severity, page, function, symptom_of)
 
     return make
 
