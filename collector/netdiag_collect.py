@@ -50,10 +50,12 @@ DOCKER = "docker"  # asked of the engine
 HOST = "host"  # run in the network namespace of this process
 NETNS = "netns"  # run in the network namespace of each running container
 BOTH = "host, netns"
+CONTAINER = "container"  # a file, copied, whose path `docker inspect` tells
 
 
 class Item(NamedTuple):
-    """One thing to collect. `command` is split into words as by a shell and run without one; of FILES it is the path.
+    """One thing to collect. `command` is split into words as by a shell and run without one; of FILES it is the path,
+    of CONTAINER the key under which `docker inspect` has the path.
 
     `needs` are kernel modules that the command would load: it is run only when the kernel has them already.
     `instead` is run when `command` must not or cannot be run, or fails without printing anything.
@@ -77,7 +79,10 @@ ITEMS = (
     Item("ip6-tables-names", "ip_tables_names", FILES, "/proc/net/ip6_tables_names", "loaded legacy tables"),
     Item("ip-tables-names", "ip_tables_names", NETNS, "cat /proc/net/ip_tables_names", "the namespace's"),
     Item("ip6-tables-names", "ip_tables_names", NETNS, "cat /proc/net/ip6_tables_names", "the namespace's"),
-    Item("ip-addr", "ip_addr", BOTH, "ip -d addr", "interfaces: kind, master, peer, addresses", instead="ip addr"),
+    Item("softnet-stat", "proc_net_softnet_stat", FILES, "/proc/net/softnet_stat", "packets that each CPU dropped"),
+    Item("resolv-conf", "resolv_conf", CONTAINER, "ResolvConfPath", "the name servers of the container"),
+    Item("hosts", "hosts", CONTAINER, "HostsPath", "the names that the container knows by itself"),
+    Item("ip-addr", "ip_addr", BOTH, "ip -d -s addr", "interfaces: kind, master, peer, counters", instead="ip addr"),
     Item("ip-link", "ip_addr", HOST, "ip -d link", "interfaces: state of bridge ports", instead="ip link"),
     Item("ip-route", "ip_route", BOTH, "ip route show table all", "where IPv4 packets go"),
     Item("ip6-route", "ip_route", BOTH, "ip -6 route show table all", "where IPv6 packets go"),
@@ -86,11 +91,17 @@ ITEMS = (
     Item("route-n", "route_n", BOTH, "route -n", "the main routes, where ip is missing or old"),
     Item("ifconfig", "ifconfig", BOTH, "ifconfig -a", "interfaces and counters, where ip is missing or old"),
     Item("arp-n", "arp_n", BOTH, "arp -n", "neighbours, where ip is missing or old"),
-    Item("bridge-link", "bridge_link", BOTH, "bridge link", "which interface is a port of which bridge"),
+    Item("bridge-link", "bridge_link", BOTH, "bridge -d link", "ports of bridges", instead="bridge link"),
+    Item("bridge-vlan", "bridge_vlan", HOST, "bridge vlan", "which VLANs the ports of bridges carry"),
     Item("bridge-fdb", "bridge_fdb", BOTH, "bridge fdb", "behind which port each MAC lives"),
     Item("ss", "ss", BOTH, "ss -tulpn", "who listens", ("tcp_diag", "udp_diag"), "env PROC_ROOT=/proc ss -tulpn"),
+    Item("tc-qdisc", "tc_qdisc", BOTH, "tc -s qdisc", "queues, and the packets that they dropped"),
+    Item("nstat", "nstat", BOTH, "nstat -asz", "counters of the kernel's protocols"),
     Item("sysctl", "sysctl", BOTH, r"sysctl -a --pattern '^net\.'", "forwarding and filtering", instead=READ_SYSCTLS),
     Item("nft-ruleset", "nft_ruleset", BOTH, "nft -a list ruleset", "nftables rules", needs=("nf_tables",)),
+    Item("ebtables", "ebtables", HOST, "ebtables -L --Lc --Ln", "rules of bridges", needs=("ebtable_filter",)),
+    Item("ipset", "ipset", HOST, "ipset list", "the sets that rules name", needs=("ip_set",)),
+    Item("conntrack-stats", "conntrack_stats", HOST, "conntrack -S", "lost flows", needs=("nf_conntrack_netlink",)),
     # {tool} is iptables, ip6tables and the other backend of each; {table} is one of TABLES
     Item("{tool}-version", "iptables_version", HOST, "{tool} -V", "which backend the command uses"),
     Item("{tool}-save", "iptables_save", BOTH, "{tool}-save -c", "all rules of the tables there are, with counters"),
@@ -103,7 +114,7 @@ ITEMS = (
     Item("docker-network-ls", "docker_network_ls", DOCKER, "docker network ls --no-trunc", "which networks there are"),
     Item("docker-network-inspect", "docker_network_inspect", DOCKER, "docker network inspect", "subnets and options"),
 )
-ITEM = {item.id: item for item in ITEMS if item.where != NETNS}
+ITEM = {item.id: item for item in ITEMS if item.where not in (NETNS, CONTAINER)}
 FAMILIES = {"iptables": "ip-tables-names", "ip6tables": "ip6-tables-names"}
 TABLES = ("filter", "nat", "mangle", "raw", "security")
 JSON_FORMATS = ("daemon_json", "docker_info", "docker_inspect", "docker_network_inspect", "docker_version")
@@ -680,12 +691,16 @@ def as_sysctl(data: bytes) -> bytes:
 
 
 class Space(NamedTuple):
-    """Where commands run: `prefix` is put before each, `folder` holds their output, `obstacle` is why none can run."""
+    """Where commands run: `prefix` is put before each, `folder` holds their output, `obstacle` is why none can run.
+
+    `container` is what `docker inspect` says of the container that lives there.
+    """
 
     scope: str
     folder: str
     prefix: Tuple[str, ...] = ()
     obstacle: str = ""
+    container: Optional[Dict[str, Any]] = None
 
 
 ON_HOST = Space("host", "host")
@@ -715,13 +730,18 @@ class Collector:
     def collect(self) -> None:
         """Everything: first what is quick and always there."""
         self._progress("the host's files and network")
-        copied = {item.id: self._copy(item) for item in ITEMS if item.where == FILES}
+        copied = {
+            item.id: self._copy(item, OF_FILES, item.command, "files" + item.command)
+            for item in ITEMS
+            if item.where == FILES
+        }
         self._space(ON_HOST, HOST, copied)
         self._progress("docker")
         spaces = self._docker()
         for number, space in enumerate(spaces, 1):
             self._progress("{} ({} of {})".format(space.scope, number, len(spaces)))
             self._space(space, NETNS, {})
+            self._files_of(space)
 
     def note(self, message: str) -> None:
         """Write a line to the log of the bundle."""
@@ -775,22 +795,31 @@ class Collector:
                 file.write(data)
         return data
 
-    def _copy(self, item: Item) -> Optional[bytes]:
-        """Copy a file and return what it holds, None when it cannot be read."""
+    def _copy(self, item: Item, space: Space, file_name: str, path: str) -> Optional[bytes]:
+        """Copy a file to a path in the bundle and return what it holds, None when it cannot be read."""
         content = Capped(self._runner.max_bytes)
         started, clock = time.time(), time.monotonic()
         try:
-            with open(item.command, "rb") as file:
+            with open(file_name, "rb") as file:
                 for chunk in iter(functools.partial(file.read, 65536), b""):
                     content.add(chunk)
         except OSError as error:
-            self._skip(item, OF_FILES, None, "{}: {}".format(item.command, error.strerror))
+            self._skip(item, space, None, "{}: {}".format(file_name, error.strerror))
             return None
-        path = "files" + item.command
         self._store(path, item.format, content.data())
         moment = {"started": utc(started), "duration_s": round(time.monotonic() - clock, 3)}
-        self._row(item.id, item.format, "files", None, path=path, truncated=content.truncated, **moment)
+        self._row(item.id, item.format, space.scope, None, path=path, truncated=content.truncated, **moment)
         return content.data()
+
+    def _files_of(self, space: Space) -> None:
+        """Copy the files that the engine has made for a container."""
+        for item in ITEMS:
+            if item.where == CONTAINER:
+                path = str((space.container or {}).get(item.command) or "")
+                if path.startswith("/"):
+                    self._copy(item, space, path, "{}/{}.txt".format(space.folder, item.id))
+                else:
+                    self._skip(item, space, None, "docker inspect does not tell its {}".format(item.command))
 
     def _refusal(self, space: Space, words: Sequence[str], needs: Sequence[str] = ()) -> str:
         """Why a command cannot or must not be run, empty when it may."""
@@ -1010,7 +1039,8 @@ class Collector:
                 obstacle = "the container's network namespace is not to be seen from here"
             else:
                 seen.add(found)
-            spaces.append(Space("netns:" + name, "netns/" + name, ("nsenter", "--net=" + path, "--"), obstacle))
+            prefix = ("nsenter", "--net=" + path, "--")
+            spaces.append(Space("netns:" + name, "netns/" + name, prefix, obstacle, container))
         return spaces
 
 

@@ -26,7 +26,7 @@ WEB, DB, APP = (
 
 _COMMANDS = {
     "ip": {
-        "-d addr": "ip-addr",
+        "-d -s addr": "ip-addr",
         "-d link": "ip-link",
         "route show table all": "ip-route",
         "-6 route show table all": "ip6-route",
@@ -36,8 +36,10 @@ _COMMANDS = {
     "route": {"-n": "route-n"},
     "ifconfig": {"-a": "ifconfig"},
     "arp": {"-n": "arp-n"},
-    "bridge": {"link": "bridge-link", "fdb": "bridge-fdb"},
+    "bridge": {"-d link": "bridge-link", "fdb": "bridge-fdb", "vlan": "bridge-vlan"},
     "ss": {"-tulpn": "ss"},
+    "tc": {"-s qdisc": "tc-qdisc"},
+    "nstat": {"-asz": "nstat"},
     "sysctl": {r"-a --pattern ^net\.": "sysctl"},
     "nft": {"-a list ruleset": "nft-ruleset"},
     "iptables": {

@@ -141,7 +141,7 @@ def test_the_manifest_says_what_was_run_and_how_it_ended(bundle: Collected) -> N
     assert row["argv"] == ["iptables", "-t", "nat", "-L", "-v", "-n", "-x"]
     assert (row["exit_code"], row["signal"], row["timed_out"], row["truncated"]) == (0, None, False, False)
     inside = bundle.artifact("ip-addr", f"netns:{WEB}")["argv"]
-    assert (inside[0], inside[2:]) == ("nsenter", ["--", "ip", "-d", "addr"])
+    assert (inside[0], inside[2:]) == ("nsenter", ["--", "ip", "-d", "-s", "addr"])
     ids = re.findall("(?m)^[0-9a-f]{64}", (CAPTURED / "docker/ps.txt").read_text())
     assert bundle.artifact("docker-inspect", "docker")["argv"] == ["docker", "inspect", *ids]
 

@@ -59,8 +59,9 @@ def test_a_container_in_the_hosts_namespace_is_the_host(namespaces: Namespaces) 
 
 
 def test_a_namespace_is_entered_by_its_sandbox_key(namespaces: Namespaces, container_netns: str) -> None:
-    (space,) = namespaces(_container(WEB, container_netns))
-    assert space == collect.Space(f"netns:{WEB}", f"netns/{WEB}", ("nsenter", f"--net={container_netns}", "--"))
+    web = _container(WEB, container_netns)
+    prefix = ("nsenter", f"--net={container_netns}", "--")
+    assert namespaces(web) == [collect.Space(f"netns:{WEB}", f"netns/{WEB}", prefix, "", web)]
 
 
 def test_without_a_sandbox_key_it_is_entered_by_its_process(
@@ -152,3 +153,13 @@ def test_an_array_that_is_too_large_is_cut_between_containers_and_stays_json(fak
     assert kept == [container["Id"] for container in fake_host.containers[:2]]
     assert bundle.artifact("docker-inspect", "docker")["truncated"] is True
     assert "docker-inspect: 1 of 3 are not in it" in bundle.text("collector-log", "logs")
+
+
+def test_the_files_that_the_engine_made_for_a_container_are_copied(fake_host: FakeHost, tmp_path: Path) -> None:
+    (tmp_path / "resolv").write_text("nameserver 127.0.0.11\n")
+    for container in fake_host.containers:
+        container["ResolvConfPath"], container["HostsPath"] = str(tmp_path / "resolv"), ""
+    fake_host.set_containers()
+    bundle = fake_host.collect()
+    assert bundle.text("resolv-conf", f"netns:{WEB}") == "nameserver 127.0.0.11\n"
+    assert bundle.artifact("hosts", f"netns:{WEB}")["skipped"] == "docker inspect does not tell its HostsPath"

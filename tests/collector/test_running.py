@@ -183,7 +183,7 @@ def test_sysctls_are_read_from_proc_where_sysctl_has_no_patterns(fake_host: Fake
 
 
 def test_an_old_ip_is_asked_without_details(fake_host: FakeHost) -> None:
-    fake_host.behave("ip", "-d addr", "echo \"ip: invalid option -- 'd'\" >&2; exit 1")
+    fake_host.behave("ip", "-d -s addr", "echo \"ip: invalid option -- 'd'\" >&2; exit 1")
     fake_host.answer("ip", "addr", "1: lo: <LOOPBACK,UP>\n")
     bundle = fake_host.collect()
     assert (bundle.artifact("ip-addr")["argv"], bundle.text("ip-addr")) == (["ip", "addr"], "1: lo: <LOOPBACK,UP>\n")

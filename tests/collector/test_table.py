@@ -7,7 +7,7 @@ from collections import Counter
 import netdiag_collect as collect
 
 HOST_COMMANDS = {
-    "ip-addr": ("ip_addr", "ip -d addr"),
+    "ip-addr": ("ip_addr", "ip -d -s addr"),
     "ip-link": ("ip_addr", "ip -d link"),
     "ip-route": ("ip_route", "ip route show table all"),
     "ip6-route": ("ip_route", "ip -6 route show table all"),
@@ -16,11 +16,17 @@ HOST_COMMANDS = {
     "route-n": ("route_n", "route -n"),
     "ifconfig": ("ifconfig", "ifconfig -a"),
     "arp-n": ("arp_n", "arp -n"),
-    "bridge-link": ("bridge_link", "bridge link"),
+    "bridge-link": ("bridge_link", "bridge -d link"),
+    "bridge-vlan": ("bridge_vlan", "bridge vlan"),
     "bridge-fdb": ("bridge_fdb", "bridge fdb"),
     "ss": ("ss", "ss -tulpn"),
+    "tc-qdisc": ("tc_qdisc", "tc -s qdisc"),
+    "nstat": ("nstat", "nstat -asz"),
     "sysctl": ("sysctl", r"sysctl -a --pattern ^net\."),
     "nft-ruleset": ("nft_ruleset", "nft -a list ruleset"),
+    "ebtables": ("ebtables", "ebtables -L --Lc --Ln"),
+    "ipset": ("ipset", "ipset list"),
+    "conntrack-stats": ("conntrack_stats", "conntrack -S"),
     "{tool}-version": ("iptables_version", "{tool} -V"),
     "{tool}-save": ("iptables_save", "{tool}-save -c"),
     "{tool}-{table}": ("iptables_list", "{tool} -t {table} -L -v -n -x"),
@@ -38,6 +44,7 @@ FILES = {
     "os-release": ("os_release", "/etc/os-release"),
     "resolv-conf": ("resolv_conf", "/etc/resolv.conf"),
     "daemon-json": ("daemon_json", "/etc/docker/daemon.json"),
+    "softnet-stat": ("proc_net_softnet_stat", "/proc/net/softnet_stat"),
     "ip-tables-names": ("ip_tables_names", "/proc/net/ip_tables_names"),
     "ip6-tables-names": ("ip_tables_names", "/proc/net/ip6_tables_names"),
 }
@@ -54,7 +61,7 @@ def test_the_host_is_asked_exactly_what_the_parsers_know() -> None:
 
 
 def test_a_container_is_asked_the_same_but_for_what_is_the_same_everywhere() -> None:
-    only_on_host = {"ip-link", "{tool}-version"}
+    only_on_host = {"ip-link", "bridge-vlan", "ebtables", "ipset", "conntrack-stats", "{tool}-version"}
     names = {
         "ip-tables-names": ("ip_tables_names", "cat /proc/net/ip_tables_names"),
         "ip6-tables-names": ("ip_tables_names", "cat /proc/net/ip6_tables_names"),
@@ -92,4 +99,7 @@ def test_what_is_run_instead_needs_no_kernel_module() -> None:
     assert with_needs == {
         "ss": (("tcp_diag", "udp_diag"), "env PROC_ROOT=/proc ss -tulpn"),
         "nft-ruleset": (("nf_tables",), ""),
+        "ebtables": (("ebtable_filter",), ""),
+        "ipset": (("ip_set",), ""),
+        "conntrack-stats": (("nf_conntrack_netlink",), ""),
     }

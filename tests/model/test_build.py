@@ -89,3 +89,16 @@ def test_a_network_that_only_an_endpoint_names_has_no_driver(read: Any, host_of:
     (network,) = host.networks
     assert (network.name, network.driver, str(network.subnets[0].subnet)) == ("blue", None, "172.18.0.0/16")
     assert host.networks.extent is Extent.PART
+
+
+def test_a_namespace_has_the_resolver_that_its_own_processes_read(read: Any, host_of: Any) -> None:
+    of_host, of_web = "nameserver 192.0.2.53\n", "nameserver 127.0.0.11\nsearch example.org\n"
+    inside = (read("ip_addr", LO, f"netns:{WEB}"), read("resolv_conf", of_web, f"netns:{WEB}"))
+    collected = host_of(read("ip_addr", LO), read("resolv_conf", of_host, "files"), *inside)
+    assert [[str(server.address) for server in netns.name_servers] for netns in collected.namespaces] == [
+        ["192.0.2.53"],
+        ["127.0.0.11"],
+    ]
+    assert [len(netns.resolver) for netns in collected.namespaces] == [0, 1]
+    loose = host_of(read("ip_addr", LO), read("resolv_conf", of_host))
+    assert [str(server.address) for server in loose.root.name_servers] == ["192.0.2.53"]

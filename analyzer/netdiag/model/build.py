@@ -15,19 +15,27 @@ from netdiag.bundle import Bundle, NotCollected
 from netdiag.formats import Document
 from netdiag.formats.records import (
     BridgePort,
+    BridgeVlan,
+    ConntrackStatistics,
     Container,
     ContainerLine,
     DaemonSetting,
     EngineInfo,
     EngineVersion,
     FdbEntry,
+    HostNames,
+    KernelCounter,
     Link,
+    NameServer,
     Neighbour,
     Network,
     PolicyRule,
     PublishedPort,
+    Qdisc,
+    ResolverSetting,
     Route,
     Socket,
+    SoftnetCounters,
     Subnet,
     Sysctl,
 )
@@ -39,6 +47,7 @@ from netdiag.model.knowledge import Extent, Facts, not_whole
 T = TypeVar("T")
 
 HOST_SCOPE = "host"
+FILES_SCOPE = "files"
 NETNS_SCOPE = "netns:"
 
 #: Docker makes these three networks itself; a list that has them all is the whole list.
@@ -65,6 +74,8 @@ def build(bundle: Bundle, documents: Sequence[Document]) -> Host:
         networks=_networks(collected, containers),
         engine=_engine(collected, namespaces[0].firewall),
         veth_pairs=_veth_pairs(namespaces),
+        softnet=collected.facts(SoftnetCounters, "proc_net_softnet_stat"),
+        conntrack=collected.facts(ConntrackStatistics, "conntrack_stats"),
         collected_from=_beginning(bundle),
     )
 
@@ -146,6 +157,7 @@ def _beginning(bundle: Bundle) -> datetime | None:
 
 def _namespace(collected: _Collected, scope: str, residents: Sequence[Container]) -> Namespace:
     facts = partial(collected.facts, scope=scope)
+    of_files = partial(_facts_of_file, collected, scope)
     links, addresses_known = _links(collected, scope)
     return Namespace(
         id=scope,
@@ -157,9 +169,15 @@ def _namespace(collected: _Collected, scope: str, residents: Sequence[Container]
         rules=facts(PolicyRule, "ip_rule"),
         neighbours=facts(Neighbour, "ip_neigh", "arp_n"),
         bridge_ports=facts(BridgePort, "bridge_link"),
+        bridge_vlans=facts(BridgeVlan, "bridge_vlan"),
         fdb=facts(FdbEntry, "bridge_fdb"),
         sockets=facts(Socket, "ss"),
         sysctls=facts(Sysctl, "sysctl"),
+        qdiscs=facts(Qdisc, "tc_qdisc"),
+        counters=facts(KernelCounter, "nstat"),
+        name_servers=of_files(NameServer, "resolv_conf"),
+        resolver=of_files(ResolverSetting, "resolv_conf"),
+        names=of_files(HostNames, "hosts"),
         firewall=build_firewall(
             collected.of("iptables_save", scope=scope),
             collected.of("iptables_list", scope=scope),
@@ -167,6 +185,14 @@ def _namespace(collected: _Collected, scope: str, residents: Sequence[Container]
             by_collector=collected.by_collector,
         ),
     )
+
+
+def _facts_of_file(collected: _Collected, scope: str, kind: type[T], artifact_format: str) -> Facts[T]:
+    """The records of a file that the processes of a namespace read. The collector keeps the host's files apart."""
+    of_scope = partial(collected.facts, kind, artifact_format)
+    if scope != HOST_SCOPE:
+        return of_scope(scope=scope)
+    return collected.first_of(lambda: of_scope(scope=FILES_SCOPE), lambda: of_scope(scope=HOST_SCOPE))
 
 
 def _residents(containers: Facts[Container]) -> Mapping[str, Sequence[Container]]:

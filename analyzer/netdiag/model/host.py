@@ -12,14 +12,22 @@ from ipaddress import IPv4Address
 
 from netdiag.formats.records import (
     BridgePort,
+    BridgeVlan,
+    ConntrackStatistics,
     Container,
     FdbEntry,
+    HostNames,
+    KernelCounter,
     Link,
+    NameServer,
     Neighbour,
     Network,
     PolicyRule,
+    Qdisc,
+    ResolverSetting,
     Route,
     Socket,
+    SoftnetCounters,
     Sysctl,
 )
 from netdiag.model.engine import Engine
@@ -31,6 +39,9 @@ from netdiag.model.knowledge import Facts
 class Namespace:
     """One network namespace. `id` is `host` or `netns:<container id>`; `containers` are the ids of those that live in
     it.
+
+    `counters` are those of the kernel's protocols (`nstat`), `name_servers`, `resolver` and `names` what its processes
+    read in resolv.conf and hosts.
     """
 
     id: str
@@ -42,9 +53,15 @@ class Namespace:
     rules: Facts[PolicyRule] = field(default_factory=Facts)
     neighbours: Facts[Neighbour] = field(default_factory=Facts)
     bridge_ports: Facts[BridgePort] = field(default_factory=Facts)
+    bridge_vlans: Facts[BridgeVlan] = field(default_factory=Facts)
     fdb: Facts[FdbEntry] = field(default_factory=Facts)
     sockets: Facts[Socket] = field(default_factory=Facts)
     sysctls: Facts[Sysctl] = field(default_factory=Facts)
+    qdiscs: Facts[Qdisc] = field(default_factory=Facts)
+    counters: Facts[KernelCounter] = field(default_factory=Facts)
+    name_servers: Facts[NameServer] = field(default_factory=Facts)
+    resolver: Facts[ResolverSetting] = field(default_factory=Facts)
+    names: Facts[HostNames] = field(default_factory=Facts)
     firewall: Facts[FirewallTable] = field(default_factory=Facts)
 
     @cached_property
@@ -54,8 +71,19 @@ class Namespace:
     def link(self, name: str) -> Link | None:
         return self._link_by_name.get(name)
 
+    @cached_property
+    def _sysctl_by_key(self) -> Mapping[str, Sysctl]:
+        return {sysctl.key: sysctl for sysctl in reversed(self.sysctls.items)}
+
     def sysctl(self, key: str) -> Sysctl | None:
-        return next((sysctl for sysctl in self.sysctls if sysctl.key == key), None)
+        return self._sysctl_by_key.get(key)
+
+    @cached_property
+    def _counter_by_name(self) -> Mapping[str, KernelCounter]:
+        return {counter.name: counter for counter in reversed(self.counters.items)}
+
+    def counter(self, name: str) -> KernelCounter | None:
+        return self._counter_by_name.get(name)
 
     def tables(self, name: str, family: str = "ipv4") -> tuple[FirewallTable, ...]:
         """The tables of this name in every backend that was collected."""
@@ -75,6 +103,8 @@ class VethPair:
 class Host:
     """One host. `namespaces` has the host's own namespace first.
 
+    `softnet` has a line for each CPU, `conntrack` the counters of connection tracking, likewise.
+
     `collected_from` is when the collection began by the host's own clock, None when the bundle does not tell.
     """
 
@@ -84,6 +114,8 @@ class Host:
     networks: Facts[Network]
     engine: Engine
     veth_pairs: tuple[VethPair, ...] = ()
+    softnet: Facts[SoftnetCounters] = field(default_factory=Facts)
+    conntrack: Facts[ConntrackStatistics] = field(default_factory=Facts)
     collected_from: datetime | None = None
 
     @property
