@@ -251,6 +251,24 @@ def test_each_command_to_ask_for_is_listed_once(analysis: Analysis) -> None:
     assert asked.split("\n\n")[0] == "  nsenter -t 475 -n ip -d addr\n  sysctl -a --pattern '^net[.]'"
 
 
+def test_many_open_questions_are_shown_by_the_command_that_would_answer_them(analysis: Analysis) -> None:
+    few = [Outcome(f"link-{n}", Verdict.UNKNOWN, f"link {n}", (), ("ip -d addr",)) for n in range(3)]
+    many = [Outcome(f"nat-{n}", Verdict.UNKNOWN, f"rule {n}", (), ("iptables-save -c", "ip rule")) for n in range(9)]
+    partly = Outcome("sysctl-a", Verdict.FINDING, "the rest", (), ("ip -d addr",))
+    helpless = Outcome("bundle-a", Verdict.UNKNOWN, "nobody knows")
+    shown = page(replace(analysis, outcomes=(*few, *many, partly, helpless)), width=80)
+    assert shown.partition("could not be judged; ")[2].partition("\n\n")[0] == (
+        "ask the customer for the output of:\n"
+        "  iptables-save -c\n"
+        "      nat-0, nat-1, nat-2, nat-3, nat-4, nat-5, nat-6, nat-7, nat-8\n"
+        "  ip -d addr\n"
+        "      link-0, link-1, link-2, sysctl-a (in part)\n"
+        "  ip rule\n"
+        "could not be judged for other reasons:\n"
+        "  bundle-a: nobody knows"
+    )
+
+
 def test_low_confidence_is_hidden_and_counted_unless_asked_for(analysis: Analysis) -> None:
     assert "nat-dnat-stale" not in page(analysis)
     assert "1 of low confidence hidden (--pedantic)" in page(analysis, width=200)

@@ -17,6 +17,9 @@ from netdiag.results import Analysis, SourceCoverage
 _FEW = 3
 _SHORT_ID = 12
 
+#: More open questions than this are shown by the command that would answer them; the other reports have each reason.
+_MOST_REASONS = 12
+
 
 def render(analysis: Analysis, *, colour: bool, width: int, unicode: bool, pedantic: bool) -> str:
     """The whole report. `width` is in columns; commands and paths are never broken, so that they can be copied."""
@@ -81,6 +84,8 @@ def _unjudged(outcomes: Sequence[Outcome], look: Look) -> list[str]:
     """What is unknown and why, what was found only in part, and the commands whose output would tell, each once."""
     unknown = [outcome for outcome in outcomes if outcome.verdict is Verdict.UNKNOWN]
     partly = [outcome for outcome in outcomes if outcome.verdict is Verdict.FINDING and outcome.reason]
+    if len(unknown) + len(partly) > _MOST_REASONS:
+        return _by_command(unknown, partly, look)
     lines: list[str] = []
     if unknown:
         lines += [_heading("could not be judged", look), *_reasons(unknown, look)]
@@ -90,6 +95,23 @@ def _unjudged(outcomes: Sequence[Outcome], look: Look) -> list[str]:
     if commands:
         lines += [_heading("ask the customer for the output of", look)]
         lines += [f"  {look.text(command)}" for command in commands]
+    return lines
+
+
+def _by_command(unknown: Sequence[Outcome], partly: Sequence[Outcome], look: Look) -> list[str]:
+    """The commands to ask for, those that most checks wait for first; each check stands with the first it needs."""
+    waiting: dict[str, list[str]] = {command: [] for outcome in (*unknown, *partly) for command in outcome.ask}
+    for outcome in (*unknown, *partly):
+        if outcome.ask:
+            mark = " (in part)" if outcome in partly else ""
+            waiting[outcome.ask[0]].append(look.text(outcome.check) + mark)
+    lines = [_heading("could not be judged; ask the customer for the output of", look)] if waiting else []
+    for command in sorted(waiting, key=lambda command: -len(waiting[command])):
+        lines.append(f"  {look.text(command)}")
+        lines += [f"      {line}" for line in wrap(", ".join(waiting[command]), look.columns - 6) if line]
+    helpless = [outcome for outcome in (*unknown, *partly) if not outcome.ask]
+    if helpless:
+        lines += [_heading("could not be judged for other reasons", look), *_reasons(helpless, look)]
     return lines
 
 
