@@ -5,7 +5,7 @@ import pytest
 
 from netdiag import formats, places
 from netdiag.formats import Document, Format, Record, Unread
-from netdiag.formats._recognise import best
+from netdiag.formats._recognise import best, may_be
 from netdiag.formats.records import Sysctl
 from netdiag.spans import Source
 
@@ -95,13 +95,17 @@ def format_that_reads(name: str, *, unread: int, records: int) -> Format:
         "nobody",
     ],
 )
-def test_the_best_reader_is_chosen(
-    candidates: list[tuple[str, int, int]], name: str | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("netdiag.formats._recognise._reads_json", lambda _: False)
+def test_the_best_reader_is_chosen(candidates: list[tuple[str, int, int]], name: str | None) -> None:
     tried = [format_that_reads(name, unread=unread, records=records) for name, unread, records in candidates]
     found = best(Source("loose.txt", "1\n2\n\n3\n4\n"), tried)
     assert (found.name if found else None) == name
+
+
+def test_a_format_is_tried_only_on_what_every_such_output_has() -> None:
+    listing = Source("loose.txt", "Chain INPUT (policy ACCEPT)\n")
+    assert [name for name in ("iptables_list", "nft_ruleset", "docker_inspect") if may_be(name, listing)] == [
+        "iptables_list"
+    ]
 
 
 SEED = {

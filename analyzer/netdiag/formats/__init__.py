@@ -9,7 +9,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from netdiag.formats._document import Document, Format, Record, Unread
-from netdiag.formats._recognise import best
+from netdiag.formats._recognise import best, may_be
 from netdiag.spans import Source
 
 __all__ = ["Document", "Format", "Record", "Unread", "get", "names", "recognise"]
@@ -33,4 +33,4 @@ def get(name: str) -> Format:
 
 def recognise(source: Source) -> Format | None:
     """The format of a file that no manifest describes, found by trying all; None when none of them reads most of it."""
-    return best(source, (get(name) for name in names()))
+    return best(source, (get(name) for name in names() if may_be(name, source)))

@@ -48,12 +48,10 @@ class Format:
     """One command output that netdiag reads.
 
     `name` is the module's name and the manifest's `format`; `commands` are what a person types to get such text, the
-    first one the best to ask for. `read` never raises on bad input. `marks` are texts of which every such output has at
-    least one: a file without any is not tried when its format is to be recognised. Without marks it is always tried.
+    first one the best to ask for. `read` never raises on bad input.
     """
 
     name: str
     title: str
     commands: tuple[str, ...]
     read: Callable[[Source], Document]
-    marks: tuple[str, ...] = ()

@@ -1,6 +1,12 @@
-"""What a loose file is, found from its content by trying: for files that somebody mailed, without a manifest."""
+"""What a loose file is, found from its content by trying: for files that somebody mailed, without a manifest.
 
+A grammar says in a comment what every output of its format has (`// Every such output has: /a regular expression/`): a
+file without it is not tried, and the format's module not loaded. A format whose grammar says nothing is always tried.
+"""
+
+import re
 from collections.abc import Iterable
+from functools import cache
 
 from netdiag import places
 from netdiag.formats._document import Document, Format
@@ -13,6 +19,28 @@ _HEAD_LINES = 200
 _PLAIN = ("hosts", "ip_route")
 
 
+_MARK = re.compile(r"^// Every such output has: /(.*)/$", re.MULTILINE)
+
+
+def may_be(name: str, source: Source) -> bool:
+    """Whether a source could be an output of the format of this name, from a look at its head."""
+    grammar = places.grammars() / f"{name}.lark"
+    if not grammar.exists():  # JSON outputs have a schema or nothing where the others have a grammar
+        return source.text.lstrip()[:1] in ("{", "[", '"')
+    mark = _mark(name)
+    return mark is None or mark.search(_head(source)) is not None
+
+
+@cache
+def _mark(name: str) -> re.Pattern[str] | None:
+    found = _MARK.search((places.grammars() / f"{name}.lark").read_text(encoding="utf-8"))
+    return re.compile(found[1], re.MULTILINE) if found else None
+
+
+def _head(source: Source) -> str:
+    return "\n".join(source.lines[:_HEAD_LINES])
+
+
 def best(source: Source, formats: Iterable[Format]) -> Format | None:
     """The format that reads the largest share of the source's head.
 
@@ -21,7 +49,7 @@ def best(source: Source, formats: Iterable[Format]) -> Format | None:
     apart), of those the first by name.
     """
     tried = ((format_, _read_head(source, format_)) for format_ in formats)
-    ranked = [(_share(document), len(document.records), format_) for format_, document in tried if document]
+    ranked = [(_share(document), len(document.records), format_) for format_, document in tried]
     candidates = [entry for entry in ranked if entry[0] > 0.5 and entry[1] > 0]
     if not candidates:
         return None
@@ -32,20 +60,11 @@ def _plainness(format_: Format) -> int:
     return _PLAIN.index(format_.name) + 1 if format_.name in _PLAIN else 0
 
 
-def _read_head(source: Source, format_: Format) -> Document | None:
-    """The format's reading of the head. JSON cannot be read in part: it is read whole, and by its formats alone."""
-    if _reads_json(format_):
-        looks_like_json = source.text.lstrip()[:1] in ("{", "[", '"')
-        return format_.read(source) if looks_like_json else None
-    head = "\n".join(source.lines[:_HEAD_LINES])
-    if format_.marks and not any(mark in head for mark in format_.marks):
-        return None
-    return format_.read(Source(source.path, head, source.command, source.scope))
-
-
-def _reads_json(format_: Format) -> bool:
-    """JSON outputs have a schema or nothing where the others have a grammar."""
-    return not (places.grammars() / f"{format_.name}.lark").exists()
+def _read_head(source: Source, format_: Format) -> Document:
+    """The format's reading of the head. JSON cannot be read in part: it is read whole."""
+    if (places.grammars() / f"{format_.name}.lark").exists():
+        source = Source(source.path, _head(source), source.command, source.scope)
+    return format_.read(source)
 
 
 def _share(document: Document) -> float:

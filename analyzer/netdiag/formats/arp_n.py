@@ -60,5 +60,4 @@ FORMAT = Format(
     title="ARP table (arp -n)",
     commands=("arp -n", "arp -an"),
     read=read,
-    marks=("HWaddress", " at "),
 )

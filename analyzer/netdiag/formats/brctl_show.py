@@ -58,5 +58,4 @@ FORMAT = Format(
     title="bridges and their ports (brctl show)",
     commands=("brctl show",),
     read=read,
-    marks=("STP enabled",),
 )

@@ -51,5 +51,4 @@ FORMAT = Format(
     title="bridge forwarding table (bridge fdb)",
     commands=("bridge fdb", "bridge -s fdb"),
     read=read,
-    marks=(" dev ",),
 )

@@ -110,5 +110,4 @@ FORMAT = Format(
     title="bridge ports (bridge link)",
     commands=("bridge -d link", "bridge link"),
     read=read,
-    marks=("mtu ",),
 )

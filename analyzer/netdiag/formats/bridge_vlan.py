@@ -87,5 +87,4 @@ FORMAT = Format(
     title="VLANs of bridge ports (bridge vlan)",
     commands=("bridge vlan", "bridge -d vlan", "bridge -s vlan"),
     read=read,
-    marks=("port",),
 )

@@ -29,5 +29,4 @@ FORMAT = Format(
     title="log of netdiag's collector",
     commands=("cat logs/collector.log",),
     read=read,
-    marks=("Z ",),
 )

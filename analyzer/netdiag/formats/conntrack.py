@@ -68,5 +68,4 @@ FORMAT = Format(
     title="tracked connections (conntrack -L)",
     commands=("conntrack -L", "conntrack -L -o extended", "cat /proc/net/nf_conntrack"),
     read=read,
-    marks=("src=",),
 )

@@ -32,5 +32,4 @@ FORMAT = Format(
     title="counters of connection tracking (conntrack -S)",
     commands=("conntrack -S",),
     read=read,
-    marks=("cpu=",),
 )

@@ -96,8 +96,4 @@ FORMAT = Format(
     title="docker info",
     commands=("docker info",),
     read=read,
-    marks=(
-        "Server",
-        "Containers",
-    ),
 )

@@ -38,5 +38,4 @@ FORMAT = Format(
     title="list of networks (docker network ls)",
     commands=("docker network ls --no-trunc", "docker network ls"),
     read=read,
-    marks=("NETWORK ID",),
 )

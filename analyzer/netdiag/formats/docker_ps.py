@@ -15,5 +15,4 @@ FORMAT = Format(
     title="list of containers (docker ps)",
     commands=("docker ps -a --no-trunc", "docker ps", "docker container ls"),
     read=read,
-    marks=("CONTAINER ID",),
 )

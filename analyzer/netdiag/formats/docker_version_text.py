@@ -74,5 +74,4 @@ FORMAT = Format(
     title="docker version",
     commands=("docker version",),
     read=read,
-    marks=("Version",),
 )

@@ -49,5 +49,4 @@ FORMAT = Format(
     title="command line of the running dockerd",
     commands=("tr '\\0' '\\n' </proc/$(pidof dockerd)/cmdline",),
     read=read,
-    marks=("dockerd",),
 )

@@ -79,5 +79,4 @@ FORMAT = Format(
     title="firewall rules of bridges (ebtables -L)",
     commands=("ebtables -t filter -L --Lc --Ln", "ebtables -t nat -L --Lc --Ln", "ebtables -L"),
     read=read,
-    marks=("Bridge table:",),
 )

@@ -234,5 +234,4 @@ FORMAT = Format(
     title="settings, driver, offloads, counters and rings of a device (ethtool)",
     commands=("ethtool eth0", "ethtool -i eth0", "ethtool -k eth0", "ethtool -S eth0", "ethtool -g eth0"),
     read=read,
-    marks=("Settings for ", "Features for ", "Offload parameters ", "Ring parameters ", "NIC statistics", "driver:"),
 )

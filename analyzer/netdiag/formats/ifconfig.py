@@ -194,8 +194,4 @@ FORMAT = Format(
     title="interfaces and addresses (ifconfig)",
     commands=("ifconfig -a", "ifconfig"),
     read=read,
-    marks=(
-        "MTU",
-        "mtu",
-    ),
 )

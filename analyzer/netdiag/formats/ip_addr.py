@@ -335,5 +335,4 @@ FORMAT = Format(
         "ip -br link",
     ),
     read=read,
-    marks=("mtu ", " inet", " UP ", " DOWN ", " UNKNOWN "),
 )

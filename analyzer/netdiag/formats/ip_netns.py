@@ -46,5 +46,4 @@ FORMAT = Format(
     title="named network namespaces (ip netns)",
     commands=("ip netns list", "ip netns list-id"),
     read=read,
-    marks=("(id: ", "nsid "),
 )

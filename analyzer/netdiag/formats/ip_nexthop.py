@@ -59,5 +59,4 @@ FORMAT = Format(
     title="next hop objects (ip nexthop)",
     commands=("ip nexthop", "ip -d nexthop"),
     read=read,
-    marks=("id ",),
 )

@@ -222,13 +222,4 @@ FORMAT = Format(
     title="routes (ip route)",
     commands=("ip route show table all", "ip route", "ip -6 route"),
     read=read,
-    marks=(
-        " dev ",
-        " via ",
-        "default",
-        "blackhole",
-        "unreachable",
-        "prohibit",
-        "throw",
-    ),
 )

@@ -35,5 +35,4 @@ FORMAT = Format(
     title="policy routing rules (ip rule)",
     commands=("ip rule", "ip -6 rule"),
     read=read,
-    marks=("from ",),
 )

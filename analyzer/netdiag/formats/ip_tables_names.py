@@ -29,5 +29,4 @@ FORMAT = Format(
     title="names of the loaded iptables tables",
     commands=("cat /proc/net/ip_tables_names", "cat /proc/net/ip6_tables_names"),
     read=read,
-    marks=("filter", "nat", "mangle", "raw", "security"),
 )

@@ -102,5 +102,4 @@ FORMAT = Format(
     title="sets of addresses (ipset list)",
     commands=("ipset list",),
     read=read,
-    marks=("Name:",),
 )

@@ -485,5 +485,4 @@ FORMAT = Format(
         "iptables -L",
     ),
     read=read,
-    marks=("Chain ",),
 )

@@ -272,10 +272,4 @@ FORMAT = Format(
     title="firewall rules of all tables (iptables-save)",
     commands=("iptables-save -c", "ip6tables-save -c", "iptables-save", "iptables -S"),
     read=read,
-    marks=(
-        "-A ",
-        ":",
-        "-P ",
-        "-N ",
-    ),
 )

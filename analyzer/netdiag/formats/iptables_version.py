@@ -32,5 +32,4 @@ FORMAT = Format(
     title="version of iptables",
     commands=("iptables -V", "ip6tables -V"),
     read=read,
-    marks=("tables",),
 )

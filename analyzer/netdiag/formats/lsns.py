@@ -123,5 +123,4 @@ FORMAT = Format(
     title="namespaces in use (lsns)",
     commands=("lsns -t net", "lsns", "lsns -n -t net"),
     read=read,
-    marks=("NS ", " net ", " mnt ", " ipc ", " user ", " pid ", " uts ", " cgroup ", " time "),
 )

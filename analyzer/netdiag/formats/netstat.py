@@ -191,5 +191,4 @@ FORMAT = Format(
     title="sockets (netstat)",
     commands=("netstat -tulpnW", "netstat -tulpn", "netstat -tan"),
     read=read,
-    marks=("tcp", "udp", "raw"),
 )

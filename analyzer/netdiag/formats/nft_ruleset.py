@@ -603,5 +603,4 @@ FORMAT = Format(
     title="nftables rules (nft list ruleset)",
     commands=("nft -a list ruleset", "nft list ruleset"),
     read=read,
-    marks=("table ",),
 )

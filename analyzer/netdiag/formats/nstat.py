@@ -35,5 +35,4 @@ FORMAT = Format(
     title="counters of the network stack (nstat)",
     commands=("nstat -asz", "nstat -az", "nstat"),
     read=read,
-    marks=("Ip", "Tcp", "Udp", "Icmp"),
 )

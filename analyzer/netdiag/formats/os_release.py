@@ -39,5 +39,4 @@ FORMAT = Format(
     title="operating system release (/etc/os-release)",
     commands=("cat /etc/os-release",),
     read=read,
-    marks=("=",),
 )

@@ -43,5 +43,4 @@ FORMAT = Format(
     title="recorded events and call stacks (perf script)",
     commands=("perf script --ns", "perf script", "perf script -F comm,pid,tid,cpu,time,event,ip,sym,symoff,dso,trace"),
     read=read,
-    marks=(": ",),
 )

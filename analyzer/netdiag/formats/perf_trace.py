@@ -57,5 +57,4 @@ FORMAT = Format(
     title="events as they happen (perf trace)",
     commands=("perf trace -a --no-syscalls -e 'net:*' -e 'skb:*'", "perf trace --no-syscalls --event 'net:*' CMD"),
     read=read,
-    marks=(":",),
 )

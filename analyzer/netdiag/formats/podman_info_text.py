@@ -87,5 +87,4 @@ FORMAT = Format(
     title="podman info",
     commands=("podman info",),
     read=read,
-    marks=("host:",),
 )

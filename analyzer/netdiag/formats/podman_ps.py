@@ -20,5 +20,4 @@ FORMAT = Format(
     title="list of containers (podman ps)",
     commands=("podman ps -a --no-trunc", "podman ps"),
     read=read,
-    marks=("CONTAINER ID",),
 )

@@ -70,5 +70,4 @@ FORMAT = Format(
     title="podman version",
     commands=("podman version",),
     read=read,
-    marks=("Version:",),
 )

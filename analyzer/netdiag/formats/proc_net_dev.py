@@ -47,5 +47,4 @@ FORMAT = Format(
     title="counters of the interfaces (/proc/net/dev)",
     commands=("cat /proc/net/dev",),
     read=read,
-    marks=("Inter-|",),
 )

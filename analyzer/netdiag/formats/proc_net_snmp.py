@@ -86,5 +86,4 @@ FORMAT = Format(
     title="counters of the network stack (/proc/net/snmp, netstat, snmp6)",
     commands=("cat /proc/net/snmp /proc/net/netstat", "cat /proc/net/snmp6"),
     read=read,
-    marks=("Ip", "Tcp", "Udp", "Icmp"),
 )

@@ -39,5 +39,4 @@ FORMAT = Format(
     title="incoming packets of each CPU (/proc/net/softnet_stat)",
     commands=("cat /proc/net/softnet_stat",),
     read=read,
-    marks=("00000000",),
 )

@@ -43,5 +43,4 @@ FORMAT = Format(
     title="resolver configuration (/etc/resolv.conf)",
     commands=("cat /etc/resolv.conf",),
     read=read,
-    marks=("nameserver", "search", "domain", "options", "sortlist"),
 )

@@ -140,5 +140,4 @@ FORMAT = Format(
     title="routes (route -n)",
     commands=("route -n", "netstat -rn", "route -6 -n", "route"),
     read=read,
-    marks=("Iface", "Next Hop"),
 )

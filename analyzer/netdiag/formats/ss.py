@@ -154,8 +154,4 @@ FORMAT = Format(
     title="sockets (ss)",
     commands=("ss -tulpn", "ss -tuln", "ss -tan"),
     read=read,
-    marks=(
-        "Recv-Q",
-        "State",
-    ),
 )

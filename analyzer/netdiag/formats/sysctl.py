@@ -29,5 +29,4 @@ FORMAT = Format(
     title="kernel settings (sysctl)",
     commands=("sysctl -a", "sysctl net.ipv4.ip_forward"),
     read=read,
-    marks=("=",),
 )

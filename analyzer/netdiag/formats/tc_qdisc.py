@@ -87,5 +87,4 @@ FORMAT = Format(
     title="queueing disciplines (tc qdisc)",
     commands=("tc -s qdisc", "tc qdisc"),
     read=read,
-    marks=("qdisc ",),
 )

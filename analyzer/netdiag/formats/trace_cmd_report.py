@@ -76,8 +76,4 @@ FORMAT = Format(
     title="recorded events and calls (trace-cmd report)",
     commands=("trace-cmd report -t", "trace-cmd report", "trace-cmd report -l"),
     read=read,
-    marks=(
-        "cpus=",
-        ": ",
-    ),
 )

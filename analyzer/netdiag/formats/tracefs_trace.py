@@ -102,9 +102,4 @@ FORMAT = Format(
     title="the kernel's own trace (tracefs)",
     commands=("cat /sys/kernel/tracing/trace", "cat /sys/kernel/debug/tracing/trace"),
     read=read,
-    marks=(
-        "# tracer",
-        "|",
-        ": ",
-    ),
 )
