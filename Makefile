@@ -53,6 +53,7 @@ accept: $(VENV)/installed-dev
 bench: $(VENV)/installed-dev
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/docker_inspect.py
+	$(BIN)/python benchmarks/grammars.py
 
 clean:
 	rm -rf $(VENV) build dist report.html report.pdf

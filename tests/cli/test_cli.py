@@ -131,6 +131,24 @@ def test_checks_and_formats_are_listed() -> None:
     assert "iptables_save" in netdiag("formats").stdout
 
 
+def test_formats_tells_the_commands_the_versions_and_the_kinds_of_samples_within_80_columns() -> None:
+    listed = netdiag("formats").stdout
+    assert [line for line in listed.splitlines() if len(line) > 80] == []
+    told = next(each for each in listed.split("\n\n") if each.startswith("proc_net_softnet_stat:"))
+    assert told.splitlines() == [
+        "proc_net_softnet_stat: incoming packets of each CPU (/proc/net/softnet_stat)",
+        "  commands  cat /proc/net/softnet_stat",
+        "  captured  linux-6.18",
+        "  typed     linux-3.10, linux-5.10",
+    ]
+
+
+def test_formats_of_one_name_tells_how_each_sample_was_had() -> None:
+    done = netdiag("formats", "proc_net_softnet_stat")
+    assert "  linux-3.10\n    typed, not captured, from the kernel's net/core/net-procfs.c at 3.10" in done.stdout
+    assert netdiag("formats", "poem").stderr == "netdiag: there is no format 'poem'; `netdiag formats` lists them\n"
+
+
 def test_the_collector_is_printed_byte_for_byte() -> None:
     assert netdiag("collector").stdout.startswith("#!/usr/bin/env python3\n")
 

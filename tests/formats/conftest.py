@@ -27,6 +27,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="session")
+def all_samples() -> list[Source]:
+    return _samples()
+
+
+@pytest.fixture(scope="session")
 def samples_folder() -> Path:
     return SAMPLES
 

@@ -7,10 +7,8 @@ what was read and loading it once more must give the same ruleset.
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
-import time
 from collections import Counter as Tally
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,10 +16,12 @@ from dataclasses import dataclass, field, fields, replace
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
+import lab
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from iptables_printer import printed_rule
+from namespaces import attempt, network_namespace
 
 from netdiag.formats import Document, iptables_list, iptables_save
 from netdiag.formats.records import Chain, Counters, IpNetwork, Match, Rule
@@ -36,7 +36,6 @@ LOADS = 26
 RULES_A_LOAD = 24
 LEAST_RULES = 500
 NOWHERE = Source("generated", "").span(1, 1, 1)
-SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 Matches = st.SearchStrategy[tuple[Match, ...]]
 
@@ -514,14 +513,7 @@ class Iptables:
         return f"{'ip6tables' if self.family == 'ipv6' else 'iptables'}-{self.backend}"
 
     def run(self, *argv: str, text: str = "") -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            ["nsenter", f"--net=/proc/{self.pid}/ns/net", "--", *argv],
-            input=text,
-            capture_output=True,
-            text=True,
-            check=False,
-            env={"PATH": SYSTEM_PATH, "LC_ALL": "C.UTF-8"},
-        )
+        return attempt(self.pid, argv, text)
 
     def load(self, table: str, rules: str) -> str:
         """Replace the table's rules; why they were refused, empty when they were taken."""
@@ -546,17 +538,11 @@ class Iptables:
 
 @contextmanager
 def _iptables(backend: str, family: str) -> Iterator[Iptables]:
-    holder = subprocess.Popen([shutil.which("unshare", path=SYSTEM_PATH) or "unshare", "--net", "sleep", "infinity"])
-    try:
-        while os.readlink(f"/proc/{holder.pid}/ns/net") == os.readlink("/proc/self/ns/net"):
-            time.sleep(0.01)
-        iptables = Iptables(holder.pid, backend, family)
-        if shutil.which("ipset", path=SYSTEM_PATH):
+    with network_namespace() as holder:
+        iptables = Iptables(holder, backend, family)
+        if shutil.which("ipset", path=lab.DEBIAN_PATH):
             iptables.run("ipset", "create", "banned", "hash:ip", "family", "inet6" if family == "ipv6" else "inet")
         yield iptables
-    finally:
-        holder.kill()
-        holder.wait()
 
 
 def _accepted(iptables: Iptables) -> tuple[list[Piece], list[Target], list[str]]:

@@ -7,12 +7,7 @@ documentation, loaded into a network namespace and printed by the real nft), and
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +15,7 @@ import lab
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from namespaces import network_namespace, run
 from nft_json import Fact, agree, from_json, from_records
 
 from netdiag.formats import nft_ruleset
@@ -29,35 +25,10 @@ from netdiag.spans import Source
 pytestmark = pytest.mark.live
 
 RULESETS = sorted((Path(__file__).parent / "rulesets").glob("*.nft"))
-Run = Callable[[Sequence[str], str], str]
 Lend = Callable[..., lab.DockerHost]
 KINDS = ("table", "chain", "set", "object", "rule")
 LOADS = 30
 RULES_A_LOAD = 24
-
-
-@contextmanager
-def _namespace() -> Iterator[Run]:
-    """Runs commands in a network namespace of the test; a command that fails gives its error as `ValueError`."""
-    unshare = shutil.which("unshare", path=lab.DEBIAN_PATH) or "unshare"
-    holder = subprocess.Popen([unshare, "--net", "sleep", "infinity"])
-
-    def run(argv: Sequence[str], text: str = "") -> str:
-        enter = ["nsenter", f"--net=/proc/{holder.pid}/ns/net", "--"]
-        done = subprocess.run(
-            [*enter, *argv], input=text, capture_output=True, text=True, check=False, env=lab.ENVIRONMENT
-        )
-        if done.returncode:
-            raise ValueError(done.stderr)
-        return done.stdout
-
-    try:
-        while os.readlink(f"/proc/{holder.pid}/ns/net") == os.readlink("/proc/self/ns/net"):
-            time.sleep(0.01)
-        yield run
-    finally:
-        holder.kill()
-        holder.wait()
 
 
 def differences(text: str, printed_json: str) -> list[str]:
@@ -79,10 +50,10 @@ def _place(fact: Fact) -> tuple[str, ...]:
 
 @pytest.mark.parametrize("path", RULESETS, ids=lambda path: path.stem)
 def test_a_ruleset_that_nft_loaded_is_read_as_its_json_tells(path: Path) -> None:
-    with _namespace() as run:
-        run(["nft", "-f", "-"], path.read_text(encoding="utf-8"))
-        text = run(["nft", "-a", "list", "ruleset"], "")
-        assert differences(text, run(["nft", "-j", "list", "ruleset"], "")) == []
+    with network_namespace() as holder:
+        run(holder, ["nft", "-f", "-"], path.read_text(encoding="utf-8"))
+        text = run(holder, ["nft", "-a", "list", "ruleset"])
+        assert differences(text, run(holder, ["nft", "-j", "list", "ruleset"])) == []
         rules = [each for each in nft_ruleset.read(Source("", text)).records if isinstance(each, NftRule)]
         assert rules
         assert [rule.span.text for rule in rules if rule.not_understood] == []
@@ -221,11 +192,11 @@ table inet generated {{
 
 def test_generated_rules_are_read_as_their_json_tells() -> None:
     taken: list[str] = []
-    with _namespace() as run:
+    with network_namespace() as holder:
 
         def load(rules: Sequence[str]) -> bool:
             try:
-                run(["nft", "-f", "-"], _FRAME.format(rules="\n".join(f"\t\t{rule}" for rule in rules)))
+                run(holder, ["nft", "-f", "-"], _FRAME.format(rules="\n".join(f"\t\t{rule}" for rule in rules)))
             except ValueError:
                 return False
             return True
@@ -245,8 +216,8 @@ def test_generated_rules_are_read_as_their_json_tells() -> None:
             if not load(rules):
                 rules = _taken(load, rules)
                 assert load(rules)
-            text = run(["nft", "-a", "list", "ruleset"], "")
-            assert differences(text, run(["nft", "-j", "list", "ruleset"], "")) == []
+            text = run(holder, ["nft", "-a", "list", "ruleset"])
+            assert differences(text, run(holder, ["nft", "-j", "list", "ruleset"])) == []
             read = [each for each in nft_ruleset.read(Source("", text)).records if isinstance(each, NftRule)]
             assert [rule.span.text for rule in read if rule.not_understood] == []
             assert len(read) == len(rules)

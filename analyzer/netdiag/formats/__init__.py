@@ -9,10 +9,11 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from netdiag.formats._document import Document, Format, Record, Unread
+from netdiag.formats._origins import Origin, origins
 from netdiag.formats._recognise import best, may_be
 from netdiag.spans import Source
 
-__all__ = ["Document", "Format", "Record", "Unread", "get", "names", "recognise"]
+__all__ = ["Document", "Format", "Origin", "Record", "Unread", "get", "names", "origins", "recognise"]
 
 
 @cache
