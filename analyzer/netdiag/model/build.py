@@ -212,6 +212,8 @@ def _facts_of_file(collected: _Collected, scope: str, kind: type[T], artifact_fo
     if scope != HOST_SCOPE:
         return of_scope(scope=scope)
     return collected.first_of(lambda: of_scope(scope=FILES_SCOPE), lambda: of_scope(scope=HOST_SCOPE))
+
+
 def _tells_ipv6(document: Document) -> bool:
     """An output about IPv6 alone, by its command or by all that it tells."""
     if document.source.command:

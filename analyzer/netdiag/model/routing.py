@@ -30,6 +30,7 @@ _BITS = {4: 32, 6: 128}
 _FAMILIES = {4: "ipv4", 6: "ipv6"}
 _LIMITED_BROADCAST = IPv4Address("255.255.255.255")
 _LOOPBACK = "lo"
+_LOOPBACK_ADDRESS = IPv4Address("127.0.0.1")
 _PREFERENCE = {"low": 1, "medium": 2, "high": 3}
 
 #: The rules that the kernel makes itself; IPv6 has none for the table default.
@@ -185,7 +186,7 @@ class Routing:
         destination, source = packet.destination, packet.source
         link = self._links.get(packet.out_interface or "")
         if source is not None:
-            if source.is_multicast or source == _LIMITED_BROADCAST or _is_zeronet(source):
+            if source.is_multicast or source == _LIMITED_BROADCAST or not int(source):
                 return Lookup(Outcome.REFUSED)
             if not self._is_own(source):
                 return Lookup(Outcome.NO_ROUTE)
@@ -195,10 +196,14 @@ class Routing:
         if source and not bound and (destination.is_multicast or destination == _LIMITED_BROADCAST):
             bound = self._carrier(source)
             return self._finished(packet, Lookup(Outcome.UNICAST, (Hop(bound, None, source),)))
+        if not int(destination):
+            return Lookup(Outcome.LOCAL, (Hop(_LOOPBACK, None, source or _LOOPBACK_ADDRESS),))
         if bound and (_is_link_multicast(destination) or destination == _LIMITED_BROADCAST):
             return self._finished(packet, self._on_link(packet, bound))
+        if bound and source is None and destination.is_multicast:
+            packet = replace(packet, source=ipv4_source(self._links, bound, None, "global"))
         found = self.route_of(packet)
-        if found.outcome in (Outcome.NO_ROUTE,) and bound and not found.ways:
+        if bound and not found.hops and found.outcome is not Outcome.UNKNOWN:
             return self._finished(packet, replace(self._on_link(packet, bound), doubt=found.doubt))
         return self._finished(packet, found)
 
@@ -225,18 +230,18 @@ class Routing:
         if destination.is_multicast:
             near = found.route is None or found.route.destination.prefixlen < 4
             return replace(found, outcome=Outcome.MULTICAST, hops=_without_gateway(found.hops) if near else found.hops)
-        return replace(found, outcome=Outcome.REFUSED, hops=()) if _is_zeronet(destination) else found
+        return found
 
     def _input(self, packet: Packet) -> Lookup:
         destination, source, device = packet.destination, packet.source, packet.in_interface or ""
         if destination.is_multicast:
             return Lookup(Outcome.UNKNOWN, doubt="which multicast groups the host has joined is not collected")
-        if source and (source.is_multicast or source == _LIMITED_BROADCAST or _is_zeronet(source)):
+        if source and (source.is_multicast or source == _LIMITED_BROADCAST or not int(source)):
             return Lookup(Outcome.REFUSED)
         if destination == _LIMITED_BROADCAST:
             return self._if_source_fits(packet, Lookup(Outcome.BROADCAST, (Hop(_LOOPBACK),)), None)
         loopback = destination.is_loopback or bool(source and source.is_loopback)
-        if _is_zeronet(destination) or (loopback and not self._routes_localnet(device)):
+        if not int(destination) or (loopback and not self._routes_localnet(device)):
             return Lookup(Outcome.REFUSED)
         found = self.route_of(packet)
         forwards = self.sysctl(f"net.ipv4.conf.{device}.forwarding")
@@ -528,9 +533,9 @@ class _Table:
         asked = packet.out_interface or packet.in_interface
         strict = _needs_strict(packet.destination) or bool(packet.out_interface and packet.source is None)
         preference = _PREFERENCE.get(route.details.get("pref", "medium"), 2) << 2
-        if route.type == "throw" or route.type in _REFUSED_BY_ROUTE:
-            return preference, _Found(route)
-        hops = [hop for hop in self._hops(route) if self._usable_ipv6(hop, routing)]
+        refuses = route.type == "throw" or route.type in _REFUSED_BY_ROUTE
+        ways = [NextHop(None, _LOOPBACK)] if refuses else self._hops(route)
+        hops = [hop for hop in ways if self._usable_ipv6(hop, routing)]
         if skip_failed:
             hops = [h for h in hops if not (h.gateway and routing.gateway_failed(h.gateway, h.device or ""))]
         if asked and strict:
@@ -538,7 +543,7 @@ class _Table:
         if not hops and not self._unresolved(route):
             return None
         on_device = not asked or any(hop.device == asked for hop in hops[:1])
-        return preference + 2 * on_device, _Found(route, tuple(hops))
+        return preference + 2 * on_device, _Found(route, () if refuses else tuple(hops))
 
     def _hops(self, route: Route) -> Iterable[NextHop]:
         """The next hops of a route, those of the objects that it names when its own line does not tell them."""
@@ -614,10 +619,6 @@ def _kernel_rules(version: int) -> list[PolicyRule]:
 
 def _without_gateway(hops: tuple[Hop, ...]) -> tuple[Hop, ...]:
     return tuple(replace(hop, gateway=None) for hop in hops)
-
-
-def _is_zeronet(address: IpAddress) -> bool:
-    return int(address) >> 24 == 0
 
 
 def _is_link_multicast(address: IpAddress) -> bool:

@@ -28,6 +28,7 @@ _LABELS = tuple(
         ("::/0", 1),
     )
 )
+_LINK_LOCAL = 2
 _NOT_USABLE = {"tentative", "dadfailed"}
 
 
@@ -66,7 +67,7 @@ def _primary(link: Link | None) -> Iterator[Address]:
 
 def ipv6_source(links: Mapping[str, Link], device: str | None, destination: IPv6Address) -> IpAddress | None:
     """The best address for a destination that is reached by a device, by the rules 1, 2, 3, 5, 6 and 8 of RFC 6724."""
-    near = destination.is_link_local or destination.is_multicast
+    near = destination.is_multicast or _ipv6_scope(destination) <= _LINK_LOCAL
     names = [device] if near and device else [device, *(name for name in links if name != device)]
     best: tuple[tuple[int, ...], IPv6Address] | None = None
     for name in names:
@@ -99,7 +100,7 @@ def _ipv6_scope(address: IPv6Address) -> int:
     if address.is_multicast:
         return int(address) >> 112 & 0xF
     if address.is_loopback or address.is_link_local:
-        return 2
+        return _LINK_LOCAL
     return 5 if address.is_site_local else 14
 
 
