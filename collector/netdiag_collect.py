@@ -87,6 +87,8 @@ ITEMS = (
     Item("ip-route", "ip_route", BOTH, "ip route show table all", "where IPv4 packets go"),
     Item("ip6-route", "ip_route", BOTH, "ip -6 route show table all", "where IPv6 packets go"),
     Item("ip-rule", "ip_rule", BOTH, "ip rule", "which routing table is asked"),
+    Item("ip6-rule", "ip_rule", BOTH, "ip -6 rule", "the same for IPv6"),
+    Item("ip-nexthop", "ip_nexthop", HOST, "ip nexthop", "next hops that routes only name by a number"),
     Item("ip-neigh", "ip_neigh", BOTH, "ip neigh", "which MAC answers for which address"),
     Item("route-n", "route_n", BOTH, "route -n", "the main routes, where ip is missing or old"),
     Item("ifconfig", "ifconfig", BOTH, "ifconfig -a", "interfaces and counters, where ip is missing or old"),

@@ -12,6 +12,8 @@ HOST_COMMANDS = {
     "ip-route": ("ip_route", "ip route show table all"),
     "ip6-route": ("ip_route", "ip -6 route show table all"),
     "ip-rule": ("ip_rule", "ip rule"),
+    "ip6-rule": ("ip_rule", "ip -6 rule"),
+    "ip-nexthop": ("ip_nexthop", "ip nexthop"),
     "ip-neigh": ("ip_neigh", "ip neigh"),
     "route-n": ("route_n", "route -n"),
     "ifconfig": ("ifconfig", "ifconfig -a"),
@@ -61,7 +63,7 @@ def test_the_host_is_asked_exactly_what_the_parsers_know() -> None:
 
 
 def test_a_container_is_asked_the_same_but_for_what_is_the_same_everywhere() -> None:
-    only_on_host = {"ip-link", "bridge-vlan", "ebtables", "ipset", "conntrack-stats", "{tool}-version"}
+    only_on_host = {"ip-link", "ip-nexthop", "bridge-vlan", "ebtables", "ipset", "conntrack-stats", "{tool}-version"}
     names = {
         "ip-tables-names": ("ip_tables_names", "cat /proc/net/ip_tables_names"),
         "ip6-tables-names": ("ip_tables_names", "cat /proc/net/ip6_tables_names"),

@@ -1,6 +1,8 @@
-"""`ip rule`: the policy rules that choose a routing table."""
+"""`ip rule` and `ip -6 rule`: the policy rules that choose a routing table."""
 
+from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 from lark import Token, Transformer, v_args
@@ -26,8 +28,17 @@ class _Meaning(Transformer[Token, Any]):
 
 
 def read(source: Source) -> Document:
-    """Every rule; never raises."""
-    return read_records(source, FORMAT.name, _Meaning())
+    """Every rule; never raises. Of which family they are the command says, else an address of one of them."""
+    document = read_records(source, FORMAT.name, _Meaning())
+    rules = [record for record in document.records if isinstance(record, PolicyRule)]
+    if " -6 " not in source.command and not any(_names_ipv6(rule) for rule in rules):
+        return document
+    return replace(document, records=tuple(replace(rule, family="ipv6") for rule in rules))
+
+
+def _names_ipv6(rule: PolicyRule) -> bool:
+    words = rule.selector.split()
+    return any(":" in value for key, value in pairwise(words) if key in ("from", "to"))
 
 
 FORMAT = Format(

@@ -136,12 +136,16 @@ class NextHopObject:
 
 @dataclass(frozen=True)
 class PolicyRule:
-    """A line of `ip rule`: `selector` is the text between the priority and the action, `action` e.g. `lookup main`."""
+    """A line of `ip rule`: `selector` is the text between the priority and the action, `action` e.g. `lookup main`.
+
+    `family` is `ipv4` or `ipv6`: the kernel keeps a list of rules for each, and prints them alike.
+    """
 
     priority: int
     selector: str
     action: str
     span: Span
+    family: str = "ipv4"
 
 
 @dataclass(frozen=True)

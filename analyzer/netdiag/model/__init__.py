@@ -5,6 +5,8 @@ from netdiag.model.engine import Dialect, Engine
 from netdiag.model.firewall import FirewallChain, FirewallTable
 from netdiag.model.host import Host, Namespace, VethPair
 from netdiag.model.knowledge import Extent, Facts, Gate, Truth
+from netdiag.model.policy import Packet
+from netdiag.model.routing import Hop, Lookup, Outcome, Routing
 
 __all__ = [
     "Dialect",
@@ -14,8 +16,13 @@ __all__ = [
     "FirewallChain",
     "FirewallTable",
     "Gate",
+    "Hop",
     "Host",
+    "Lookup",
     "Namespace",
+    "Outcome",
+    "Packet",
+    "Routing",
     "Truth",
     "VethPair",
     "build",

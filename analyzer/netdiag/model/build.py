@@ -29,6 +29,7 @@ from netdiag.formats.records import (
     NameServer,
     Neighbour,
     Network,
+    NextHopObject,
     PolicyRule,
     PublishedPort,
     Qdisc,
@@ -117,10 +118,17 @@ class _Collected:
         return [each for name in formats for each in self._left_out.get((name, scope), ())]
 
     def facts(
-        self, kind: type[T], *formats: str, scope: str | None = None, doubt: Callable[[Document], str] = lambda _: ""
+        self,
+        kind: type[T],
+        *formats: str,
+        scope: str | None = None,
+        doubt: Callable[[Document], str] = lambda _: "",
+        only: Callable[[Document], bool] = lambda _: True,
     ) -> Facts[T]:
-        """The records of `kind`. `doubt` gives the reason why a document alone is not all there is, or nothing."""
-        found = self.of(*formats, scope=scope)
+        """The records of `kind` in the documents that `only` allows. `doubt` gives the reason why a document alone is
+        not all there is, or nothing.
+        """
+        found = [document for document in self.of(*formats, scope=scope) if only(document)]
         if not found:
             return Facts((), Extent.NONE, self._why_nothing(formats, scope), formats[:1])
         items = tuple(record for document in found for record in document.records if isinstance(record, kind))
@@ -158,6 +166,7 @@ def _beginning(bundle: Bundle) -> datetime | None:
 def _namespace(collected: _Collected, scope: str, residents: Sequence[Container]) -> Namespace:
     facts = partial(collected.facts, scope=scope)
     of_files = partial(_facts_of_file, collected, scope)
+    routes = partial(facts, Route, doubt=_not_all_tables)
     links, addresses_known = _links(collected, scope)
     return Namespace(
         id=scope,
@@ -165,8 +174,18 @@ def _namespace(collected: _Collected, scope: str, residents: Sequence[Container]
         containers=tuple(container.id for container in residents),
         links=links,
         addresses_known=addresses_known,
-        routes=collected.first_of(lambda: facts(Route, "ip_route"), lambda: facts(Route, "route_n")),
-        rules=facts(PolicyRule, "ip_rule"),
+        routes=_of_family(
+            4, collected.first_of(lambda: routes("ip_route", only=_tells_ipv4), lambda: routes("route_n"))
+        ),
+        rules=facts(PolicyRule, "ip_rule", only=_tells_ipv4),
+        ipv6_routes=_of_family(
+            6,
+            collected.first_of(
+                lambda: routes("ip_route", only=_tells_ipv6), lambda: routes("ip_route", only=_tells_both)
+            ),
+        ),
+        ipv6_rules=facts(PolicyRule, "ip_rule", only=_tells_ipv6),
+        nexthops=collected.facts(NextHopObject, "ip_nexthop", scope=scope),
         neighbours=facts(Neighbour, "ip_neigh", "arp_n"),
         bridge_ports=facts(BridgePort, "bridge_link"),
         bridge_vlans=facts(BridgeVlan, "bridge_vlan"),
@@ -193,6 +212,40 @@ def _facts_of_file(collected: _Collected, scope: str, kind: type[T], artifact_fo
     if scope != HOST_SCOPE:
         return of_scope(scope=scope)
     return collected.first_of(lambda: of_scope(scope=FILES_SCOPE), lambda: of_scope(scope=HOST_SCOPE))
+
+
+def _tells_ipv6(document: Document) -> bool:
+    """An output about IPv6 alone, by its command or by all that it tells."""
+    if document.source.command:
+        return " -6 " in document.source.command
+    families = {_family_of(record) for record in document.records}
+    return families == {6}
+
+
+def _tells_ipv4(document: Document) -> bool:
+    return not _tells_ipv6(document)
+
+
+def _tells_both(document: Document) -> bool:
+    """`ip route show table all` lists the routes of both families."""
+    return any(_family_of(record) == 6 for record in document.records)
+
+
+def _family_of(record: object) -> int | None:
+    if isinstance(record, Route):
+        return record.destination.version
+    return (6 if record.family == "ipv6" else 4) if isinstance(record, PolicyRule) else None
+
+
+def _of_family(version: int, routes: Facts[Route]) -> Facts[Route]:
+    return replace(routes, items=tuple(route for route in routes if route.destination.version == version))
+
+
+def _not_all_tables(document: Document) -> str:
+    named = any(isinstance(record, Route) and record.table is not None for record in document.records)
+    if named or "table all" in document.source.command:
+        return ""
+    return f"{document.source.path} shows the table main only"
 
 
 def _residents(containers: Facts[Container]) -> Mapping[str, Sequence[Container]]:

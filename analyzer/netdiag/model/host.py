@@ -22,6 +22,7 @@ from netdiag.formats.records import (
     NameServer,
     Neighbour,
     Network,
+    NextHopObject,
     PolicyRule,
     Qdisc,
     ResolverSetting,
@@ -33,12 +34,13 @@ from netdiag.formats.records import (
 from netdiag.model.engine import Engine
 from netdiag.model.firewall import FirewallTable
 from netdiag.model.knowledge import Facts
+from netdiag.model.routing import Routing
 
 
 @dataclass(frozen=True)
 class Namespace:
     """One network namespace. `id` is `host` or `netns:<container id>`; `containers` are the ids of those that live in
-    it.
+    it. `routes` and `rules` are those of IPv4.
 
     `counters` are those of the kernel's protocols (`nstat`), `name_servers`, `resolver` and `names` what its processes
     read in resolv.conf and hosts.
@@ -51,6 +53,9 @@ class Namespace:
     addresses_known: bool = False
     routes: Facts[Route] = field(default_factory=Facts)
     rules: Facts[PolicyRule] = field(default_factory=Facts)
+    ipv6_routes: Facts[Route] = field(default_factory=Facts)
+    ipv6_rules: Facts[PolicyRule] = field(default_factory=Facts)
+    nexthops: Facts[NextHopObject] = field(default_factory=Facts)
     neighbours: Facts[Neighbour] = field(default_factory=Facts)
     bridge_ports: Facts[BridgePort] = field(default_factory=Facts)
     bridge_vlans: Facts[BridgeVlan] = field(default_factory=Facts)
@@ -84,6 +89,11 @@ class Namespace:
 
     def counter(self, name: str) -> KernelCounter | None:
         return self._counter_by_name.get(name)
+
+    @cached_property
+    def routing(self) -> Routing:
+        """Where packets go from here."""
+        return Routing(self)
 
     def tables(self, name: str, family: str = "ipv4") -> tuple[FirewallTable, ...]:
         """The tables of this name in every backend that was collected."""
