@@ -24,6 +24,7 @@ from netdiag.formats.records import (
     EngineVersion,
     FdbEntry,
     HostNames,
+    IpSet,
     KernelCounter,
     Link,
     NameServer,
@@ -39,10 +40,12 @@ from netdiag.formats.records import (
     Subnet,
     Sysctl,
 )
+from netdiag.model.compat import checked_against_nft
 from netdiag.model.engine import Engine, dialect_of
 from netdiag.model.firewall import FirewallTable, build_firewall
 from netdiag.model.host import Host, Namespace, VethPair
 from netdiag.model.knowledge import Extent, Facts, not_whole
+from netdiag.model.nftables import build_nftables
 
 T = TypeVar("T")
 
@@ -159,6 +162,13 @@ def _namespace(collected: _Collected, scope: str, residents: Sequence[Container]
     facts = partial(collected.facts, scope=scope)
     of_files = partial(_facts_of_file, collected, scope)
     links, addresses_known = _links(collected, scope)
+    rulesets = collected.of("nft_ruleset", scope=scope)
+    firewall = build_firewall(
+        collected.of("iptables_save", scope=scope),
+        collected.of("iptables_list", scope=scope),
+        collected.left_out("iptables_save", "iptables_list", scope=scope),
+        by_collector=collected.by_collector,
+    )
     return Namespace(
         id=scope,
         name=", ".join(container.name for container in residents) or scope.removeprefix(NETNS_SCOPE),
@@ -178,12 +188,13 @@ def _namespace(collected: _Collected, scope: str, residents: Sequence[Container]
         name_servers=of_files(NameServer, "resolv_conf"),
         resolver=of_files(ResolverSetting, "resolv_conf"),
         names=of_files(HostNames, "hosts"),
-        firewall=build_firewall(
-            collected.of("iptables_save", scope=scope),
-            collected.of("iptables_list", scope=scope),
-            collected.left_out("iptables_save", "iptables_list", scope=scope),
-            by_collector=collected.by_collector,
+        firewall=checked_against_nft(firewall, rulesets),
+        nftables=build_nftables(
+            rulesets,
+            collected.left_out("nft_ruleset", scope=scope),
+            [(table.family, table.name) for table in firewall if table.backend != "legacy"],
         ),
+        ipsets=facts(IpSet, "ipset"),
     )
 
 
