@@ -42,7 +42,7 @@ from netdiag.formats.records import (
 )
 from netdiag.model.compat import checked_against_nft
 from netdiag.model.engine import Engine, dialect_of
-from netdiag.model.firewall import FirewallTable, build_firewall
+from netdiag.model.firewall import build_firewall
 from netdiag.model.host import Host, Namespace, VethPair
 from netdiag.model.knowledge import Extent, Facts, not_whole
 from netdiag.model.nftables import build_nftables
@@ -75,7 +75,7 @@ def build(bundle: Bundle, documents: Sequence[Document]) -> Host:
         namespaces=namespaces,
         containers=containers,
         networks=_networks(collected, containers),
-        engine=_engine(collected, namespaces[0].firewall),
+        engine=_engine(collected, namespaces[0]),
         veth_pairs=_veth_pairs(namespaces),
         softnet=collected.facts(SoftnetCounters, "proc_net_softnet_stat"),
         conntrack=collected.facts(ConntrackStatistics, "conntrack_stats"),
@@ -340,16 +340,12 @@ def _networks(collected: _Collected, containers: Facts[Container]) -> Facts[Netw
 # --- engine -----------------------------------------------------------------------------------------------------------
 
 
-def _engine(collected: _Collected, firewall: Facts[FirewallTable]) -> Engine:
+def _engine(collected: _Collected, root: Namespace) -> Engine:
     version = next(iter(collected.facts(EngineVersion, "docker_version", "docker_version_text")), None)
-    dialect, proof = dialect_of(version, firewall)
-    return Engine(
-        version=version,
-        info=next(iter(collected.facts(EngineInfo, "docker_info", "docker_info_text")), None),
-        settings=_settings(collected),
-        dialect=dialect,
-        dialect_proof=proof,
-    )
+    info = next(iter(collected.facts(EngineInfo, "docker_info", "docker_info_text")), None)
+    settings = _settings(collected)
+    dialect, proof = dialect_of(version, root.firewall, root.nftables, info, settings)
+    return Engine(version=version, info=info, settings=settings, dialect=dialect, dialect_proof=proof)
 
 
 def _settings(collected: _Collected) -> Facts[DaemonSetting]:
