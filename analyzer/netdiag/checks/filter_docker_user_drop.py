@@ -178,7 +178,7 @@ def _of_one_policy(rules: Mapping[Rule, list[Hashable]]) -> Iterable[tuple[tuple
     return policies.items()
 
 
-def _depends_on_address_only(decision: Decision) -> bool:
+def _depends_on_address_only(decision: Decision[Rule]) -> bool:
     """The doubt is just about who the other side is: the rule asks for addresses, and for nothing that is not known."""
     rule = decision.depends_on
     if rule is None or rule.not_understood:

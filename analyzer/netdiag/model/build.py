@@ -24,6 +24,7 @@ from netdiag.formats.records import (
     EngineVersion,
     FdbEntry,
     HostNames,
+    IpSet,
     KernelCounter,
     Link,
     NameServer,
@@ -40,10 +41,12 @@ from netdiag.formats.records import (
     Subnet,
     Sysctl,
 )
+from netdiag.model.compat import checked_against_nft
 from netdiag.model.engine import Engine, dialect_of
-from netdiag.model.firewall import FirewallTable, build_firewall
+from netdiag.model.firewall import build_firewall
 from netdiag.model.host import Host, Namespace, VethPair
 from netdiag.model.knowledge import Extent, Facts, not_whole
+from netdiag.model.nftables import build_nftables
 
 T = TypeVar("T")
 
@@ -73,7 +76,7 @@ def build(bundle: Bundle, documents: Sequence[Document]) -> Host:
         namespaces=namespaces,
         containers=containers,
         networks=_networks(collected, containers),
-        engine=_engine(collected, namespaces[0].firewall),
+        engine=_engine(collected, namespaces[0]),
         veth_pairs=_veth_pairs(namespaces),
         softnet=collected.facts(SoftnetCounters, "proc_net_softnet_stat"),
         conntrack=collected.facts(ConntrackStatistics, "conntrack_stats"),
@@ -168,6 +171,13 @@ def _namespace(collected: _Collected, scope: str, residents: Sequence[Container]
     of_files = partial(_facts_of_file, collected, scope)
     routes = partial(facts, Route, doubt=_not_all_tables)
     links, addresses_known = _links(collected, scope)
+    rulesets = collected.of("nft_ruleset", scope=scope)
+    firewall = build_firewall(
+        collected.of("iptables_save", scope=scope),
+        collected.of("iptables_list", scope=scope),
+        collected.left_out("iptables_save", "iptables_list", scope=scope),
+        by_collector=collected.by_collector,
+    )
     return Namespace(
         id=scope,
         name=", ".join(container.name for container in residents) or scope.removeprefix(NETNS_SCOPE),
@@ -197,12 +207,13 @@ def _namespace(collected: _Collected, scope: str, residents: Sequence[Container]
         name_servers=of_files(NameServer, "resolv_conf"),
         resolver=of_files(ResolverSetting, "resolv_conf"),
         names=of_files(HostNames, "hosts"),
-        firewall=build_firewall(
-            collected.of("iptables_save", scope=scope),
-            collected.of("iptables_list", scope=scope),
-            collected.left_out("iptables_save", "iptables_list", scope=scope),
-            by_collector=collected.by_collector,
+        firewall=checked_against_nft(firewall, rulesets),
+        nftables=build_nftables(
+            rulesets,
+            collected.left_out("nft_ruleset", scope=scope),
+            [(table.family, table.name) for table in firewall if table.backend != "legacy"],
         ),
+        ipsets=facts(IpSet, "ipset"),
     )
 
 
@@ -382,16 +393,12 @@ def _networks(collected: _Collected, containers: Facts[Container]) -> Facts[Netw
 # --- engine -----------------------------------------------------------------------------------------------------------
 
 
-def _engine(collected: _Collected, firewall: Facts[FirewallTable]) -> Engine:
+def _engine(collected: _Collected, root: Namespace) -> Engine:
     version = next(iter(collected.facts(EngineVersion, "docker_version", "docker_version_text")), None)
-    dialect, proof = dialect_of(version, firewall)
-    return Engine(
-        version=version,
-        info=next(iter(collected.facts(EngineInfo, "docker_info", "docker_info_text")), None),
-        settings=_settings(collected),
-        dialect=dialect,
-        dialect_proof=proof,
-    )
+    info = next(iter(collected.facts(EngineInfo, "docker_info", "docker_info_text")), None)
+    settings = _settings(collected)
+    dialect, proof = dialect_of(version, root.firewall, root.nftables, info, settings)
+    return Engine(version=version, info=info, settings=settings, dialect=dialect, dialect_proof=proof)
 
 
 def _settings(collected: _Collected) -> Facts[DaemonSetting]:

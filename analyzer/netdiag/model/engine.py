@@ -7,6 +7,7 @@ from enum import Enum
 from netdiag.formats.records import DaemonSetting, EngineInfo, EngineVersion, Rule
 from netdiag.model.firewall import FirewallTable
 from netdiag.model.knowledge import Facts
+from netdiag.model.nftables import NativeTable
 from netdiag.spans import Span
 
 _FIRST_WITH_TWO_ISOLATION_CHAINS = 18
@@ -43,15 +44,28 @@ class Engine:
         return next((setting for setting in self.settings if setting.name == name), None)
 
 
-def dialect_of(version: EngineVersion | None, firewall: Facts[FirewallTable]) -> tuple[Dialect | None, Span | None]:
+def dialect_of(
+    version: EngineVersion | None,
+    firewall: Facts[FirewallTable],
+    nftables: Facts[NativeTable],
+    info: EngineInfo | None,
+    settings: Facts[DaemonSetting],
+) -> tuple[Dialect | None, Span | None]:
     """The dialect and the line that tells it.
 
-    Rules that only one dialect programs are stronger than the version, because distributions backport and because the
-    rules are what the packets meet; without such rules the version decides.
+    What the engine says of its backend comes first. Rules that only one dialect programs are stronger than the version,
+    because distributions backport and because the rules are what the packets meet; without such rules the version
+    decides.
     """
+    by_backend = _nftables_backend(info, settings)
+    if by_backend:
+        return Dialect.V29_NFTABLES, by_backend
     by_rules = _dialect_of_rules(firewall)
     if by_rules:
         return by_rules
+    table = next((table for table in nftables if (table.family, table.name) == ("ip", "docker-bridges")), None)
+    if table:
+        return Dialect.V29_NFTABLES, table.head.span
     number = _VERSION.match(version.version) if version else None
     if version is None or number is None:
         return None, None
@@ -63,6 +77,14 @@ def dialect_of(version: EngineVersion | None, firewall: Facts[FirewallTable]) ->
     if (major, minor, patch) == (28, 0, 0):
         return Dialect.V28_0_0, version.span
     return (Dialect.V28 if major == 28 else Dialect.V29_IPTABLES), version.span
+
+
+def _nftables_backend(info: EngineInfo | None, settings: Facts[DaemonSetting]) -> Span | None:
+    """Where the engine says, or was told, that it uses its nftables backend."""
+    if info and info.firewall_driver:
+        return info.span if "nftables" in info.firewall_driver else None
+    setting = next((setting for setting in settings if setting.name == "firewall-backend"), None)
+    return setting.span if setting and setting.value == '"nftables"' else None
 
 
 def _dialect_of_rules(firewall: Facts[FirewallTable]) -> tuple[Dialect, Span] | None:

@@ -6,14 +6,18 @@ Answers are three-valued: a rule with an extension that netdiag does not underst
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network
 
 from netdiag.bundle import NotCollected
 from netdiag.formats import Document
 from netdiag.formats.records import Chain, IpNetwork, Rule, RulesetHead
 from netdiag.model.knowledge import Extent, Facts, Truth, not_whole
+from netdiag.model.packets import interface_fits
+from netdiag.model.sieve import Key, Sieve
 
-_SOURCE_NAT = frozenset({"MASQUERADE", "SNAT", "NETMAP"})
+#: Targets that give packets another source address.
+SOURCE_NAT = frozenset({"MASQUERADE", "SNAT", "NETMAP"})
 
 #: What ends the collector's reason for leaving out the rules of a backend that has none.
 _NOTHING_LOADED = ("is loaded", "is not loaded")
@@ -29,6 +33,10 @@ class FirewallChain:
     @property
     def name(self) -> str:
         return self.head.name
+
+    @cached_property
+    def sieve(self) -> Sieve[Rule]:
+        return Sieve((rule, _asked_for(rule)) for rule in self.rules)
 
 
 @dataclass(frozen=True)
@@ -84,7 +92,7 @@ class FirewallTable:
                 if takes is Truth.NO:
                     continue
                 taken = Truth.UNKNOWN if Truth.UNKNOWN in (comes, takes) else Truth.YES
-                if rule.target in _SOURCE_NAT:
+                if rule.target in SOURCE_NAT:
                     if taken is Truth.YES:
                         return Truth.YES, rule
                     doubtful = doubtful or rule
@@ -144,16 +152,31 @@ def _elsewhere(rule: Rule, subnet: IpNetwork) -> Truth:
     return Truth.NO if _covers(subnet, rule.destination) else Truth.UNKNOWN
 
 
-def interface_fits(pattern: str, name: str) -> bool:
-    """Whether an interface has the name that a rule asks for; `br+` is every name that begins with `br`."""
-    return name.startswith(pattern[:-1]) if pattern.endswith("+") else name == pattern
-
-
 def _covers(network: IpNetwork, subnet: IpNetwork) -> bool:
     """Whether all of `subnet` lies in `network`."""
     if isinstance(network, IPv4Network) and isinstance(subnet, IPv4Network):
         return subnet.subnet_of(network)
     return isinstance(network, IPv6Network) and isinstance(subnet, IPv6Network) and subnet.subnet_of(network)
+
+
+def _asked_for(rule: Rule) -> Key | None:
+    """The one thing without which the rule does not take a packet, by which a chain's rules are sorted."""
+    for name, network, negated in (
+        ("destination", rule.destination, rule.destination_negated),
+        ("source", rule.source, rule.source_negated),
+    ):
+        if network is not None and not negated and network.num_addresses == 1:
+            return name, network.network_address
+    port = next((match for match in rule.matches if match.option == "dport" and not match.negated), None)
+    if port and port.value.isdecimal():
+        return "destination_port", int(port.value)
+    for name, interface, negated in (
+        ("out_interface", rule.out_interface, rule.out_interface_negated),
+        ("in_interface", rule.in_interface, rule.in_interface_negated),
+    ):
+        if interface is not None and not negated and not interface.endswith("+"):
+            return name, interface
+    return None
 
 
 def matched(rule: Rule, option: str) -> str:

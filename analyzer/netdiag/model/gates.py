@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from netdiag.formats import get as get_format
 from netdiag.formats.records import Container, Link, Network
+from netdiag.model.engine import Dialect
 from netdiag.model.host import Host
 from netdiag.model.knowledge import YES, Extent, Facts, Gate, Truth, all_of
 
@@ -100,13 +101,31 @@ def _iptables_setting(host: Host) -> Gate:
     setting = host.engine.setting("iptables")
     if setting and setting.value == "false":
         return no("the daemon was told not to manage iptables (iptables: false)")
-    backend = host.engine.setting("firewall-backend")
-    info = host.engine.info
-    if (backend and backend.value == '"nftables"') or (info and "nftables" in (info.firewall_driver or "")):
+    if host.engine.dialect is Dialect.V29_NFTABLES:
         return no("the engine uses its nftables backend")
     if setting or host.engine.settings.whole or _docker_chain(host):
         return YES
     return unknown("whether the daemon manages iptables", *host.engine.settings.missing)
+
+
+#: The first release that programs ip6tables unless told otherwise.
+_IP6TABLES_BY_DEFAULT = 27
+
+
+def manages_ip6tables(host: Host) -> Gate:
+    """The engine programs the IPv6 rules too: by the setting, else from 27.0 on."""
+    setting = host.engine.setting("ip6tables")
+    if setting:
+        return YES if setting.value == "true" else no("the daemon does not manage ip6tables (ip6tables: false)")
+    version = host.engine.version
+    major = version.version.partition(".")[0] if version else ""
+    if not host.engine.settings.whole:
+        return unknown("whether the daemon manages ip6tables", *host.engine.settings.missing)
+    if not major.isdecimal():
+        return unknown("whether the daemon manages ip6tables", "docker_version")
+    if int(major) < _IP6TABLES_BY_DEFAULT:
+        return no("the daemon does not manage ip6tables before 27.0 unless told to")
+    return YES
 
 
 def uses_proxy(host: Host) -> Gate:

@@ -17,6 +17,7 @@ from netdiag.formats.records import (
     Container,
     FdbEntry,
     HostNames,
+    IpSet,
     KernelCounter,
     Link,
     NameServer,
@@ -34,6 +35,8 @@ from netdiag.formats.records import (
 from netdiag.model.engine import Engine
 from netdiag.model.firewall import FirewallTable
 from netdiag.model.knowledge import Facts
+from netdiag.model.nftables import NativeTable
+from netdiag.model.packets import Ground
 from netdiag.model.routing import Routing
 
 
@@ -68,6 +71,18 @@ class Namespace:
     resolver: Facts[ResolverSetting] = field(default_factory=Facts)
     names: Facts[HostNames] = field(default_factory=Facts)
     firewall: Facts[FirewallTable] = field(default_factory=Facts)
+    nftables: Facts[NativeTable] = field(default_factory=Facts)
+    ipsets: Facts[IpSet] = field(default_factory=Facts)
+
+    @cached_property
+    def ground(self) -> Ground:
+        """What firewall rules ask of the namespace rather than of the packet."""
+        addresses = [address for link in self.links for address in link.addresses]
+        return Ground(
+            local=frozenset(each.address.ip for each in addresses) if self.addresses_known else None,
+            broadcast=frozenset(each.broadcast for each in addresses if each.broadcast),
+            ipsets={each.name: each for each in self.ipsets},
+        )
 
     @cached_property
     def _link_by_name(self) -> Mapping[str, Link]:

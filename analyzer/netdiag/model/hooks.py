@@ -1,0 +1,163 @@
+"""What the kernel does with a flow at a hook of netfilter: every base chain there, of every backend, in order.
+
+A packet passes a hook only if each base chain lets it pass: an ACCEPT in one chain never overrides the DROP of another,
+and each has a policy of its own. Priorities: linux/netfilter_ipv4.h; chains of one priority stand in the order of
+legacy, iptables-nft, nftables, which the kernel does not promise and on which no verdict depends.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from netdiag.formats.records import Chain, NftChain
+from netdiag.model.flow import AnyRule, AnyTable, Decision, Flow, Ground, decide
+from netdiag.model.host import Namespace
+from netdiag.model.knowledge import Truth
+from netdiag.model.nftables import NativeTable
+from netdiag.model.turns import Fate
+
+_RAW, _MANGLE, _DESTINATION_NAT, _FILTER, _SECURITY, _SOURCE_NAT = -300, -150, -100, 0, 50, 100
+
+#: The tables of iptables at each hook, with their priorities there.
+_TABLES_AT = {
+    "PREROUTING": {"raw": _RAW, "mangle": _MANGLE, "nat": _DESTINATION_NAT},
+    "INPUT": {"mangle": _MANGLE, "filter": _FILTER, "security": _SECURITY, "nat": _SOURCE_NAT},
+    "FORWARD": {"mangle": _MANGLE, "filter": _FILTER, "security": _SECURITY},
+    "OUTPUT": {
+        "raw": _RAW,
+        "mangle": _MANGLE,
+        "nat": _DESTINATION_NAT,
+        "filter": _FILTER,
+        "security": _SECURITY,
+    },
+    "POSTROUTING": {"mangle": _MANGLE, "nat": _SOURCE_NAT},
+}
+
+#: The interface that packets do not have at a hook; it is compared as the empty name.
+_WITHOUT_IN = frozenset({"OUTPUT"})
+_WITHOUT_OUT = frozenset({"PREROUTING", "INPUT"})
+
+_BACKENDS = ("legacy", "nft", "")
+
+
+@dataclass(frozen=True)
+class BaseChain:
+    """A chain at a hook. `backend` is `legacy`, `nft` (of iptables-nft), `nftables`, or empty where the bundle does not
+    tell; `kind` is `nat` or `filter` (of all other chains); `drops` is its policy.
+    """
+
+    table: AnyTable
+    name: str
+    hook: str
+    priority: int
+    kind: str
+    drops: bool
+    backend: str
+    head: Chain | NftChain
+
+
+@dataclass(frozen=True)
+class Passage:
+    """Whether a flow passes a hook. When it does not, or may not, `chain` is where and `rule` by which rule; without a
+    rule it is the chain's policy. `depends_on` is the first rule that could not be judged.
+    """
+
+    truth: Truth
+    chain: BaseChain | None = None
+    rule: AnyRule | None = None
+    depends_on: AnyRule | None = None
+
+
+def base_chains(netns: Namespace, hook: str, version: int = 4) -> tuple[BaseChain, ...]:
+    """The chains that packets of IPv4 (4) or IPv6 (6) meet at a hook (`PREROUTING`, ..., `POSTROUTING`), in order."""
+    found = [*_of_iptables(netns, hook, version), *_of_nftables(netns, hook, lambda table: table.sees(version))]
+    return tuple(sorted(found, key=lambda chain: chain.priority))
+
+
+def bridge_chains(netns: Namespace, hook: str) -> tuple[BaseChain, ...]:
+    """The chains of nftables' bridge family, ebtables-nft's too, that frames meet at a hook."""
+    found = _of_nftables(netns, hook, lambda table: table.family == "bridge")
+    return tuple(sorted(found, key=lambda chain: chain.priority))
+
+
+def _of_iptables(netns: Namespace, hook: str, version: int) -> Iterator[BaseChain]:
+    priorities = _TABLES_AT[hook]
+    family = "ipv6" if version == 6 else "ipv4"
+    for backend in _BACKENDS:
+        for table in netns.firewall:
+            if table.family != family or table.backend != backend or table.name not in priorities:
+                continue
+            if hook in table.chains:
+                head = table.chains[hook].head
+                kind = "nat" if table.name == "nat" else "filter"
+                drops = head.policy in ("DROP", "REJECT")
+                yield BaseChain(table, hook, hook, priorities[table.name], kind, drops, backend, head)
+
+
+def _of_nftables(netns: Namespace, hook: str, wanted: Callable[[NativeTable], bool]) -> Iterator[BaseChain]:
+    for table in netns.nftables:
+        if table.dormant or not wanted(table):
+            continue
+        for chain in table.chains.values():
+            head = chain.head
+            if head.hook == hook.lower() and head.priority is not None:
+                kind = "nat" if head.chain_type == "nat" else "filter"
+                yield BaseChain(table, chain.name, hook, head.priority, kind, head.policy == "drop", "nftables", head)
+
+
+def ways_through(chain: BaseChain, flow: Flow, ground: Ground) -> tuple[Decision[AnyRule], ...]:
+    """The ways of a flow through a base chain, its policy included: none of them `PASSES`."""
+    flow = _at_hook(chain.hook, flow)
+    by_policy = Fate.DROPPED if chain.drops else Fate.ACCEPTED
+    return tuple(
+        replace(way, fate=by_policy, rule=None) if way.fate is Fate.PASSES else way
+        for way in decide(chain.table, chain.name, flow, ground)
+    )
+
+
+def _at_hook(hook: str, flow: Flow) -> Flow:
+    if hook in _WITHOUT_IN:
+        return replace(flow, in_interface="")
+    return replace(flow, out_interface="") if hook in _WITHOUT_OUT else flow
+
+
+def passage(netns: Namespace, hook: str, flow: Flow) -> Passage:
+    """Whether the flow passes the hook: no as soon as one chain drops it for sure, unknown when one may."""
+    return passage_of(base_chains(netns, hook, flow.version), flow, netns.ground)
+
+
+def passage_of(chains: tuple[BaseChain, ...], flow: Flow, ground: Ground) -> Passage:
+    """Likewise through these base chains."""
+    doubtful: Passage | None = None
+    for chain in chains:
+        ways = ways_through(chain, flow, ground)
+        drops = [way for way in ways if way.fate is Fate.DROPPED]
+        certain = len(drops) == len(ways)
+        if drops and certain:
+            return Passage(Truth.NO, chain, drops[0].rule, drops[0].depends_on)
+        if drops or any(not way.certain for way in ways):
+            first = drops[0] if drops else ways[0]
+            doubtful = doubtful or Passage(Truth.UNKNOWN, chain, first.rule, first.depends_on)
+    return doubtful or Passage(Truth.YES)
+
+
+def translations(netns: Namespace, hook: str, flow: Flow) -> tuple[Decision[AnyRule], ...]:
+    """What the nat chains of a hook do with the first packet of a flow: `TRANSLATED` by a rule or `ACCEPTED` as it is.
+
+    The first chain that translates decides; several ways when a rule could not be judged.
+    """
+    found: list[Decision[AnyRule]] = []
+    untouched: Decision[AnyRule] = Decision(Fate.ACCEPTED)
+    for chain in base_chains(netns, hook, flow.version):
+        if chain.kind != "nat":
+            continue
+        ways = [
+            replace(way, depends_on=untouched.depends_on or way.depends_on)
+            for way in ways_through(chain, flow, netns.ground)
+        ]
+        found += [way for way in ways if way.fate is Fate.TRANSLATED]
+        others = [way for way in ways if way.fate is not Fate.TRANSLATED]
+        if not others:
+            return tuple(found)
+        # the rule that let it be, of the first chain that has one
+        untouched = untouched if untouched.rule and untouched.certain else others[0]
+    return (*found, untouched)
