@@ -11,11 +11,20 @@ import pytest
 from netdiag import checks
 from netdiag.analysis import analyze
 from netdiag.checks import HEADINGS, Check, all_checks
-from netdiag.finding import Severity, Verdict
+from netdiag.finding import Finding, Severity, Verdict
 from netdiag.report import terminal
+from netdiag.results import Analysis
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "checks"
 NAMES = sorted(check.name for check in all_checks())
+
+
+def alarms(analysis: Analysis) -> list[Finding]:
+    """Findings that somebody would act on: a note, such as that names do not resolve on the default bridge, may be true
+    of a healthy host.
+    """
+    return [finding for finding in analysis.findings if finding.severity is not Severity.NOTE]
+
 
 every_check = pytest.mark.parametrize("check", all_checks(), ids=lambda check: check.name)
 
@@ -27,7 +36,8 @@ def test_each_check_has_samples_and_each_sample_has_a_check() -> None:
 @every_check
 def test_it_alone_fires_on_its_sample_and_says_this(check: Check) -> None:
     analysis = analyze(SAMPLES / check.name / "fires")
-    assert {finding.check for finding in analysis.findings} == {check.name}
+    assert check.name in {finding.check for finding in analysis.findings}
+    assert [f for f in alarms(analysis) if f.check != check.name] == []
     text = terminal.render(analysis, colour=False, width=100, unicode=True, pedantic=False)
     golden = SAMPLES / check.name / "fires.expected.txt"
     if os.environ.get("ACCEPT"):
@@ -38,7 +48,7 @@ def test_it_alone_fires_on_its_sample_and_says_this(check: Check) -> None:
 @every_check
 def test_it_is_clean_on_the_near_miss_and_no_other_check_alarms(check: Check) -> None:
     analysis = analyze(SAMPLES / check.name / "quiet")
-    assert [f for f in analysis.findings if f.severity is not Severity.NOTE] == []
+    assert alarms(analysis) == []
     outcome = next(outcome for outcome in analysis.outcomes if outcome.check == check.name)
     assert outcome.verdict is Verdict.CLEAN, outcome.reason
 
@@ -59,7 +69,9 @@ def test_its_page_has_all_headings_in_order(check: Check) -> None:
 
 @every_check
 def test_every_finding_can_be_acted_on(check: Check) -> None:
-    for finding in analyze(SAMPLES / check.name / "fires").findings:
+    found = [f for f in analyze(SAMPLES / check.name / "fires").findings if f.check == check.name]
+    assert found != []
+    for finding in found:
         assert finding.remedy != ()
         assert finding.verify != ()
         assert finding.subjects != ()

@@ -569,7 +569,10 @@ def expected(name: str, command: str, values: Iterable[Any], names: Mapping[int,
             return [told for value in objects for told in vlans(value)]
         case "ip_netns":
             return [{key: text(item) for key, item in value.items()} for value in objects]
-    of_name = {"ip_rule": rule, "ip_neigh": neighbour, "ip_nexthop": next_hop, "bridge_link": port, "bridge_fdb": fdb}
+        case "ip_rule":  # the JSON does not tell the family: the kernel lists the rules of the one that was asked for
+            family = "ipv6" if "-6" in command.split() else "ipv4"
+            return [rule(value) | {"family": family} for value in objects]
+    of_name = {"ip_neigh": neighbour, "ip_nexthop": next_hop, "bridge_link": port, "bridge_fdb": fdb}
     return [of_name[name](value) for value in objects]
 
 

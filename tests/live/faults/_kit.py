@@ -14,11 +14,16 @@ Subject = tuple[str, str]
 Kind = Literal["nft", "legacy", "26.1", "28.5"]
 
 
+def _leave(_: DockerHost) -> None:
+    """Nothing was made that the remedy does not take away."""
+
+
 @dataclass(frozen=True)
 class Fault:
     """`hurts` is true while the fault is there; `subject` is one of those that the finding must name.
 
-    `variant` tells several faults of one check apart. The check's sample is made of the first.
+    `variant` tells several faults of one check apart. The check's sample is made of the first. `cleanup` takes away
+    what was only made to show the fault, such as a container, once the remedy was run.
     """
 
     check: str
@@ -28,6 +33,7 @@ class Fault:
     daemon_args: Sequence[str] = ()
     on: Sequence[Kind] = ("nft",)
     variant: str = ""
+    cleanup: Callable[[DockerHost], None] = _leave
 
     def __str__(self) -> str:
         return "".join((self.check, *self.daemon_args, self.variant and f"-{self.variant}"))
