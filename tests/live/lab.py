@@ -79,6 +79,7 @@ PROGRAMS_OF_PACKAGE = {
     "busybox-static": ("busybox",),
     "conntrack": ("conntrack",),
     "curl": ("curl",),
+    "debootstrap": ("debootstrap",),
     "docker.io": ("dockerd", "docker", "docker-proxy"),
     "ethtool": ("ethtool",),
     "iproute2": ("ip", "bridge", "ss", "tc", "nstat"),
