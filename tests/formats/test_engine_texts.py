@@ -19,7 +19,7 @@ PAIRS = [
     }.items()
     for command in ("info", "version")
     for origin in origins
-]
+] + [("docker", "info", "sid-docker28.5-pools")]
 
 
 def facts(name: str, text: str) -> dict[str, Any]:

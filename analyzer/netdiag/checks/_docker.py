@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from netdiag.checks._base import NotApplicable, Unjudged, sort_out, unjudged
 from netdiag.finding import Evidence, Role, Subject
-from netdiag.formats.records import Container, Endpoint, Link, Network, PublishedPort, Rule
+from netdiag.formats.records import Container, Endpoint, IpAddress, Link, Network, PublishedPort, Rule
 from netdiag.model import FirewallChain, Gate, Host, Namespace, VethPair
 from netdiag.model.gates import (
     bridge_name,
@@ -117,6 +117,12 @@ def related(span: Span, label: str) -> Evidence:
 def sh(template: str, *words: object) -> str:
     """A command line with these words put in for `{}`, each quoted as far as a shell needs it."""
     return template.format(*(shlex.quote(str(word)) for word in words))
+
+
+def addition(address: IpAddress, prefix_length: int, device: str) -> str:
+    """The command that gives a device an address, in IPv4 with the broadcast address that goes with it."""
+    broadcast = "brd + " if address.version == 4 else ""
+    return sh(f"ip addr add {{}}/{{}} {broadcast}dev {{}}", address, prefix_length, device)
 
 
 def deletion(rule: Rule) -> str:

@@ -30,7 +30,7 @@ moby libnetwork/drivers/bridge/setup_device_linux.go; moby/moby#40170; docs.dock
 """
 
 from netdiag.checks._base import Fault, Verdicts, check, confidence_of_absence, unjudged
-from netdiag.checks._docker import BridgeNetwork, attachments, bridge_networks, related, restart, sh, veth_of
+from netdiag.checks._docker import BridgeNetwork, addition, attachments, bridge_networks, related, restart, sh, veth_of
 from netdiag.finding import Evidence, Severity
 from netdiag.model import Host
 from netdiag.model.gates import carrier_of_gateway, collected, whole
@@ -78,14 +78,14 @@ def _remedy(host: Host, bridge: BridgeNetwork) -> tuple[str, ...]:
     if not host.root.links.whole:
         return ()
     device = bridge.device
-    gateways = [f"{subnet.gateway}/{subnet.subnet.prefixlen}" for subnet in bridge.network.subnets if subnet.gateway]
+    gateways = [(subnet.gateway, subnet.subnet.prefixlen) for subnet in bridge.network.subnets if subnet.gateway]
     pairs = [veth_of(host, attachment) for attachment in attachments(host, [bridge])]
     ports = [pair.outer.name for pair in pairs if pair]
     if not gateways or len(ports) < len(pairs):
         return restart(host)
     return (
         sh("ip link add name {} type bridge", device),
-        *(sh("ip addr add {} brd + dev {}", gateway, device) for gateway in gateways),
+        *(addition(gateway, length, device) for gateway, length in gateways),
         sh("ip link set dev {} up", device),
         *(sh("ip link set dev {} master {}", port, device) for port in ports),
     )

@@ -17,7 +17,7 @@ from typing import Any
 from netdiag.formats._document import Document
 from netdiag.formats._json import JsonPlace, JsonValue, one_a_line, read_json, unread_value
 from netdiag.formats._schema import drop_invalid
-from netdiag.formats._values import address, address4, interface4, interface6, moment, table
+from netdiag.formats._values import address, address4, address6, interface4, interface6, moment, table
 from netdiag.formats.records import Container, Endpoint, PublishedPort
 from netdiag.spans import Source
 
@@ -93,6 +93,7 @@ def _container(value: JsonValue, networks_place: JsonPlace | None) -> Container:
         started=moment(state.get("StartedAt")),
         endpoints=endpoints,
         ports=tuple(_ports(table(settings.get("Ports")), settings_place.at("Ports"))),
+        error=state.get("Error"),
     )
 
 
@@ -133,6 +134,7 @@ def _endpoint(network: str, content: dict[str, Any], place: JsonPlace) -> Endpoi
         address6=interface6(content.get("GlobalIPv6Address"), content.get("GlobalIPv6PrefixLen")),
         mac=(content.get("MacAddress") or "").lower() or None,
         aliases=tuple(content.get("Aliases") or ()),
+        gateway6=address6(content.get("IPv6Gateway")),
     )
 
 

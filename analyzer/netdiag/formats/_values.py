@@ -4,7 +4,7 @@ from datetime import datetime
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, ip_address, ip_interface, ip_network
 from typing import Any
 
-from netdiag.formats.records import IpAddress, IpNetwork
+from netdiag.formats.records import AddressPool, IpAddress, IpNetwork
 
 
 def table(value: Any) -> dict[str, Any]:
@@ -13,19 +13,21 @@ def table(value: Any) -> dict[str, Any]:
 
 
 def address(text: Any) -> IpAddress | None:
+    """An address; a prefix length behind it, as Docker before 1.10 printed gateways, is dropped."""
     try:
-        return ip_address(text) if text else None
+        return ip_address(str(text).partition("/")[0]) if text else None
     except ValueError:
         return None
 
 
 def address4(text: Any) -> IPv4Address | None:
-    """An IPv4 address; a prefix length behind it, as Docker before 1.10 printed gateways, is dropped."""
-    try:
-        return IPv4Address(text) if text else None
-    except ValueError:
-        found = interface4(text)
-        return found.ip if found else None
+    found = address(text)
+    return found if isinstance(found, IPv4Address) else None
+
+
+def address6(text: Any) -> IPv6Address | None:
+    found = address(text)
+    return found if isinstance(found, IPv6Address) else None
 
 
 def interface4(text: Any, prefix_length: int | None = None) -> IPv4Interface | None:
@@ -36,11 +38,12 @@ def interface4(text: Any, prefix_length: int | None = None) -> IPv4Interface | N
     return found if isinstance(found, IPv4Interface) else None
 
 
-def interface6(text: Any, prefix_length: int | None) -> IPv6Interface | None:
-    found = address(text)
-    if not isinstance(found, IPv6Address):
+def interface6(text: Any, prefix_length: int | None = None) -> IPv6Interface | None:
+    try:
+        found = ip_interface(f"{text}/{prefix_length}" if prefix_length is not None else text) if text else None
+    except ValueError:
         return None
-    return IPv6Interface((found, prefix_length if prefix_length is not None else 128))
+    return found if isinstance(found, IPv6Interface) else None
 
 
 def moment(text: Any) -> datetime | None:
@@ -57,3 +60,11 @@ def network(text: Any) -> IpNetwork | None:
         return ip_network(text, strict=False) if text else None
     except ValueError:
         return None
+
+
+def address_pool(base: Any, size: Any) -> AddressPool | None:
+    """A pool of the engine, None when its blocks would be larger than itself."""
+    found = network(base)
+    if found is None or not str(size).isdecimal() or not found.prefixlen <= int(size) <= found.max_prefixlen:
+        return None
+    return AddressPool(found, int(size))

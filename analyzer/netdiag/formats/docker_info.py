@@ -1,10 +1,13 @@
 """`docker info --format '{{json .}}'`: where the engine runs and in which mode."""
 
+from collections.abc import Iterator
+from typing import Any
+
 from netdiag.formats._document import Document, Format
 from netdiag.formats._json import JsonValue, one_a_line, read_json, unread_value
 from netdiag.formats._schema import drop_invalid
-from netdiag.formats._values import table
-from netdiag.formats.records import EngineInfo
+from netdiag.formats._values import address_pool, table
+from netdiag.formats.records import AddressPool, EngineInfo
 from netdiag.spans import Source
 
 
@@ -33,7 +36,15 @@ def _info(value: JsonValue) -> EngineInfo:
         ipv4_forwarding=content.get("IPv4Forwarding"),
         live_restore=content.get("LiveRestoreEnabled"),
         place=value.place.at("ServerVersion"),
+        address_pools=tuple(_pools(content.get("DefaultAddressPools"))),
     )
+
+
+def _pools(pools: Any) -> Iterator[AddressPool]:
+    for pool in pools or ():
+        found = address_pool(table(pool).get("Base"), table(pool).get("Size"))
+        if found:
+            yield found
 
 
 FORMAT = Format(

@@ -12,7 +12,8 @@ from lark import Token, Transformer, v_args
 
 from netdiag.formats._document import Document, Format, Unread
 from netdiag.formats._lines import line_span, read_lines
-from netdiag.formats.records import EngineInfo
+from netdiag.formats._values import address_pool
+from netdiag.formats.records import AddressPool, EngineInfo
 from netdiag.spans import Source
 
 _FORWARDING_IS_OFF = "IPv4 forwarding is disabled"
@@ -59,6 +60,7 @@ def _infos(source: Source, lines: Sequence[tuple[int, _Line]]) -> Iterator[Engin
     warning = next((number for number, line in lines if line.text == _FORWARDING_IS_OFF), None)
     settings = {line.key: line.text for line in said if line.indent == version.indent}
     live_restore = settings.get("Live Restore Enabled")
+    pools = (_pool(line) for line in _below(said, version.indent, "Default Address Pools"))
     yield EngineInfo(
         host_name=settings.get("Name") or None,
         operating_system=settings.get("Operating System") or None,
@@ -68,21 +70,31 @@ def _infos(source: Source, lines: Sequence[tuple[int, _Line]]) -> Iterator[Engin
         ipv4_forwarding=False if warning else None,
         live_restore=live_restore == "true" if live_restore else None,
         place=line_span(source, warning or number),
+        address_pools=tuple(pool for pool in pools if pool),
     )
+
+
+def _below(lines: Sequence[_Line], indent: int, heading: str) -> Iterator[_Line]:
+    """The lines below a heading."""
+    found = False
+    for line in lines:
+        if line.indent <= indent and found:
+            return
+        if found:
+            yield line
+        found = found or (line.key == heading and line.indent == indent)
+
+
+def _pool(line: _Line) -> AddressPool | None:
+    """`Base: 172.80.0.0/16, Size: 24`."""
+    base, _, size = line.text.partition(", Size: ")
+    return address_pool(base, size) if line.key == "Base" else None
 
 
 def _security_options(lines: Sequence[_Line], indent: int) -> Iterator[str]:
     """The items below `Security Options`, each with the settings below it."""
-    below: list[_Line] | None = None
-    for line in lines:
-        if line.indent <= indent and below is not None:
-            break
-        if line.key == "Security Options" and line.indent == indent:
-            below = []
-        elif below is not None:
-            below.append(line)
     words: list[str] = []
-    for line in below or ():
+    for line in _below(lines, indent, "Security Options"):
         if not line.key and words:
             yield ",".join(words)
             words = []

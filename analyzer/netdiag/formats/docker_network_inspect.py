@@ -6,7 +6,7 @@ from typing import Any
 from netdiag.formats._document import Document, Format
 from netdiag.formats._json import JsonPlace, JsonValue, one_a_line, read_json, unread_value
 from netdiag.formats._schema import drop_invalid
-from netdiag.formats._values import address4, interface4, moment, network, table
+from netdiag.formats._values import address, interface4, interface6, moment, network, table
 from netdiag.formats.records import Network, NetworkMember, Subnet
 from netdiag.spans import Source
 
@@ -42,6 +42,9 @@ def _network(value: JsonValue) -> Network:
         config_only=content.get("ConfigOnly"),
         enable_ipv4=content.get("EnableIPv4"),
         options={key: text or "" for key, text in table(content.get("Options")).items()},
+        enable_ipv6=content.get("EnableIPv6"),
+        attachable=content.get("Attachable"),
+        labels={key: text or "" for key, text in table(content.get("Labels")).items()},
         subnets=tuple(_subnets(table(content.get("IPAM")).get("Config"), place.at("IPAM", "Config"))),
         members=tuple(_members(members, place.at("Containers"))) if isinstance(members, dict) else None,
     )
@@ -51,7 +54,14 @@ def _subnets(config: Any, place: JsonPlace) -> Iterator[Subnet]:
     for index, content in enumerate(config or ()):
         subnet = network(table(content).get("Subnet"))
         if subnet:
-            yield Subnet(subnet, address4(content.get("Gateway")), place.at(index, "Subnet"))
+            reserved = (address(text) for text in table(content.get("AuxiliaryAddresses")).values())
+            yield Subnet(
+                subnet,
+                address(content.get("Gateway")),
+                place.at(index, "Subnet"),
+                range=network(content.get("IPRange")),
+                reserved=tuple(found for found in reserved if found),
+            )
 
 
 def _members(containers: dict[str, Any], place: JsonPlace) -> Iterator[NetworkMember]:
@@ -63,6 +73,7 @@ def _members(containers: dict[str, Any], place: JsonPlace) -> Iterator[NetworkMe
             address=interface4(member.get("IPv4Address")),
             mac=(member.get("MacAddress") or "").lower() or None,
             place=place.at(container_id, "IPv4Address"),
+            address6=interface6(member.get("IPv6Address")),
         )
 
 

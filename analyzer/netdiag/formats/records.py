@@ -623,6 +623,7 @@ class Endpoint:
     """A container's attachment to a network, as `docker inspect` prints it under `NetworkSettings.Networks`.
 
     `address` and `address6` carry the prefix length of the network; they are None while the container does not run.
+    `gateway` and `gateway6` are the ways out that the engine chose, None on a network that has none (`--internal`).
     """
 
     network: str
@@ -634,6 +635,7 @@ class Endpoint:
     address6: IPv6Interface | None = None
     mac: str | None = None
     aliases: tuple[str, ...] = ()
+    gateway6: IPv6Address | None = None
 
     @property
     def span(self) -> Span:
@@ -660,7 +662,8 @@ class Container:
     """A container. None stands for "not told" in every field that may be None.
 
     `state` is Docker's word (`running`, `paused`, `exited`, `created`, ...); `network_mode` is
-    `HostConfig.NetworkMode`; `set_mac` is the MAC address that the user asked for, empty when none was asked for.
+    `HostConfig.NetworkMode`; `set_mac` is the MAC address that the user asked for, empty when none was asked for;
+    `error` is why its last start failed (`State.Error`), empty when it did not.
     """
 
     id: str
@@ -674,6 +677,7 @@ class Container:
     started: datetime | None = None
     endpoints: tuple[Endpoint, ...] = ()
     ports: tuple[PublishedPort, ...] = ()
+    error: str | None = None
 
     @property
     def span(self) -> Span:
@@ -684,11 +688,16 @@ class Container:
 class Subnet:
     """An address range of a network. `gateway` may be absent from the inspect output of a network that has one (Docker
     20.10).
+
+    `range` is the part that containers get addresses of (`--ip-range`), None for all of it; `reserved` are those that
+    they do not get (`--aux-address`).
     """
 
     subnet: IpNetwork
     gateway: IpAddress | None
     place: Place
+    range: IpNetwork | None = None
+    reserved: tuple[IpAddress, ...] = ()
 
     @property
     def span(self) -> Span:
@@ -704,6 +713,7 @@ class NetworkMember:
     address: IPv4Interface | None
     mac: str | None
     place: Place
+    address6: IPv6Interface | None = None
 
     @property
     def span(self) -> Span:
@@ -728,6 +738,9 @@ class Network:
     options: Mapping[str, str] | None = None
     subnets: tuple[Subnet, ...] = ()
     members: tuple[NetworkMember, ...] | None = None
+    enable_ipv6: bool | None = None
+    attachable: bool | None = None
+    labels: Mapping[str, str] | None = None
 
     @property
     def span(self) -> Span:
@@ -748,8 +761,18 @@ class EngineVersion:
 
 
 @dataclass(frozen=True)
+class AddressPool:
+    """A range that the engine takes the subnets of new networks from: blocks of `size` bits of prefix in `base`."""
+
+    base: IpNetwork
+    size: int
+
+
+@dataclass(frozen=True)
 class EngineInfo:
-    """What `docker info` says of the engine's host. `security_options` are e.g. `name=rootless`."""
+    """What `docker info` says of the engine's host. `security_options` are e.g. `name=rootless`; `address_pools` are
+    those that somebody configured, empty for the engine's own.
+    """
 
     host_name: str | None
     operating_system: str | None
@@ -759,6 +782,7 @@ class EngineInfo:
     ipv4_forwarding: bool | None
     live_restore: bool | None
     place: Place
+    address_pools: tuple[AddressPool, ...] | None = None
 
     @property
     def span(self) -> Span:

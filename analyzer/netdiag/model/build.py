@@ -5,7 +5,7 @@ Where two sources tell the same fact the richer one is taken: `ip address` befor
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property, partial
@@ -20,6 +20,7 @@ from netdiag.formats.records import (
     Container,
     ContainerLine,
     DaemonSetting,
+    Endpoint,
     EngineInfo,
     EngineVersion,
     FdbEntry,
@@ -377,7 +378,7 @@ def _networks(collected: _Collected, containers: Facts[Container]) -> Facts[Netw
             id=endpoint.network_id,
             name=endpoint.network,
             place=endpoint.place,
-            subnets=(Subnet(endpoint.address.network, endpoint.gateway, endpoint.place),) if endpoint.address else (),
+            subnets=tuple(_subnets_of(endpoint)),
         )
         for container in containers
         for endpoint in container.endpoints
@@ -388,6 +389,13 @@ def _networks(collected: _Collected, containers: Facts[Container]) -> Facts[Netw
     extent = Extent.WHOLE if inspected.whole else Extent.PART
     why = inspected.why or "docker network inspect does not list every network that a container names"
     return Facts((*inspected.items, *extra.values()), extent, why, ("docker_network_inspect",))
+
+
+def _subnets_of(endpoint: Endpoint) -> Iterator[Subnet]:
+    if endpoint.address:
+        yield Subnet(endpoint.address.network, endpoint.gateway, endpoint.place)
+    if endpoint.address6:
+        yield Subnet(endpoint.address6.network, endpoint.gateway6, endpoint.place)
 
 
 # --- engine -----------------------------------------------------------------------------------------------------------

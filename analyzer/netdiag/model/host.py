@@ -17,6 +17,7 @@ from netdiag.formats.records import (
     Container,
     FdbEntry,
     HostNames,
+    IpAddress,
     IpSet,
     KernelCounter,
     Link,
@@ -30,6 +31,7 @@ from netdiag.formats.records import (
     Route,
     Socket,
     SoftnetCounters,
+    Subnet,
     Sysctl,
 )
 from netdiag.model.engine import Engine
@@ -176,6 +178,22 @@ class Host:
                 if member.address:
                     found[member.container_id][member.address.ip] = None
         return {container: tuple(addresses) for container, addresses in found.items()}
+
+    @cached_property
+    def _gateways_of_endpoints(self) -> Mapping[tuple[str, int], IpAddress]:
+        found: dict[tuple[str, int], IpAddress] = {}
+        for container in self.containers:
+            for endpoint in container.endpoints:
+                for gateway in (endpoint.gateway, endpoint.gateway6):
+                    if gateway:
+                        found.setdefault((endpoint.network_id, gateway.version), gateway)
+        return found
+
+    def gateway_of(self, network: Network, subnet: Subnet) -> IpAddress | None:
+        """The gateway of a subnet; where the network's own record does not have it (Docker 20.10 leaves out one that
+        nobody chose), that of an endpoint.
+        """
+        return subnet.gateway or self._gateways_of_endpoints.get((network.id, subnet.subnet.version))
 
     def namespace_of(self, container: Container) -> Namespace | None:
         """The namespace that the container lives in, None when it was not collected."""
