@@ -37,7 +37,8 @@ def read_containers(source: Source, format_name: str, is_others: Callable[[dict[
             continue
         unread += drop_invalid(shaped, format_name)
         if shaped.value.get("Networks") != {} or "NetworkSettings" in shaped.value:
-            containers.append(_container(shaped, networks_place=value.place if shaped is not value else None))
+            place = value.place if shaped is not value else None
+            containers.append(_container(shaped, networks_place=place, engine=format_name.partition("_")[0]))
     return Document(source, format_name, tuple(containers), one_a_line(unread), text.notes)
 
 
@@ -74,7 +75,7 @@ def _shaped(value: JsonValue) -> JsonValue | None:
     return None
 
 
-def _container(value: JsonValue, networks_place: JsonPlace | None) -> Container:
+def _container(value: JsonValue, *, networks_place: JsonPlace | None, engine: str) -> Container:
     content, place = value.value, value.place
     state, settings, settings_place = table(content.get("State")), content, place
     if "NetworkSettings" in content:
@@ -94,6 +95,7 @@ def _container(value: JsonValue, networks_place: JsonPlace | None) -> Container:
         endpoints=endpoints,
         ports=tuple(_ports(table(settings.get("Ports")), settings_place.at("Ports"))),
         error=state.get("Error"),
+        engine=engine,
     )
 
 

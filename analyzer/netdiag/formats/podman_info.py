@@ -35,6 +35,7 @@ def _info(value: JsonValue) -> PodmanInfo:
         rootless=table(host.get("security")).get("rootless"),
         network_backend=host.get("networkBackend"),
         rootless_network=host.get("rootlessNetworkCmd"),
+        remote=host.get("serviceIsRemote"),
     )
 
 

@@ -67,6 +67,7 @@ def _info(said: Mapping[_KeyPath, tuple[str, Span]]) -> PodmanInfo | None:
         return said[path][0] or None if path in said else None
 
     version, rootless = said.get(("version", "Version")), text("host", "security", "rootless")
+    remote = text("host", "serviceIsRemote")
     if version is None or not any(path[0] == "host" for path in said):
         return None
     words = (text("host", "distribution", "distribution"), text("host", "distribution", "version"))
@@ -79,6 +80,7 @@ def _info(said: Mapping[_KeyPath, tuple[str, Span]]) -> PodmanInfo | None:
         rootless=rootless == "true" if rootless else None,
         network_backend=text("host", "networkBackend"),
         rootless_network=text("host", "rootlessNetworkCmd"),
+        remote=remote == "true" if remote else None,
     )
 
 

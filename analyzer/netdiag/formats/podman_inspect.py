@@ -3,8 +3,6 @@
 What is podman's own: a network has no id before podman 5, and there `network_id` is its name; `sandbox_key` is the path
 of the netns (`/run/netns/netns-...`); the infra container of a pod holds the pod's netns, and the others have
 `container:<its id>` as network mode. `set_mac` is None, because podman does not tell it.
-
-The model does not know podman yet: these containers are not taken for Docker's.
 """
 
 from netdiag.formats._containers import is_dockers, read_containers

@@ -2,9 +2,8 @@
 
 Podman 4 and 5 print their own shape. Podman 3 prints the configuration of CNI, which has neither an id nor a driver:
 `driver` is then the type of the first plugin, and a bridge that is no gateway is what `--internal` makes. `options` has
-podman's options and `network_interface`, which is the name of the bridge (of the parent, for a macvlan).
-
-The model does not know podman yet: these networks are not taken for Docker's.
+podman's options and `network_interface`, which is the name of the bridge (of the parent, for a macvlan). `created` is
+not read: of the default network it is the moment of asking.
 """
 
 from collections.abc import Iterator
@@ -49,6 +48,7 @@ def _network(value: JsonValue) -> Network:
         options=_options(interface) | {key: text or "" for key, text in table(content.get("options")).items()},
         subnets=tuple(_subnets(content.get("subnets"), place.at("subnets"))),
         members=tuple(_members(members, place.at("containers"))) if isinstance(members, dict) else None,
+        engine="podman",
     )
 
 
@@ -91,6 +91,7 @@ def _cni_network(value: JsonValue) -> Network:
         internal=not plugin.get("isGateway") if plugin.get("type") == "bridge" else None,
         options=_options(plugin.get("bridge") or plugin.get("master")),
         subnets=tuple(_cni_subnets(ipam, ipam_place)),
+        engine="podman",
     )
 
 

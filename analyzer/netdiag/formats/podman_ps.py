@@ -1,8 +1,7 @@
 """The table of `podman ps`: Docker's, with other gaps between its columns.
 
 It begins its second column two characters behind the longest id, Docker three and more, which tells the two apart.
-Where all addresses of the host are meant it prints `0.0.0.0`. The model does not know podman yet: these rows are not
-taken for Docker's.
+Where all addresses of the host are meant it prints `0.0.0.0`.
 """
 
 from netdiag.formats._container_table import read_table

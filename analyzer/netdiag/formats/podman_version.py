@@ -1,7 +1,6 @@
 """`podman version --format json`: the version of podman.
 
-Podman is its own engine, so the client's version counts where there is no server (`podman --remote` has one). The model
-does not know podman yet: its version is not taken for Docker's.
+Podman is its own engine, so the client's version counts where there is no server (`podman --remote` has one).
 """
 
 from netdiag.formats._document import Document, Format

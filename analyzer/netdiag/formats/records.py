@@ -661,9 +661,10 @@ class PublishedPort:
 class Container:
     """A container. None stands for "not told" in every field that may be None.
 
-    `state` is Docker's word (`running`, `paused`, `exited`, `created`, ...); `network_mode` is
+    `state` is the engine's word (`running`, `paused`, `exited`, `created`, ...); `network_mode` is
     `HostConfig.NetworkMode`; `set_mac` is the MAC address that the user asked for, empty when none was asked for;
-    `error` is why its last start failed (`State.Error`), empty when it did not.
+    `error` is why its last start failed (`State.Error`), empty when it did not. `engine` is whose container it is,
+    `docker` or `podman`, which is also the command that commands it.
     """
 
     id: str
@@ -678,6 +679,7 @@ class Container:
     endpoints: tuple[Endpoint, ...] = ()
     ports: tuple[PublishedPort, ...] = ()
     error: str | None = None
+    engine: str = "docker"
 
     @property
     def span(self) -> Span:
@@ -722,8 +724,8 @@ class NetworkMember:
 
 @dataclass(frozen=True)
 class Network:
-    """A Docker network. None stands for "not told": a network that is known only from a container's endpoint has no
-    driver.
+    """A network of an engine. None stands for "not told": a network that is known only from a container's endpoint has
+    no driver.
     """
 
     id: str
@@ -741,6 +743,7 @@ class Network:
     enable_ipv6: bool | None = None
     attachable: bool | None = None
     labels: Mapping[str, str] | None = None
+    engine: str = "docker"
 
     @property
     def span(self) -> Span:
@@ -794,7 +797,8 @@ class PodmanInfo:
     """What `podman info` says of itself and its host. None stands for "not told".
 
     `distribution` is e.g. `debian 12`; `network_backend` is `netavark` or `cni`, which podman 3 does not tell;
-    `rootless_network` is the program that connects rootless containers (`pasta`, `slirp4netns`), told from podman 5.
+    `rootless_network` is the program that connects rootless containers (`pasta`, `slirp4netns`), told from podman 5;
+    `remote` is whether this podman only talks to another one.
     """
 
     version: str
@@ -805,6 +809,7 @@ class PodmanInfo:
     rootless: bool | None = None
     network_backend: str | None = None
     rootless_network: str | None = None
+    remote: bool | None = None
 
     @property
     def span(self) -> Span:
