@@ -18,7 +18,16 @@ from netdiag.formats._document import Document
 from netdiag.formats._json import JsonPlace, JsonValue, one_a_line, read_json, unread_value
 from netdiag.formats._schema import drop_invalid
 from netdiag.formats._values import address, address4, address6, interface4, interface6, moment, table
-from netdiag.formats.records import Container, Endpoint, PublishedPort
+from netdiag.formats.records import (
+    Container,
+    Endpoint,
+    ExposedPort,
+    IpAddress,
+    Mount,
+    PublishedPort,
+    Remark,
+    WantedPort,
+)
 from netdiag.spans import Source
 
 _SHORT_ID = re.compile(r"[0-9a-f]{12}")
@@ -81,6 +90,7 @@ def _container(value: JsonValue, *, networks_place: JsonPlace | None, engine: st
     if "NetworkSettings" in content:
         settings, settings_place = table(content["NetworkSettings"]), place.at("NetworkSettings")
     endpoints = tuple(_endpoints(settings, settings_place, networks_place or settings_place.at("Networks")))
+    asked, config = table(content.get("HostConfig")), table(content.get("Config"))
     identity = content.get("Id") or _short_id(settings)
     return Container(
         id=identity,
@@ -88,7 +98,7 @@ def _container(value: JsonValue, *, networks_place: JsonPlace | None, engine: st
         place=place.at("Name") if content.get("Name") else place,
         state=state.get("Status"),
         pid=state.get("Pid"),
-        network_mode=table(content.get("HostConfig")).get("NetworkMode"),
+        network_mode=asked.get("NetworkMode"),
         sandbox_key=settings.get("SandboxKey"),
         set_mac=_set_mac(content),
         started=moment(state.get("StartedAt")),
@@ -96,6 +106,14 @@ def _container(value: JsonValue, *, networks_place: JsonPlace | None, engine: st
         ports=tuple(_ports(table(settings.get("Ports")), settings_place.at("Ports"))),
         error=state.get("Error"),
         engine=engine,
+        wanted_ports=_wanted_ports(asked, place.at("HostConfig", "PortBindings")),
+        exposed=tuple(_exposed(table(config.get("ExposedPorts")), place.at("Config", "ExposedPorts"))),
+        mounts=tuple(_mounts(content.get("Mounts") or [], place.at("Mounts"))),
+        error_place=place.at("State", "Error") if state.get("Error") else None,
+        health=table(state.get("Health")).get("Status"),
+        powers=tuple(_powers(asked, place.at("HostConfig"))),
+        arguments=tuple(word for word in (content.get("Path"), *(content.get("Args") or ())) if word),
+        variables=tuple(entry.partition("=")[0] for entry in config.get("Env") or ()),
     )
 
 
@@ -153,3 +171,59 @@ def _ports(ports: dict[str, Any], place: JsonPlace) -> Iterator[PublishedPort]:
                     host_port=int(host_port),
                     place=place.at(name, index, "HostPort"),
                 )
+
+
+def _wanted_ports(asked: dict[str, Any], place: JsonPlace) -> tuple[WantedPort, ...] | None:
+    """None when the text does not tell, as `docker inspect` of network settings alone."""
+    if "PortBindings" not in asked:
+        return None
+    found = []
+    for name, bindings in table(asked["PortBindings"]).items():
+        number, _, protocol = name.partition("/")
+        for index, binding in enumerate(bindings or ()):
+            first, _, last = ((binding or {}).get("HostPort") or "").partition("-")
+            if number.isdigit():
+                found.append(
+                    WantedPort(
+                        protocol=protocol,
+                        container_port=int(number),
+                        host_address=_narrowed((binding or {}).get("HostIp")),
+                        host_port=int(first or 0) or None,
+                        last_host_port=int(last or first or 0) or None,
+                        place=place.at(name, index, "HostPort"),
+                    )
+                )
+    return tuple(found)
+
+
+def _narrowed(text: str | None) -> IpAddress | None:
+    """The address, None for all of them."""
+    found = address(text)
+    return None if found is None or found.is_unspecified else found
+
+
+def _exposed(ports: dict[str, Any], place: JsonPlace) -> Iterator[ExposedPort]:
+    for name in ports:
+        numbers, _, protocol = name.partition("/")
+        first, _, last = numbers.partition("-")
+        yield ExposedPort(protocol, int(first), int(last or first), place.at(name))
+
+
+def _mounts(mounts: list[Any], place: JsonPlace) -> Iterator[Mount]:
+    for index, content in enumerate(mounts):
+        if content:
+            yield Mount(
+                kind=content.get("Type") or "",
+                source=content.get("Source") or "",
+                destination=content.get("Destination") or "",
+                writable=content.get("RW"),
+                place=place.at(index),
+            )
+
+
+def _powers(asked: dict[str, Any], place: JsonPlace) -> Iterator[Remark]:
+    if asked.get("Privileged"):
+        yield Remark("privileged", place.at("Privileged"))
+    for index, name in enumerate(asked.get("CapAdd") or ()):
+        if name:
+            yield Remark(name, place.at("CapAdd", index))

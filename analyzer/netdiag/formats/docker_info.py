@@ -7,7 +7,7 @@ from netdiag.formats._document import Document, Format
 from netdiag.formats._json import JsonValue, one_a_line, read_json, unread_value
 from netdiag.formats._schema import drop_invalid
 from netdiag.formats._values import address_pool, table
-from netdiag.formats.records import AddressPool, EngineInfo
+from netdiag.formats.records import AddressPool, EngineInfo, Remark
 from netdiag.spans import Source
 
 
@@ -37,6 +37,11 @@ def _info(value: JsonValue) -> EngineInfo:
         live_restore=content.get("LiveRestoreEnabled"),
         place=value.place.at("ServerVersion"),
         address_pools=tuple(_pools(content.get("DefaultAddressPools"))),
+        warnings=tuple(
+            Remark(text.removeprefix("WARNING: "), value.place.at("Warnings", index))
+            for index, text in enumerate(content.get("Warnings") or ())
+            if text
+        ),
     )
 
 

@@ -13,7 +13,7 @@ from lark import Token, Transformer, v_args
 from netdiag.formats._document import Document, Format, Unread
 from netdiag.formats._lines import line_span, read_lines
 from netdiag.formats._values import address_pool
-from netdiag.formats.records import AddressPool, EngineInfo
+from netdiag.formats.records import AddressPool, EngineInfo, Remark
 from netdiag.spans import Source
 
 _FORWARDING_IS_OFF = "IPv4 forwarding is disabled"
@@ -71,6 +71,7 @@ def _infos(source: Source, lines: Sequence[tuple[int, _Line]]) -> Iterator[Engin
         live_restore=live_restore == "true" if live_restore else None,
         place=line_span(source, warning or number),
         address_pools=tuple(pool for pool in pools if pool),
+        warnings=tuple(Remark(line.text, line_span(source, at)) for at, line in lines if line.key == "WARNING"),
     )
 
 

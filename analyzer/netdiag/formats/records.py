@@ -574,11 +574,11 @@ class Socket:
     """A socket. `address` is None for any address (`*`, `0.0.0.0` and `[::]` are told apart by `family`).
 
     `family` is `ipv4`, `ipv6` or `any` (a dual-stack `*`), None where the tool does not tell whether a socket on `::`
-    is dual-stack (netstat). `state` is the word of `ss`. Both queues are in bytes, but of a listener: `receive_queue`
-    is then its current backlog, `send_queue` the most it may be, in connections; None where the tool does not tell.
-    `port` is None for any port, and where the tool prints the name of a service (`ss` and netstat without `-n`), which
-    `details` keeps as `service`. `details` keeps the peer of a connected socket too, and the words of `ss -e`, `-m`,
-    `-o`, `-i`, `netstat -e` and `-o`.
+    is dual-stack (netstat, and `ss` before it printed brackets). `state` is the word of `ss`. Both queues are in bytes,
+    but of a listener: `receive_queue` is then its current backlog, `send_queue` the most it may be, in connections;
+    None where the tool does not tell. `port` is None for any port, and where the tool prints the name of a service
+    (`ss` and netstat without `-n`), which `details` keeps as `service`. `details` keeps the peer of a connected socket
+    too, and the words of `ss -e`, `-m`, `-o`, `-i`, `netstat -e` and `-o`.
     """
 
     protocol: str
@@ -658,13 +658,76 @@ class PublishedPort:
 
 
 @dataclass(frozen=True)
+class WantedPort:
+    """A port as the user asked to publish it (`HostConfig.PortBindings`), whether or not it is published now.
+
+    `host_address` is None for all addresses. `host_port` is None where the engine shall choose one, of a range the
+    first, and `last_host_port` the last.
+    """
+
+    protocol: str
+    container_port: int
+    host_address: IpAddress | None
+    host_port: int | None
+    last_host_port: int | None
+    place: Place
+
+    @property
+    def span(self) -> Span:
+        return self.place.span
+
+
+@dataclass(frozen=True)
+class ExposedPort:
+    """A port, or a range up to `last`, that the image or the user declares (`EXPOSE`)."""
+
+    protocol: str
+    port: int
+    last: int
+    place: Place
+
+    @property
+    def span(self) -> Span:
+        return self.place.span
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A directory or file of the host (`source`), or a volume, in a container. `kind` is `bind`, `volume`, ..."""
+
+    kind: str
+    source: str
+    destination: str
+    writable: bool | None
+    place: Place
+
+    @property
+    def span(self) -> Span:
+        return self.place.span
+
+
+@dataclass(frozen=True)
+class Remark:
+    """A text that an engine gives, and where it stands."""
+
+    text: str
+    place: Place
+
+    @property
+    def span(self) -> Span:
+        return self.place.span
+
+
+@dataclass(frozen=True)
 class Container:
     """A container. None stands for "not told" in every field that may be None.
 
     `state` is the engine's word (`running`, `paused`, `exited`, `created`, ...); `network_mode` is
     `HostConfig.NetworkMode`; `set_mac` is the MAC address that the user asked for, empty when none was asked for;
     `error` is why its last start failed (`State.Error`), empty when it did not. `engine` is whose container it is,
-    `docker` or `podman`, which is also the command that commands it.
+    `docker` or `podman`, which is also the command that commands it. `health` is the word of its health check
+    (`starting`, `healthy`, `unhealthy`). `powers` are what it may do beyond the engine's default: `privileged`, and the
+    capabilities that were added. `arguments` are its command line and `variables` the names in its environment.
     """
 
     id: str
@@ -680,6 +743,14 @@ class Container:
     ports: tuple[PublishedPort, ...] = ()
     error: str | None = None
     engine: str = "docker"
+    error_place: Place | None = None
+    wanted_ports: tuple[WantedPort, ...] | None = None
+    exposed: tuple[ExposedPort, ...] = ()
+    mounts: tuple[Mount, ...] = ()
+    health: str | None = None
+    powers: tuple[Remark, ...] = ()
+    arguments: tuple[str, ...] = ()
+    variables: tuple[str, ...] = ()
 
     @property
     def span(self) -> Span:
@@ -774,7 +845,7 @@ class AddressPool:
 @dataclass(frozen=True)
 class EngineInfo:
     """What `docker info` says of the engine's host. `security_options` are e.g. `name=rootless`; `address_pools` are
-    those that somebody configured, empty for the engine's own.
+    those that somebody configured, empty for the engine's own; `warnings` are the engine's about its own settings.
     """
 
     host_name: str | None
@@ -786,6 +857,7 @@ class EngineInfo:
     live_restore: bool | None
     place: Place
     address_pools: tuple[AddressPool, ...] | None = None
+    warnings: tuple[Remark, ...] = ()
 
     @property
     def span(self) -> Span:

@@ -40,10 +40,11 @@ class _Socket:
     def record(self, span: Span, family_of_any: str) -> Socket:
         peer = {"peer": str(self.peer)} if self.peer.address else {}
         service = {"service": self.local.service} if self.local.service else {}
+        untold = self.local.bare and self.local.family == "ipv6" and self.local.address is None
         return Socket(
             protocol=self.protocol or ("udp" if self.state == "UNCONN" else "tcp"),
             state=self.state,
-            family=family_of_any if self.local.family == "any" else self.local.family,
+            family=None if untold else family_of_any if self.local.family == "any" else self.local.family,
             address=self.local.address,
             port=self.local.port,
             span=span,

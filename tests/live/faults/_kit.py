@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from lab import DockerHost
@@ -110,6 +112,40 @@ def named(kind: str, name: str) -> Callable[[DockerHost], Subject]:
     return lambda _: (kind, name)
 
 
+#: Binds UDP ports and answers what comes; inside the container's processes, so that it ends with them.
+_UDP_SERVER = """
+import select, socket, sys
+found = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in sys.argv[1:]]
+for each, port in zip(found, sys.argv[1:]):
+    each.bind(("0.0.0.0", int(port)))
+while True:
+    for each in select.select(found, [], [])[0]:
+        each.sendto(*each.recvfrom(2048))
+"""
+
+
 def run(name: str, options: str) -> str:
-    """The command that starts a container that only sleeps."""
-    return f"docker run -d --init --name {name} {options} lab/busybox:1 sleep 1000"
+    """The command that starts a container that answers on each port that it publishes, and does nothing else."""
+    tcp, udp = _container_ports(options, "tcp"), _container_ports(options, "udp")
+    serve = "".join(f"httpd -p {port} -h /www; " for port in tcp) + "exec sleep 1000"
+    start = f"docker run -d --init --name {name} {options} lab/busybox:1 sh -c '{serve}'"
+    return f"{start} && {serve_udp(name, *udp)}" if udp else start
+
+
+def serve_udp(name: str, *ports: int) -> str:
+    """The command that makes a container answer on UDP ports, which its busybox cannot."""
+    pid = f"$(docker inspect -f '{{{{.State.Pid}}}}' {name})"
+    server = shlex.join(["python3", "-c", _UDP_SERVER, *map(str, ports)])
+    return f"{{ setsid nsenter --target {pid} --net --pid -- {server} >/dev/null 2>&1 & }}"
+
+
+def _container_ports(options: str, protocol: str) -> list[int]:
+    """The container's ports behind each `-p`."""
+    words = shlex.split(options)
+    found: list[int] = []
+    for word in (after for option, after in pairwise(words) if option == "-p"):
+        mapping, _, named = word.partition("/")
+        first, _, last = mapping.rpartition(":")[2].partition("-")
+        if (named or "tcp") == protocol:
+            found += range(int(first), int(last or first) + 1)
+    return found
