@@ -47,6 +47,7 @@ SCHEMA_VERSION = "1.0"
 
 FILES = "files"  # a file, copied
 DOCKER = "docker"  # asked of the engine
+PODMAN = "podman"  # asked of the other engine
 HOST = "host"  # run in the network namespace of this process
 NETNS = "netns"  # run in the network namespace of each running container
 BOTH = "host, netns"
@@ -70,6 +71,7 @@ class Item(NamedTuple):
     instead: str = ""
 
 
+NETAVARK_DRIVER = "/run/containers/networks/firewall/firewall-driver"
 READ_SYSCTLS = "grep -r . /proc/sys/net"
 ITEMS = (
     Item("os-release", "os_release", FILES, "/etc/os-release", "the distribution, so its defaults"),
@@ -79,6 +81,7 @@ ITEMS = (
     Item("ip6-tables-names", "ip_tables_names", FILES, "/proc/net/ip6_tables_names", "loaded legacy tables"),
     Item("ip-tables-names", "ip_tables_names", NETNS, "cat /proc/net/ip_tables_names", "the namespace's"),
     Item("ip6-tables-names", "ip_tables_names", NETNS, "cat /proc/net/ip6_tables_names", "the namespace's"),
+    Item("netavark-driver", "netavark_driver", FILES, NETAVARK_DRIVER, "by what podman's rules are programmed"),
     Item("softnet-stat", "proc_net_softnet_stat", FILES, "/proc/net/softnet_stat", "packets that each CPU dropped"),
     Item("resolv-conf", "resolv_conf", CONTAINER, "ResolvConfPath", "the name servers of the container"),
     Item("hosts", "hosts", CONTAINER, "HostsPath", "the names that the container knows by itself"),
@@ -115,12 +118,19 @@ ITEMS = (
     Item("docker-inspect", "docker_inspect", DOCKER, "docker inspect", "addresses, ports, namespaces of containers"),
     Item("docker-network-ls", "docker_network_ls", DOCKER, "docker network ls --no-trunc", "which networks there are"),
     Item("docker-network-inspect", "docker_network_inspect", DOCKER, "docker network inspect", "subnets and options"),
+    Item("podman-version", "podman_version", PODMAN, "podman version --format json", "which rules to expect"),
+    Item("podman-info", "podman_info", PODMAN, "podman info --format json", "whose podman it is, and its backend"),
+    Item("podman-ps", "podman_ps", PODMAN, "podman ps -a --no-trunc", "which containers there are"),
+    Item("podman-inspect", "podman_inspect", PODMAN, "podman inspect", "addresses, ports, namespaces of containers"),
+    Item("podman-network-ls", "podman_network_ls", PODMAN, "podman network ls --no-trunc", "which networks there are"),
+    Item("podman-network-inspect", "podman_network_inspect", PODMAN, "podman network inspect", "subnets and options"),
 )
 ITEM = {item.id: item for item in ITEMS if item.where not in (NETNS, CONTAINER)}
 FAMILIES = {"iptables": "ip-tables-names", "ip6tables": "ip6-tables-names"}
 TABLES = ("filter", "nat", "mangle", "raw", "security")
-JSON_FORMATS = ("daemon_json", "docker_info", "docker_inspect", "docker_network_inspect", "docker_version")
-COLUMN_FORMATS = ("docker_ps", "docker_network_ls")
+ENGINE_JSON = ("info", "inspect", "network_inspect", "version")
+JSON_FORMATS = ("daemon_json", *("docker_" + name for name in ENGINE_JSON), *("podman_" + name for name in ENGINE_JSON))
+COLUMN_FORMATS = ("docker_ps", "docker_network_ls", "podman_ps", "podman_network_ls")
 
 INSPECT_BATCH = 50  # containers or networks for one `docker inspect`
 STDERR_BYTES = 64 * 1024
@@ -550,9 +560,13 @@ class Runner:
         path += [folder for folder in PATH_MORE if folder not in path]
         self._environment = dict(os.environ, PATH=":".join(path), LC_ALL="C", LANG="C")
 
+    def path_of(self, tool: str) -> str:
+        """The file of a tool, empty when it is not installed."""
+        return shutil.which(tool, path=self._environment["PATH"]) or ""
+
     def has(self, tool: str) -> bool:
         """Whether a tool is installed."""
-        return shutil.which(tool, path=self._environment["PATH"]) is not None
+        return bool(self.path_of(tool))
 
     def run(self, argv: Sequence[str]) -> Result:
         """Run a command to its end, its time limit or an interrupt."""
@@ -707,6 +721,7 @@ class Space(NamedTuple):
 
 ON_HOST = Space("host", "host")
 OF_DOCKER = Space("docker", "docker")
+OF_PODMAN = Space("podman", "podman")
 OF_FILES = Space("files", "files")
 
 
@@ -727,7 +742,7 @@ class Collector:
         self._progress = progress
         self._log: List[str] = []
         self._tools: Dict[str, List[Tuple[str, str]]] = {}
-        self._docker_hangs = False
+        self._hanging: Set[str] = set()
 
     def collect(self) -> None:
         """Everything: first what is quick and always there."""
@@ -740,6 +755,8 @@ class Collector:
         self._space(ON_HOST, HOST, copied)
         self._progress("docker")
         spaces = self._docker()
+        self._progress("podman")
+        spaces += self._podman()
         for number, space in enumerate(spaces, 1):
             self._progress("{} ({} of {})".format(space.scope, number, len(spaces)))
             self._space(space, NETNS, {})
@@ -821,7 +838,7 @@ class Collector:
                 if path.startswith("/"):
                     self._copy(item, space, path, "{}/{}.txt".format(space.folder, item.id))
                 else:
-                    self._skip(item, space, None, "docker inspect does not tell its {}".format(item.command))
+                    self._skip(item, space, None, "inspect does not tell its {}".format(item.command))
 
     def _refusal(self, space: Space, words: Sequence[str], needs: Sequence[str] = ()) -> str:
         """Why a command cannot or must not be run, empty when it may."""
@@ -833,8 +850,12 @@ class Collector:
             return space.obstacle
         if not self._runner.has(tool):
             return "{} is not installed (not found in PATH)".format(tool)
-        if tool == "docker" and self._docker_hangs:
-            return "an earlier docker command did not answer within {:g} s".format(self._runner.timeout)
+        if tool in self._hanging:
+            return "an earlier {} command did not answer within {:g} s".format(tool, self._runner.timeout)
+        if tool == "docker" and self._is_podman(tool):
+            return "the command docker is podman here"
+        if tool == "podman" and podman_obstacle():
+            return podman_obstacle()
         if absent:
             return "{} is not loaded; {} would load this kernel module".format(" and ".join(absent), tool)
         return ""
@@ -861,8 +882,8 @@ class Collector:
     def _keep(self, item: Item, space: Space, result: Result, data: bytes) -> None:
         """Store what a command printed, and enter it into the manifest."""
         path = "{}/{}.txt".format(space.folder, item.id)
-        if space is OF_DOCKER:
-            path = docker_path(item)
+        if space in (OF_DOCKER, OF_PODMAN):
+            path = engine_path(item)
         self._store(path, item.format, data)
         stderr_path = path + ".stderr.txt" if result.stderr else None
         if stderr_path:
@@ -885,7 +906,8 @@ class Collector:
             message = "{} {}: killed, it did not end within {:g} s".format(space.scope, item.id, self._runner.timeout)
             self.note(message)
             self._progress(message)
-            self._docker_hangs = self._docker_hangs or space is OF_DOCKER
+            if space in (OF_DOCKER, OF_PODMAN):
+                self._hanging.add(space.scope)
 
     # -- one network namespace
 
@@ -952,15 +974,28 @@ class Collector:
         printed = re.findall(r"(?m)^\*(\w+)|^# Table `(\w+)' is incompatible", decoded(result.stdout))
         return [name or foreign for name, foreign in printed], "table {} does not exist; listing it could create it"
 
-    # -- docker
+    # -- docker and podman
+
+    def _is_podman(self, tool: str) -> bool:
+        """Whether a command is a small script that runs podman, as the package podman-docker makes one of docker."""
+        program = self._runner.path_of(tool)
+        return bool(program) and os.path.getsize(program) < 10000 and "podman" in read_text(program)
 
     def _docker(self) -> List[Space]:
         """Ask the engine. Returns the network namespaces of its running containers."""
         self._engine_arguments(ITEM["dockerd-cmdline"])
         self._take(ITEM["docker-version"], OF_DOCKER)
         self._take(ITEM["docker-info"], OF_DOCKER)
-        containers = self._inspect(ITEM["docker-ps"], ITEM["docker-inspect"])
-        self._inspect(ITEM["docker-network-ls"], ITEM["docker-network-inspect"])
+        containers = self._inspect(OF_DOCKER, ITEM["docker-ps"], ITEM["docker-inspect"])
+        self._inspect(OF_DOCKER, ITEM["docker-network-ls"], ITEM["docker-network-inspect"])
+        return self._namespaces([container for container in containers if isinstance(container, dict)])
+
+    def _podman(self) -> List[Space]:
+        """Ask podman, which has no daemon: each command is the engine itself, as root's. The same is returned."""
+        self._take(ITEM["podman-version"], OF_PODMAN)
+        self._take(ITEM["podman-info"], OF_PODMAN)
+        containers = self._inspect(OF_PODMAN, ITEM["podman-ps"], ITEM["podman-inspect"])
+        self._inspect(OF_PODMAN, ITEM["podman-network-ls"], ITEM["podman-network-inspect"])
         return self._namespaces([container for container in containers if isinstance(container, dict)])
 
     def _engine_arguments(self, item: Item) -> None:
@@ -971,22 +1006,25 @@ class Collector:
             return
         started = time.time()
         arguments = read_text("/proc/" + pids[0] + "/cmdline").replace("\0", "\n")
-        self._store(docker_path(item), item.format, encoded(arguments))
-        self._row(item.id, item.format, "docker", None, path=docker_path(item), started=utc(started), duration_s=0.0)
+        self._store(engine_path(item), item.format, encoded(arguments))
+        self._row(item.id, item.format, "docker", None, path=engine_path(item), started=utc(started), duration_s=0.0)
         self.note("dockerd is process {}; the arguments of the first are kept".format(", ".join(pids)))
 
-    def _inspect(self, listing: Item, item: Item) -> List[Any]:
-        """List containers or networks and inspect them all, in batches. Returns what docker says of them, unmasked."""
-        listed = self._take(listing, OF_DOCKER)
+    def _inspect(self, engine: Space, listing: Item, item: Item) -> List[Any]:
+        """List containers or networks and inspect them all, in batches. Returns what the engine says, unmasked."""
+        listed = self._take(listing, engine)
         words = item.command.split()
         table = decoded(listed.stdout) if listed and listed.exit_code == 0 else ""
-        refusal = self._refusal(OF_DOCKER, words)
-        if not refusal and not re.match(r"(?:CONTAINER|NETWORK) ID\s", table):
+        refusal = self._refusal(engine, words)
+        heading = re.match(r"(?:CONTAINER|NETWORK) ID\s|NAME\s+VERSION\s+PLUGINS\s", table)
+        if not refusal and not heading:
             refusal = "{} did not tell what there is to inspect".format(listing.id)
         if refusal:
-            self._skip(item, OF_DOCKER, words, refusal)
+            self._skip(item, engine, words, refusal)
             return []
         ids = re.findall(r"(?m)^([0-9a-z]{25,64})\s", table)  # ids of swarm networks have 25 characters
+        if heading and heading.group().startswith("NAME"):  # podman's networks of CNI have no ids
+            ids = re.findall(r"(?m)^(\S+)", table)[1:]
         batches = [ids[start : start + INSPECT_BATCH] for start in range(0, len(ids), INSPECT_BATCH)]
         results: List[Result] = []
         while batches and not self._runner.interrupted and not any(result.timed_out for result in results):
@@ -1009,7 +1047,7 @@ class Collector:
             self.note("{}: {} of {} are not in it (gone, unread or too large)".format(item.id, missing, len(ids)))
         joined = together([*words, *ids], results)
         joined = joined._replace(truncated=joined.truncated or len(kept) < len(objects) or bool(batches))
-        self._keep(item, OF_DOCKER, joined, as_json(kept) if kept or not unread else unread[0])
+        self._keep(item, engine, joined, as_json(kept) if kept or not unread else unread[0])
         return objects
 
     def _within_limit(self, objects: List[Any]) -> List[Any]:
@@ -1046,9 +1084,24 @@ class Collector:
         return spaces
 
 
-def docker_path(item: Item) -> str:
-    """Where an answer of docker is stored."""
-    return "docker/" + item.format.replace("docker_", "") + (".json" if item.format in JSON_FORMATS else ".txt")
+def engine_path(item: Item) -> str:
+    """Where an answer of an engine is stored."""
+    name = re.sub("docker_|podman_", "", item.format)
+    return "{}/{}{}".format(item.where, name, ".json" if item.format in JSON_FORMATS else ".txt")
+
+
+def podman_obstacle() -> str:
+    """Why podman must not be asked, empty when it may.
+
+    Its first command on a host would make its storage there, and that of another user than root speaks of that user's
+    containers only.
+    """
+    if os.geteuid() != 0:
+        return "not running as root, and only root's podman is asked"
+    store = re.search(r'(?m)^\s*graphroot\s*=\s*"(.+?)"', read_text("/etc/containers/storage.conf"))
+    if not os.path.isdir(os.path.join(store.group(1) if store else "/var/lib/containers/storage", "libpod")):
+        return "podman has not been used on this host"
+    return ""
 
 
 def for_tool(name: str, tool: str, table: str = "") -> Item:

@@ -162,4 +162,4 @@ def test_the_files_that_the_engine_made_for_a_container_are_copied(fake_host: Fa
     fake_host.set_containers()
     bundle = fake_host.collect()
     assert bundle.text("resolv-conf", f"netns:{WEB}") == "nameserver 127.0.0.11\n"
-    assert bundle.artifact("hosts", f"netns:{WEB}")["skipped"] == "docker inspect does not tell its HostsPath"
+    assert bundle.artifact("hosts", f"netns:{WEB}")["skipped"] == "inspect does not tell its HostsPath"

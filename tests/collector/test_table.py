@@ -42,10 +42,19 @@ DOCKER_COMMANDS = {
     "docker-network-inspect": ("docker_network_inspect", "docker network inspect"),
     "dockerd-cmdline": ("dockerd_cmdline", ""),
 }
+PODMAN_COMMANDS = {
+    "podman-version": ("podman_version", "podman version --format json"),
+    "podman-info": ("podman_info", "podman info --format json"),
+    "podman-ps": ("podman_ps", "podman ps -a --no-trunc"),
+    "podman-network-ls": ("podman_network_ls", "podman network ls --no-trunc"),
+    "podman-inspect": ("podman_inspect", "podman inspect"),
+    "podman-network-inspect": ("podman_network_inspect", "podman network inspect"),
+}
 FILES = {
     "os-release": ("os_release", "/etc/os-release"),
     "resolv-conf": ("resolv_conf", "/etc/resolv.conf"),
     "daemon-json": ("daemon_json", "/etc/docker/daemon.json"),
+    "netavark-driver": ("netavark_driver", "/run/containers/networks/firewall/firewall-driver"),
     "softnet-stat": ("proc_net_softnet_stat", "/proc/net/softnet_stat"),
     "ip-tables-names": ("ip_tables_names", "/proc/net/ip_tables_names"),
     "ip6-tables-names": ("ip_tables_names", "/proc/net/ip6_tables_names"),
@@ -74,6 +83,7 @@ def test_a_container_is_asked_the_same_but_for_what_is_the_same_everywhere() -> 
 
 def test_the_engine_is_asked_exactly_what_the_parsers_know() -> None:
     assert _rows(collect.DOCKER) == DOCKER_COMMANDS
+    assert _rows(collect.PODMAN) == PODMAN_COMMANDS
 
 
 def test_the_copied_files_are_few_and_known() -> None:
@@ -81,7 +91,7 @@ def test_the_copied_files_are_few_and_known() -> None:
 
 
 def test_an_id_is_unique_in_each_place() -> None:
-    places = (collect.FILES, collect.DOCKER, collect.HOST, collect.NETNS)
+    places = (collect.FILES, collect.DOCKER, collect.PODMAN, collect.HOST, collect.NETNS)
     counts = Counter((place, item.id) for place in places for item in collect.ITEMS if place in item.where)
     assert [key for key, count in counts.items() if count > 1] == []
 

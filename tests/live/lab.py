@@ -416,6 +416,13 @@ class PodmanHost(DockerHost):
         self.write_file("/etc/containers/policy.json", '{"default": [{"type": "insecureAcceptAnything"}]}\n')
 
 
+def host_with(iptables: Backend, daemon_args: Sequence[str], engine: str) -> DockerHost:
+    """A host that is still to be started, with podman when `engine` is one."""
+    if engine and ENGINES[engine].name == "podman":
+        return PodmanHost(engine)
+    return DockerHost(iptables, daemon_args, engine=engine)
+
+
 # crun refuses a machine that has both versions of control groups, and such a machine has no limit of processes.
 _CONTAINERS_CONF = """\
 [containers]
@@ -732,10 +739,14 @@ for tool in iptables-nft ip6tables-nft iptables-legacy ip6tables-legacy; do
     echo "== $tool" && $tool-save
 done
 echo "== nft" && nft list tables
+if nft list table inet netavark >/dev/null 2>&1; then
+    echo "== netavark" && nft list table inet netavark
+fi
 echo "== route" && ip -4 route show table all
 echo "== rule" && ip rule
 echo "== sysctl"
-sysctl --all --pattern '^net[.](ipv4[.](ip_forward|conf[.](all|default|docker0|br-[^.]*|eth[0-9])[.])|bridge[.])'
+links='all|default|docker0|br-[^.]*|podman[0-9]|eth[0-9]'
+sysctl --all --pattern "^net[.](ipv4[.](ip_forward|conf[.]($links)[.])|bridge[.])"
 """
 
 
@@ -812,7 +823,7 @@ class HostPool:
         kind = (iptables, tuple(daemon_args), engine)
         if kind not in self._kept:
             with ExitStack() as starting:
-                host = starting.enter_context(DockerHost(iptables, daemon_args, engine=engine))
+                host = starting.enter_context(host_with(iptables, daemon_args, engine))
                 standard_workload(host)
                 self._kept[kind] = _Kept(host, configuration(host), starting.pop_all().close)
         return self._kept[kind].host

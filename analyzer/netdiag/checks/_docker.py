@@ -1,7 +1,7 @@
-"""What several checks ask of a Docker host: its bridge networks, its published ports, the way to put its rules back."""
+"""What several checks ask of a host: its bridge networks, its published ports, the way to put the rules back."""
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from netdiag.checks._base import NotApplicable, Unjudged, sort_out, unjudged
@@ -10,9 +10,9 @@ from netdiag.formats.records import Container, Endpoint, IpAddress, Link, Networ
 from netdiag.model import FirewallChain, Gate, Host, Namespace, VethPair
 from netdiag.model.gates import (
     bridge_name,
-    engine_is_here,
     has_own_namespace,
     is_local_bridge,
+    is_managed_here,
     is_running,
     unknown,
 )
@@ -35,17 +35,30 @@ class BridgeNetwork:
 
 
 def bridge_networks(host: Host, *gates: Gate) -> tuple[list[BridgeNetwork], list[Unjudged | NotApplicable]]:
-    """The local bridge networks, when `gates` and the place of the engine allow to judge them; and what to say of the
-    others.
+    """The local bridge networks of every engine, when `gates` and the place of the engine allow to judge them; and what
+    to say of the others.
     """
-    if not host.networks.items:
+    return _judged(host, host.networks.items, gates)
+
+
+def docker_networks(host: Host, *gates: Gate) -> tuple[list[BridgeNetwork], list[Unjudged | NotApplicable]]:
+    """The same of Docker alone: for what hangs on the rules and settings of Docker."""
+    if host.engine.absent:
+        return [], [NotApplicable(host.engine.absent)]
+    return _judged(host, tuple(network for network in host.networks if network.engine == "docker"), gates)
+
+
+def _judged(
+    host: Host, networks: Sequence[Network], gates: Sequence[Gate]
+) -> tuple[list[BridgeNetwork], list[Unjudged | NotApplicable]]:
+    if not networks:
         return [], [no_networks(host)]
-    networks, others = sort_out(
-        host.networks,
-        lambda network: all_of(engine_is_here(host), *gates, is_local_bridge(host, network)),
+    passed, others = sort_out(
+        networks,
+        lambda network: all_of(is_managed_here(host, network), *gates, is_local_bridge(host, network)),
         "the engine has no networks",
     )
-    return [BridgeNetwork(network, bridge_name(host, network)) for network in networks], others
+    return [BridgeNetwork(network, bridge_name(host, network)) for network in passed], others
 
 
 def no_networks(host: Host) -> Unjudged | NotApplicable:
@@ -91,12 +104,12 @@ def veth_of(host: Host, attachment: Attachment) -> VethPair | None:
     return host.veth_pair_of(netns, inner) if netns and inner else None
 
 
-def published_ports(host: Host) -> list[tuple[Container, PublishedPort]]:
-    """The published ports of running containers that have a namespace of their own."""
+def published_ports(host: Host, engine: str = "") -> list[tuple[Container, PublishedPort]]:
+    """The published ports of running containers that have a namespace of their own; of one engine when it is named."""
     return [
         (container, port)
         for container in host.containers
-        if all_of(is_running(container), has_own_namespace(container)).yes
+        if engine in ("", container.engine) and all_of(is_running(container), has_own_namespace(container)).yes
         for port in container.ports
     ]
 
@@ -135,12 +148,14 @@ def deletion(rule: Rule) -> str:
     return sh("{} -t {} -D {} {}", tool, rule.table, rule.chain, rule.position)
 
 
-def restart(host: Host) -> tuple[str, ...]:
-    """Restart the engine, which programs its rules and bridges anew, and start what the restart stops without
-    live-restore.
+def restart(host: Host, engine: str = "docker") -> tuple[str, ...]:
+    """What makes the engine program its rules and bridges anew: a restart of Docker, and a start of what that stops
+    without live-restore; podman has no daemon, and does it for each container.
     """
+    running = sorted(each.name for each in host.containers if each.engine == engine and each.state == "running")
+    if engine == "podman":
+        return (shlex.join(["podman", "restart", *running]),)
     commands = ["systemctl restart docker"]
-    running = sorted(container.name for container in host.containers if container.state == "running")
     live_restore = host.engine.info and host.engine.info.live_restore
     if running and not live_restore:
         commands.append(shlex.join(["docker", "start", *running]))

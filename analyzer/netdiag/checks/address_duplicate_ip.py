@@ -81,8 +81,8 @@ def address_duplicate_ip(host: Host) -> Verdicts:
                 evidence=tuple(
                     Evidence(o.endpoint.place.at("IPAddress").span, f"of {o.container.name}") for o in owners
                 ),
-                remedy=(sh("docker restart {}", names[-1]),),
-                verify=(sh("docker network inspect {}", owners[0].endpoint.network),),
+                remedy=(sh("{} restart {}", owners[-1].container.engine, names[-1]),),
+                verify=(sh("{} network inspect {}", owners[0].container.engine, owners[0].endpoint.network),),
             )
 
 

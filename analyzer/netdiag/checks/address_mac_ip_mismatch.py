@@ -33,7 +33,7 @@ import re
 from ipaddress import IPv4Address
 
 from netdiag.checks._base import Fault, NotApplicable, Verdicts, check, unjudged
-from netdiag.checks._docker import Attachment, attachments, bridge_networks, related, sh
+from netdiag.checks._docker import Attachment, attachments, docker_networks, related, sh
 from netdiag.finding import Confidence, Evidence, Severity, Subject
 from netdiag.formats.records import Container
 from netdiag.model import Host
@@ -46,13 +46,16 @@ _FIRST_WITH_MAC_PER_NETWORK = 25
 @check(Severity.WARNING, layer="address")
 def address_mac_ip_mismatch(host: Host) -> Verdicts:
     dialect = host.engine.dialect
+    if host.engine.absent:
+        yield NotApplicable(host.engine.absent)
+        return
     if dialect is None:
         yield unjudged(unknown("whether this engine derives MAC addresses", "docker_version"))
         return
     if not dialect.derives_macs:
         yield NotApplicable(f"Docker {dialect.value} does not derive MAC addresses from IPv4 addresses")
         return
-    bridges, others = bridge_networks(host)
+    bridges, others = docker_networks(host)
     yield from others
     attached = [each for each in attachments(host, bridges) if each.endpoint.address and each.endpoint.mac]
     if not attached and not others:

@@ -30,7 +30,7 @@ moby/moby#12294; moby/moby#16137; moby/moby#26494; docker/for-linux#1472; moby i
 """
 
 from netdiag.checks._base import Fault, NotApplicable, Verdicts, check, unjudged
-from netdiag.checks._docker import bridge_networks, related, restart
+from netdiag.checks._docker import docker_networks, related, restart
 from netdiag.finding import Confidence, Evidence, Severity, Subject
 from netdiag.formats.records import Network
 from netdiag.model import Dialect, FirewallTable, Host
@@ -56,7 +56,7 @@ _NEVER_EMPTY = {
 @check(Severity.ERROR, layer="filter")
 def filter_docker_chains_missing(host: Host) -> Verdicts:
     dialect = host.engine.dialect
-    bridges, others = bridge_networks(host, table_known(host, "filter"), manages_iptables(host))
+    bridges, others = docker_networks(host, table_known(host, "filter"), manages_iptables(host))
     if not bridges:
         yield from others
         return

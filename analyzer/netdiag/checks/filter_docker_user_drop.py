@@ -41,8 +41,8 @@ from netdiag.checks._docker import (
     Attachment,
     BridgeNetwork,
     attachments,
-    bridge_networks,
     deletion,
+    docker_networks,
     published_ports,
     related,
 )
@@ -76,7 +76,7 @@ class _Case:
 
 @check(Severity.ERROR, layer="filter")
 def filter_docker_user_drop(host: Host) -> Verdicts:
-    bridges, others = bridge_networks(host, table_known(host, "filter"), manages_iptables(host))
+    bridges, others = docker_networks(host, table_known(host, "filter"), manages_iptables(host))
     if not bridges:
         yield from others
         return
@@ -95,7 +95,7 @@ def _cases(host: Host, bridges: list[BridgeNetwork]) -> Iterator[_Case]:
     by_container: dict[str, list[Attachment]] = defaultdict(list)
     for attachment in attached:
         by_container[attachment.container.id].append(attachment)
-    for container, port in published_ports(host):
+    for container, port in published_ports(host, "docker"):
         if port.host_address is not None and (port.host_address.version != 4 or port.host_address.is_loopback):
             continue
         for attachment in by_container[container.id]:

@@ -82,7 +82,7 @@ def _remedy(host: Host, bridge: BridgeNetwork) -> tuple[str, ...]:
     pairs = [veth_of(host, attachment) for attachment in attachments(host, [bridge])]
     ports = [pair.outer.name for pair in pairs if pair]
     if not gateways or len(ports) < len(pairs):
-        return restart(host)
+        return restart(host, bridge.network.engine)
     return (
         sh("ip link add name {} type bridge", device),
         *(addition(gateway, length, device) for gateway, length in gateways),

@@ -50,7 +50,7 @@ def _cannot_join(host: Host, attachment: Attachment) -> Unjudged:
     container, network = attachment.container, attachment.endpoint.network
     collected_netns = host.namespace_of(container) is not None
     why = "no link there fits" if collected_netns else "the namespace was not collected"
-    pid = container.pid or sh("$(docker inspect -f '{{{{.State.Pid}}}}' {})", container.name)
+    pid = container.pid or sh("$({} inspect -f '{{{{.State.Pid}}}}' {})", container.engine, container.name)
     ask = () if collected_netns else (f"nsenter -t {pid} -n ip -d addr",)
     return Unjudged(f"which veth carries {container.name} on network {network}", why, ("ip-addr",), ask)
 

@@ -49,9 +49,12 @@ _SEVERAL_PORTS = ""
 def nat_dnat_missing(host: Host) -> Verdicts:
     ports = [
         (container, port)
-        for container, port in published_ports(host)
+        for container, port in published_ports(host, "docker")
         if not isinstance(port.host_address, IPv6Address) and _wants_dnat(host, container)
     ]
+    if host.engine.absent:
+        yield NotApplicable(host.engine.absent)
+        return
     if not ports:
         yield _nothing_published(host)
         return

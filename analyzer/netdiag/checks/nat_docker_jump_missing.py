@@ -26,7 +26,7 @@ moby/moby#15948; moby/moby#16816; moby/moby#14073; moby integration/network/brid
 """
 
 from netdiag.checks._base import Fault, Verdicts, check
-from netdiag.checks._docker import BridgeNetwork, bridge_networks, chain_span, published_ports, related, restart
+from netdiag.checks._docker import BridgeNetwork, chain_span, docker_networks, published_ports, related, restart
 from netdiag.finding import Confidence, Evidence, Severity, Subject
 from netdiag.model import FirewallTable, Host
 from netdiag.model.gates import manages_iptables, table_known, uses_proxy
@@ -36,7 +36,7 @@ _MATCH = "-m addrtype --dst-type LOCAL -j DOCKER"
 
 @check(Severity.ERROR, layer="nat")
 def nat_docker_jump_missing(host: Host) -> Verdicts:
-    bridges, others = bridge_networks(host, table_known(host, "nat"), manages_iptables(host))
+    bridges, others = docker_networks(host, table_known(host, "nat"), manages_iptables(host))
     if not bridges:
         yield from others
         return
@@ -77,7 +77,9 @@ def _no_jump(host: Host, table: FirewallTable, chain: str) -> Fault:
     rule = f"{chain} {'! -d 127.0.0.0/8 ' if spares_loopback else ''}{_MATCH}"
     evidence = [Evidence(chain_span(start), f"no rule of nat {chain} leads to DOCKER")] if start else []
     evidence.append(related(docker.head.span, "the chain is there") if start else Evidence(docker.head.span, "no jump"))
-    evidence += [related(port.span, f"published by {container.name}") for container, port in published_ports(host)[:3]]
+    evidence += [
+        related(port.span, f"published by {container.name}") for container, port in published_ports(host, "docker")[:3]
+    ]
     return Fault(
         message=f"nat {chain} does not jump to chain DOCKER, so published ports are not translated there",
         subjects=(Subject("chain", f"nat {chain}"),),
@@ -91,7 +93,7 @@ def _no_jump(host: Host, table: FirewallTable, chain: str) -> Fault:
 
 def _severity(host: Host, chain: str) -> Severity:
     proxy_answers = chain == "OUTPUT" and uses_proxy(host).yes
-    return Severity.WARNING if proxy_answers or not published_ports(host) else Severity.ERROR
+    return Severity.WARNING if proxy_answers or not published_ports(host, "docker") else Severity.ERROR
 
 
 def _confidence(host: Host) -> Confidence:

@@ -33,7 +33,7 @@ moby integration/network/bridge/iptablesdoc; moby/moby#41795; moby/moby#13381; m
 from ipaddress import IPv4Network
 
 from netdiag.checks._base import Fault, Unjudged, Verdicts, check, sort_out, unjudged
-from netdiag.checks._docker import BridgeNetwork, bridge_networks, chain_span, related, sh
+from netdiag.checks._docker import BridgeNetwork, chain_span, docker_networks, related, sh
 from netdiag.finding import Confidence, Evidence, Severity
 from netdiag.formats.records import Subnet
 from netdiag.model import FirewallTable, Host, Truth
@@ -42,7 +42,7 @@ from netdiag.model.gates import manages_iptables, table_known, translates_addres
 
 @check(Severity.ERROR, layer="nat")
 def nat_masquerade_missing(host: Host) -> Verdicts:
-    bridges, others = bridge_networks(host, table_known(host, "nat"), manages_iptables(host))
+    bridges, others = docker_networks(host, table_known(host, "nat"), manages_iptables(host))
     yield from others
     judged = [bridge for bridge in bridges if not translates_addresses(bridge.network).no]
     if bridges and not judged and not others:

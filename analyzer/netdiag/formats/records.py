@@ -889,6 +889,14 @@ class PodmanInfo:
 
 
 @dataclass(frozen=True)
+class NetavarkDriver:
+    """By what netavark programs podman's rules: `iptables`, `nftables`, `firewalld`; `none` when there are none."""
+
+    driver: str
+    span: Span
+
+
+@dataclass(frozen=True)
 class DaemonSetting:
     """A setting of the engine's daemon by its name in daemon.json; `value` is JSON text (`false`, `"none"`)."""
 

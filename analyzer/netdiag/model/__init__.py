@@ -1,7 +1,7 @@
 """The host model: documents joined into the facts of one host. Facts with spans, no judgement."""
 
 from netdiag.model.build import build
-from netdiag.model.engine import Dialect, Engine
+from netdiag.model.engine import Dialect, Engine, Podman
 from netdiag.model.firewall import FirewallChain, FirewallTable
 from netdiag.model.host import Host, Namespace, VethPair
 from netdiag.model.knowledge import Extent, Facts, Gate, Truth
@@ -22,6 +22,7 @@ __all__ = [
     "Namespace",
     "Outcome",
     "Packet",
+    "Podman",
     "Routing",
     "Truth",
     "VethPair",

@@ -30,8 +30,10 @@ from netdiag.formats.records import (
     Link,
     NameServer,
     Neighbour,
+    NetavarkDriver,
     Network,
     NextHopObject,
+    PodmanInfo,
     PolicyRule,
     PublishedPort,
     Qdisc,
@@ -43,7 +45,7 @@ from netdiag.formats.records import (
     Sysctl,
 )
 from netdiag.model.compat import checked_against_nft
-from netdiag.model.engine import Engine, dialect_of
+from netdiag.model.engine import Engine, Podman, dialect_of
 from netdiag.model.firewall import build_firewall
 from netdiag.model.host import Host, Namespace, VethPair
 from netdiag.model.knowledge import Extent, Facts, not_whole
@@ -54,9 +56,6 @@ T = TypeVar("T")
 HOST_SCOPE = "host"
 FILES_SCOPE = "files"
 NETNS_SCOPE = "netns:"
-
-#: Docker makes these three networks itself; a list that has them all is the whole list.
-_PREDEFINED_NETWORKS = {"bridge", "host", "none"}
 
 #: The digits of an id as Docker shortens it.
 _SHORT_ID = 12
@@ -78,6 +77,7 @@ def build(bundle: Bundle, documents: Sequence[Document]) -> Host:
         containers=containers,
         networks=_networks(collected, containers),
         engine=_engine(collected, namespaces[0]),
+        podman=_podman(collected),
         veth_pairs=_veth_pairs(namespaces),
         softnet=collected.facts(SoftnetCounters, "proc_net_softnet_stat"),
         conntrack=collected.facts(ConntrackStatistics, "conntrack_stats"),
@@ -337,41 +337,99 @@ def _veth_pairs(namespaces: tuple[Namespace, ...]) -> tuple[VethPair, ...]:
 # --- containers and networks ------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class _Formats:
+    """The formats that tell an engine's objects. `everyone` are networks that every such engine has."""
+
+    inspect: str
+    ps: str
+    network_inspect: str
+    everyone: frozenset[str]
+
+
+#: Docker makes the networks bridge, host and none itself, podman the network podman.
+_ENGINES = {
+    "docker": _Formats("docker_inspect", "docker_ps", "docker_network_inspect", frozenset({"bridge", "host", "none"})),
+    "podman": _Formats("podman_inspect", "podman_ps", "podman_network_inspect", frozenset({"podman"})),
+}
+
+#: How the collector's reasons end for an engine that is not on the host.
+_NOT_HERE = ("is not installed (not found in PATH)", "has not been used on this host", "is podman here")
+
+
+def _absence(collected: _Collected, engine: str) -> str:
+    """Why an engine is not on this host, empty when it is or may be. An engine that neither a bundle of the collector
+    nor loose files speak of is taken for absent when it is not Docker.
+    """
+    of_engine = f"{engine}_"
+    spoken_of = any(document.format.startswith((of_engine, f"{engine}d_")) for document in collected.documents)
+    left_out = [each for each in collected.bundle.not_collected if each.format.startswith(of_engine)]
+    if spoken_of:
+        return ""
+    gone = next((each.reason for each in left_out if each.reason.endswith(_NOT_HERE)), "")
+    if not gone and engine != "docker" and not left_out:
+        gone = f"the bundle does not speak of {engine}"
+    return gone
+
+
+def _of_engines(collected: _Collected, facts_of: Callable[[_Collected, str], Facts[T]]) -> Facts[T]:
+    """Facts of every engine on the host, whole only when those of each are; Docker's when there is none."""
+    present = [engine for engine in _ENGINES if not _absence(collected, engine)] or ["docker"]
+    found = [facts_of(collected, engine) for engine in present]
+    items = tuple(item for facts in found for item in facts)
+    lacking = [facts for facts in found if not facts.whole]
+    if not lacking:
+        return Facts(items, Extent.WHOLE)
+    extent = Extent.NONE if all(facts.extent is Extent.NONE for facts in found) else Extent.PART
+    return Facts(items, extent, lacking[0].why, lacking[0].missing)
+
+
 def _containers(collected: _Collected) -> Facts[Container]:
-    """Containers of `docker inspect`, and those that only the `docker ps` table shows."""
+    """The containers of every engine. Podman 4 tells of an endpoint its network's name only, in the place of the id."""
+    found = _of_engines(collected, _containers_of)
+    networks = collected.facts(Network, _ENGINES["podman"].network_inspect)
+    ids = {network.name: network.id for network in networks if network.id}
+    items = (
+        replace(each, endpoints=_by_id(each.endpoints, ids)) if each.engine == "podman" else each for each in found
+    )
+    return replace(found, items=tuple(items))
+
+
+def _by_id(endpoints: tuple[Endpoint, ...], ids: Mapping[str, str]) -> tuple[Endpoint, ...]:
+    return tuple(replace(each, network_id=ids.get(each.network_id, each.network_id)) for each in endpoints)
+
+
+def _containers_of(collected: _Collected, engine: str) -> Facts[Container]:
+    """Containers of `inspect`, and those that only the table of `ps` shows."""
+    formats = _ENGINES[engine]
 
     def doubt(document: Document) -> str:
         return "" if collected.by_collector else f"{document.source.path} may not be the whole list"
 
-    inspected = collected.facts(Container, "docker_inspect", doubt=doubt)
+    inspected = collected.facts(Container, formats.inspect, doubt=doubt)
     known = {container.id[:length] for container in inspected for length in (_SHORT_ID, len(container.id))}
-    rows = (r for document in collected.of("docker_ps") for r in document.records if isinstance(r, ContainerLine))
-    extra = [_container_of(row) for row in rows if row.id not in known]
+    rows = (r for document in collected.of(formats.ps) for r in document.records if isinstance(r, ContainerLine))
+    extra = [_container_of(row, engine) for row in rows if row.id not in known]
     if not extra:
         return inspected
-    why = f"docker inspect of {', '.join(container.name for container in extra)} is missing"
-    return Facts((*inspected.items, *extra), Extent.PART, why, ("docker_inspect",))
+    why = f"{engine} inspect of {', '.join(container.name for container in extra)} is missing"
+    return Facts((*inspected.items, *extra), Extent.PART, why, (formats.inspect,))
 
 
-def _container_of(row: ContainerLine) -> Container:
+def _container_of(row: ContainerLine, engine: str) -> Container:
     ports = tuple(
         PublishedPort(port.protocol, port.container_port, port.host_address, port.host_port, row.span)
         for port in row.ports
         if port.host_port is not None
     )
     state = "running" if row.status.startswith("Up") else None
-    return Container(id=row.id, name=row.names[0] if row.names else row.id, place=row.span, state=state, ports=ports)
+    name = row.names[0] if row.names else row.id
+    return Container(id=row.id, name=name, place=row.span, state=state, ports=ports, engine=engine)
 
 
 def _networks(collected: _Collected, containers: Facts[Container]) -> Facts[Network]:
-    """Networks of `docker network inspect`, and those that only an endpoint of a container names."""
-
-    def doubt(document: Document) -> str:
-        names = {record.name for record in document.records if isinstance(record, Network)}
-        whole = collected.by_collector or names >= _PREDEFINED_NETWORKS
-        return "" if whole else f"{document.source.path} may not list all networks"
-
-    inspected = collected.facts(Network, "docker_network_inspect", doubt=doubt)
+    """Networks of `network inspect` of every engine, and those that only an endpoint of a container names."""
+    inspected = _of_engines(collected, _networks_of)
     known = {network.id for network in inspected}
     extra = {
         endpoint.network_id: Network(
@@ -379,6 +437,7 @@ def _networks(collected: _Collected, containers: Facts[Container]) -> Facts[Netw
             name=endpoint.network,
             place=endpoint.place,
             subnets=tuple(_subnets_of(endpoint)),
+            engine=container.engine,
         )
         for container in containers
         for endpoint in container.endpoints
@@ -387,8 +446,20 @@ def _networks(collected: _Collected, containers: Facts[Container]) -> Facts[Netw
     if not extra:
         return inspected
     extent = Extent.WHOLE if inspected.whole else Extent.PART
-    why = inspected.why or "docker network inspect does not list every network that a container names"
-    return Facts((*inspected.items, *extra.values()), extent, why, ("docker_network_inspect",))
+    engine = next(iter(extra.values())).engine
+    why = inspected.why or f"{engine} network inspect does not list every network that a container names"
+    return Facts((*inspected.items, *extra.values()), extent, why, (_ENGINES[engine].network_inspect,))
+
+
+def _networks_of(collected: _Collected, engine: str) -> Facts[Network]:
+    formats = _ENGINES[engine]
+
+    def doubt(document: Document) -> str:
+        names = {record.name for record in document.records if isinstance(record, Network)}
+        whole = collected.by_collector or names >= formats.everyone
+        return "" if whole else f"{document.source.path} may not list all networks"
+
+    return collected.facts(Network, formats.network_inspect, doubt=doubt)
 
 
 def _subnets_of(endpoint: Endpoint) -> Iterator[Subnet]:
@@ -406,7 +477,15 @@ def _engine(collected: _Collected, root: Namespace) -> Engine:
     info = next(iter(collected.facts(EngineInfo, "docker_info", "docker_info_text")), None)
     settings = _settings(collected)
     dialect, proof = dialect_of(version, root.firewall, root.nftables, info, settings)
-    return Engine(version=version, info=info, settings=settings, dialect=dialect, dialect_proof=proof)
+    absent = _absence(collected, "docker")
+    return Engine(version, info, settings, dialect, proof, f"Docker is not on this host ({absent})" if absent else "")
+
+
+def _podman(collected: _Collected) -> Podman:
+    version = next(iter(collected.facts(EngineVersion, "podman_version", "podman_version_text")), None)
+    info = next(iter(collected.facts(PodmanInfo, "podman_info", "podman_info_text")), None)
+    driver = next(iter(collected.facts(NetavarkDriver, "netavark_driver")), None)
+    return Podman(version, info, driver, _absence(collected, "podman"))
 
 
 def _settings(collected: _Collected) -> Facts[DaemonSetting]:

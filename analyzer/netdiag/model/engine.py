@@ -1,10 +1,10 @@
-"""The container engine, and the dialect of firewall rules that its version programs."""
+"""The container engines, and the dialect of firewall rules that the version of Docker programs."""
 
 import re
 from dataclasses import dataclass, field
 from enum import Enum
 
-from netdiag.formats.records import DaemonSetting, EngineInfo, EngineVersion, Rule
+from netdiag.formats.records import DaemonSetting, EngineInfo, EngineVersion, NetavarkDriver, PodmanInfo, Rule
 from netdiag.model.firewall import FirewallTable
 from netdiag.model.knowledge import Facts
 from netdiag.model.nftables import NativeTable
@@ -32,16 +32,31 @@ class Dialect(Enum):
 
 @dataclass(frozen=True)
 class Engine:
-    """The engine as far as the bundle tells. `dialect_proof` is the line that the dialect was read from."""
+    """Docker as far as the bundle tells. `dialect_proof` is the line that the dialect was read from; `absent` is why
+    there is no Docker on this host, empty when there is or may be one.
+    """
 
     version: EngineVersion | None = None
     info: EngineInfo | None = None
     settings: Facts[DaemonSetting] = field(default_factory=Facts)
     dialect: Dialect | None = None
     dialect_proof: Span | None = None
+    absent: str = ""
 
     def setting(self, name: str) -> DaemonSetting | None:
         return next((setting for setting in self.settings if setting.name == name), None)
+
+
+@dataclass(frozen=True)
+class Podman:
+    """Podman as far as the bundle tells, `absent` as for Docker. It has no daemon that keeps its rules; `driver` is by
+    what its network backend programs them.
+    """
+
+    version: EngineVersion | None = None
+    info: PodmanInfo | None = None
+    driver: NetavarkDriver | None = None
+    absent: str = ""
 
 
 def dialect_of(

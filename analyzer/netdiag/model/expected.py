@@ -91,7 +91,7 @@ def expected_rules(host: Host) -> tuple[Expected, ...]:
     dialect = host.engine.dialect
     if dialect is None or not all_of(engine_is_here(host), manages_iptables(host)).yes:
         return ()
-    networks = [network for network in host.networks if is_local_bridge(host, network).yes]
+    networks = [each for each in host.networks if each.engine == "docker" and is_local_bridge(host, each).yes]
     if not networks:
         return ()
     versions = [4, 6] if manages_ip6tables(host).yes else [4]

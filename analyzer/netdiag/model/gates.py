@@ -67,7 +67,9 @@ def uplinks(host: Host) -> frozenset[str]:
 
 
 def engine_is_here(host: Host) -> Gate:
-    """The engine manages the namespace that the bundle calls `host`: it is not rootless and not in another machine."""
+    """Docker manages the namespace that the bundle calls `host`: it is not rootless and not in another machine."""
+    if host.engine.absent:
+        return no(host.engine.absent)
     info = host.engine.info
     if info is None:
         if _docker_chain(host):
@@ -80,6 +82,23 @@ def engine_is_here(host: Host) -> Gate:
     if host.name and info.host_name and not _same_host(host.name, info.host_name):
         return no(f"the docker client talks to the engine of another host ({info.host_name})")
     return YES
+
+
+def podman_is_here(host: Host) -> Gate:
+    """The same of podman: it is root's, and it is not the client of another one."""
+    info = host.podman.info
+    if info is None:
+        return unknown("whether podman runs in this network namespace", "podman_info")
+    if info.rootless:
+        return no("podman is rootless: its networks are in namespaces of their own")
+    if info.remote or (host.name and info.host_name and not _same_host(host.name, info.host_name)):
+        return no(f"podman talks to another one ({info.host_name})")
+    return YES
+
+
+def is_managed_here(host: Host, network: Network) -> Gate:
+    """The engine of a network manages the namespace that the bundle calls `host`."""
+    return podman_is_here(host) if network.engine == "podman" else engine_is_here(host)
 
 
 def _same_host(one: str, other: str) -> bool:
@@ -132,6 +151,8 @@ def uses_proxy(host: Host) -> Gate:
     """The userland proxy is on: by the setting, else by the nat OUTPUT jump that spares 127.0.0.0/8 only while it is
     on.
     """
+    if host.engine.absent:
+        return no(host.engine.absent)
     setting = host.engine.setting("userland-proxy")
     if setting:
         return YES if setting.value == "true" else no("the userland proxy is switched off")
@@ -158,21 +179,35 @@ def is_local_bridge(host: Host, network: Network) -> Gate:
     """The network is a bridge of this host.
 
     A network that is known only by an endpoint is one when a link of the host carries its gateway: the gateway of
-    macvlan and ipvlan is a router elsewhere, that of an overlay is in a sandbox.
+    macvlan and ipvlan is a router elsewhere, that of an overlay is in a sandbox. Podman makes a network's bridge with
+    its first container and takes it away with the last one.
     """
     if network.driver is None:
         if network.name in _WITHOUT_BRIDGE:
             return no(f"network {network.name} has no bridge")
         if network.name == "bridge" or carrier_of_gateway(host, network):
             return YES
-        return unknown(f"the driver of network {network.name}", "docker_network_inspect")
+        return unknown(f"the driver of network {network.name}", f"{network.engine}_network_inspect")
     if network.driver != "bridge":
         return no(f"network {network.name} has driver {network.driver}")
     if network.config_only:
         return no(f"network {network.name} is a configuration only")
     if network.scope not in (None, "local"):
         return no(f"network {network.name} is of scope {network.scope}")
+    if network.engine == "podman":
+        return _podman_has_made(host, network)
     return is_settled(host, f"network {network.name}", network.created)
+
+
+def _podman_has_made(host: Host, network: Network) -> Gate:
+    """Podman has made the bridge of a network: a container runs on it."""
+    if network.id in host.networks_in_use:
+        named = bridge_name(host, network)
+        return YES if named else unknown(f"the bridge of network {network.name}", "podman_network_inspect")
+    if host.containers.whole:
+        return no(f"no container runs on podman's network {network.name}, so it has no bridge")
+    question = f"whether a container runs on network {network.name}"
+    return unknown(question, "podman_inspect", because=host.containers.why)
 
 
 def carrier_of_gateway(host: Host, network: Network) -> Link | None:
@@ -186,8 +221,11 @@ def bridge_name(host: Host, network: Network) -> str:
     """The device of a bridge network.
 
     It is named by the network's option, for the default network else by the daemon's `bridge` setting or `docker0`, and
-    for any other `br-` and the first 12 digits of the network's id.
+    for any other `br-` and the first 12 digits of the network's id. Podman names it itself.
     """
+    if network.engine == "podman":
+        carrier = carrier_of_gateway(host, network)
+        return (network.options or {}).get("network_interface") or (carrier.name if carrier else "")
     option = (network.options or {}).get(_OPTION + "name")
     if option:
         return option
@@ -202,7 +240,7 @@ def bridge_option(network: Network, name: str) -> str | None:
 def reaches_outside(network: Network) -> Gate:
     """The network is meant to reach the outside: not `--internal`, not isolated."""
     if network.internal is None and network.name != "bridge":  # the default network is never internal
-        return unknown(f"whether network {network.name} is internal", "docker_network_inspect")
+        return unknown(f"whether network {network.name} is internal", f"{network.engine}_network_inspect")
     if network.internal:
         return no(f"network {network.name} is internal")
     if bridge_option(network, "gateway_mode_ipv4") == "isolated":
@@ -242,7 +280,7 @@ def has_own_namespace(container: Container) -> Gate:
     if mode in ("host", "none") or (mode or "").startswith("container:"):
         return no(f"container {container.name} has network mode {(mode or '')[:20]}")
     if mode is None and not container.endpoints:
-        return unknown(f"the network mode of container {container.name}", "docker_inspect")
+        return unknown(f"the network mode of container {container.name}", f"{container.engine}_inspect")
     return YES
 
 

@@ -34,7 +34,7 @@ from netdiag.formats.records import (
     Subnet,
     Sysctl,
 )
-from netdiag.model.engine import Engine
+from netdiag.model.engine import Engine, Podman
 from netdiag.model.firewall import FirewallTable
 from netdiag.model.knowledge import Facts
 from netdiag.model.nftables import NativeTable
@@ -128,7 +128,8 @@ class VethPair:
 
 @dataclass(frozen=True)
 class Host:
-    """One host. `namespaces` has the host's own namespace first.
+    """One host. `namespaces` has the host's own namespace first. `containers` and `networks` are those of every
+    engine; `engine` is Docker.
 
     `softnet` has a line for each CPU, `conntrack` the counters of connection tracking, likewise.
 
@@ -140,6 +141,7 @@ class Host:
     containers: Facts[Container]
     networks: Facts[Network]
     engine: Engine
+    podman: Podman = field(default_factory=Podman)
     veth_pairs: tuple[VethPair, ...] = ()
     softnet: Facts[SoftnetCounters] = field(default_factory=Facts)
     conntrack: Facts[ConntrackStatistics] = field(default_factory=Facts)
@@ -161,6 +163,16 @@ class Host:
     @cached_property
     def _container_by_id(self) -> Mapping[str, Container]:
         return {container.id: container for container in reversed(self.containers.items)}
+
+    @cached_property
+    def networks_in_use(self) -> frozenset[str]:
+        """The ids of the networks that a running container is on, as far as the containers are known."""
+        return frozenset(
+            endpoint.network_id
+            for container in self.containers
+            if container.state in ("running", "paused")
+            for endpoint in container.endpoints
+        )
 
     @cached_property
     def _pair_by_inner(self) -> Mapping[tuple[str, str], VethPair]:

@@ -13,7 +13,7 @@ from lab import DockerHost
 Subject = tuple[str, str]
 
 #: The hosts that a fault is tried on: Docker 20.10 with the nft or the legacy backend, or another engine with nft.
-Kind = Literal["nft", "legacy", "26.1", "28.5"]
+Kind = Literal["nft", "legacy", "26.1", "28.5", "podman 4.3", "podman 5.4"]
 
 
 def _leave(_: DockerHost) -> None:
