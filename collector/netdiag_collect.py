@@ -22,12 +22,14 @@ is read instead, and stored in the form of sysctl.
 
 import argparse
 import collections
+import concurrent.futures
 import datetime
 import functools
 import gzip
 import hashlib
 import io
 import json
+import math
 import os
 import re
 import selectors
@@ -37,6 +39,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+import threading
 import time
 from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
 
@@ -49,7 +52,8 @@ FILES = "files"  # a file, copied
 DOCKER = "docker"  # asked of the engine
 PODMAN = "podman"  # asked of the other engine
 HOST = "host"  # run in the network namespace of this process
-NETNS = "netns"  # run in the network namespace of each running container
+NETNS = "netns"  # run in each other network namespace
+TRACE = "trace"  # run on request while something happens; {data} is a file that is removed again
 BOTH = "host, netns"
 CONTAINER = "container"  # a file, copied, whose path `docker inspect` tells
 
@@ -59,7 +63,9 @@ class Item(NamedTuple):
     of CONTAINER the key under which `docker inspect` has the path.
 
     `needs` are kernel modules that the command would load: it is run only when the kernel has them already.
-    `instead` is run when `command` must not or cannot be run, or fails without printing anything.
+    `instead` is run when `command` must not or cannot be run, or fails without printing anything. `only` is a pattern
+    of the lines that are kept. `moves` marks counters, which are read when the run begins, and when it ends, as well.
+    `option` names the option that asks for it.
     """
 
     id: str
@@ -69,9 +75,15 @@ class Item(NamedTuple):
     why: str
     needs: Tuple[str, ...] = ()
     instead: str = ""
+    only: str = ""
+    moves: bool = False
+    option: str = ""
 
 
 NETAVARK_DRIVER = "/run/containers/networks/firewall/firewall-driver"
+TRACE_CMD = "trace-cmd record -m 4096 "  # kB of each CPU
+PERF_FIELDS = "comm,pid,tid,cpu,time,event,trace"
+CONNTRACK = ("nf_conntrack_netlink",)
 READ_SYSCTLS = "grep -r . /proc/sys/net"
 ITEMS = (
     Item("os-release", "os_release", FILES, "/etc/os-release", "the distribution, so its defaults"),
@@ -82,10 +94,10 @@ ITEMS = (
     Item("ip-tables-names", "ip_tables_names", NETNS, "cat /proc/net/ip_tables_names", "the namespace's"),
     Item("ip6-tables-names", "ip_tables_names", NETNS, "cat /proc/net/ip6_tables_names", "the namespace's"),
     Item("netavark-driver", "netavark_driver", FILES, NETAVARK_DRIVER, "by what podman's rules are programmed"),
-    Item("softnet-stat", "proc_net_softnet_stat", FILES, "/proc/net/softnet_stat", "packets that each CPU dropped"),
+    Item("softnet-stat", "proc_net_softnet_stat", FILES, "/proc/net/softnet_stat", "drops of each CPU", moves=True),
     Item("resolv-conf", "resolv_conf", CONTAINER, "ResolvConfPath", "the name servers of the container"),
     Item("hosts", "hosts", CONTAINER, "HostsPath", "the names that the container knows by itself"),
-    Item("ip-addr", "ip_addr", BOTH, "ip -d -s addr", "interfaces: kind, master, peer, counters", instead="ip addr"),
+    Item("ip-addr", "ip_addr", BOTH, "ip -d -s addr", "interfaces and counters", instead="ip addr", moves=True),
     Item("ip-link", "ip_addr", HOST, "ip -d link", "interfaces: state of bridge ports", instead="ip link"),
     Item("ip-route", "ip_route", BOTH, "ip route show table all", "where IPv4 packets go"),
     Item("ip6-route", "ip_route", BOTH, "ip -6 route show table all", "where IPv6 packets go"),
@@ -100,13 +112,14 @@ ITEMS = (
     Item("bridge-vlan", "bridge_vlan", HOST, "bridge vlan", "which VLANs the ports of bridges carry"),
     Item("bridge-fdb", "bridge_fdb", BOTH, "bridge fdb", "behind which port each MAC lives"),
     Item("ss", "ss", BOTH, "ss -tulpn", "who listens", ("tcp_diag", "udp_diag"), "env PROC_ROOT=/proc ss -tulpn"),
-    Item("tc-qdisc", "tc_qdisc", BOTH, "tc -s qdisc", "queues, and the packets that they dropped"),
-    Item("nstat", "nstat", BOTH, "nstat -asz", "counters of the kernel's protocols"),
+    Item("tc-qdisc", "tc_qdisc", BOTH, "tc -s qdisc", "queues, and the packets that they dropped", moves=True),
+    Item("nstat", "nstat", BOTH, "nstat -asz", "counters of the kernel's protocols", moves=True),
     Item("sysctl", "sysctl", BOTH, r"sysctl -a --pattern '^net\.'", "forwarding and filtering", instead=READ_SYSCTLS),
     Item("nft-ruleset", "nft_ruleset", BOTH, "nft -a list ruleset", "nftables rules", needs=("nf_tables",)),
     Item("ebtables", "ebtables", HOST, "ebtables -L --Lc --Ln", "rules of bridges", needs=("ebtable_filter",)),
     Item("ipset", "ipset", HOST, "ipset list", "the sets that rules name", needs=("ip_set",)),
-    Item("conntrack-stats", "conntrack_stats", HOST, "conntrack -S", "lost flows", needs=("nf_conntrack_netlink",)),
+    Item("conntrack-stats", "conntrack_stats", HOST, "conntrack -S", "lost flows", CONNTRACK, moves=True),
+    Item("conntrack", "conntrack", HOST, "conntrack -L", "flows that are translated", CONNTRACK, option="conntrack"),
     # {tool} is iptables, ip6tables and the other backend of each; {table} is one of TABLES
     Item("{tool}-version", "iptables_version", HOST, "{tool} -V", "which backend the command uses"),
     Item("{tool}-save", "iptables_save", BOTH, "{tool}-save -c", "all rules of the tables there are, with counters"),
@@ -124,23 +137,72 @@ ITEMS = (
     Item("podman-inspect", "podman_inspect", PODMAN, "podman inspect", "addresses, ports, namespaces of containers"),
     Item("podman-network-ls", "podman_network_ls", PODMAN, "podman network ls --no-trunc", "which networks there are"),
     Item("podman-network-inspect", "podman_network_inspect", PODMAN, "podman network inspect", "subnets and options"),
+    Item("during", "text", TRACE, "", "what the command given with --during printed"),
+    Item("perf-record", "text", TRACE, "perf record -q -a -e net:* -e skb:kfree_skb -o {data} --", "packets and drops"),
+    Item("perf-script", "perf_script", TRACE, "perf script -i {data} --ns -F " + PERF_FIELDS, "the same as text"),
+    Item("trace-cmd-record", "text", TRACE, TRACE_CMD + "-e net -e skb:kfree_skb -o {data}", "where perf fails"),
+    Item("trace-cmd-report", "trace_cmd_report", TRACE, "trace-cmd report -t -i {data}", "the same as text"),
+    Item(
+        "functions-record",
+        "text",
+        TRACE,
+        TRACE_CMD + "-p function_graph -g {function} -O funcgraph-proc -o {data}",
+        "which functions of the kernel a packet that is sent goes through",
+    ),
+    Item("functions-report", "trace_cmd_report", TRACE, "trace-cmd report -t -i {data}", "the same as text"),
 )
 ITEM = {item.id: item for item in ITEMS if item.where not in (NETNS, CONTAINER)}
+
+
+class Plan(NamedTuple):
+    """What the command line asks for. `root` is where the host's files are seen; `options` are those of ITEMS."""
+
+    root: str = ""
+    jobs: int = 1
+    options: Tuple[str, ...] = ()
+    window: "Optional[Window]" = None
+    allow_changes: bool = False
+    keep_inspect: bool = False
+
+
+PLAIN = Plan()
+
+
 FAMILIES = {"iptables": "ip-tables-names", "ip6tables": "ip6-tables-names"}
 TABLES = ("filter", "nat", "mangle", "raw", "security")
 ENGINE_JSON = ("info", "inspect", "network_inspect", "version")
 JSON_FORMATS = ("daemon_json", *("docker_" + name for name in ENGINE_JSON), *("podman_" + name for name in ENGINE_JSON))
 COLUMN_FORMATS = ("docker_ps", "docker_network_ls", "podman_ps", "podman_network_ls")
 
+# Of `docker inspect` these keys are kept, and of some objects only the keys named here; --keep-inspect keeps all.
+INSPECT_KEYS = {
+    **dict.fromkeys("Id Name Created Path Args Driver Platform RestartCount NetworkSettings Mounts".split(), ""),
+    **dict.fromkeys("ResolvConfPath HostsPath HostnamePath".split(), ""),
+    "State": "Status Running Paused Restarting OOMKilled Dead Pid ExitCode Error StartedAt FinishedAt Health",
+    "Config": "Hostname Domainname Image Env ExposedPorts MacAddress NetworkDisabled",
+    "HostConfig": "NetworkMode PortBindings PublishAllPorts RestartPolicy Dns DnsOptions DnsSearch ExtraHosts Links"
+    " Privileged CapAdd CapDrop PidMode UsernsMode Sysctls Runtime Isolation AutoRemove",
+}
+
 INSPECT_BATCH = 50  # containers or networks for one `docker inspect`
 STDERR_BYTES = 64 * 1024
 POLL, GRACE = 0.2, 1.0  # seconds: between looks at an interrupt, and for what was killed to end
 PATH_MORE = ("/usr/local/sbin", "/usr/sbin", "/sbin")  # not in the PATH of an ordinary user
 CAP_SYS_ADMIN = 21  # linux/capability.h; setns(2) asks for it
+NICENESS = 19
+MIN_FREE = 64 * 1000 * 1000  # bytes that stay free where the bundle is made
+MOST_OTHERS = 100  # network namespaces of no container: a browser alone may have dozens
+INTO_HOST = ("nsenter", "--target=1", "--mount", "--net", "--")  # from a container: the host's programs and network
+ANY_ID = "0" * 64  # stands for ids in a rehearsal
+STARTED = "{{.Id}} {{.State.StartedAt}}"
+PROCESSES = "/proc"  # where processes are looked for
+NAMESPACES = ("/run/netns", "/run/docker/netns", "/var/run/docker/netns")  # where network namespaces have names
+IDLE = "idle"
 
 # ------------------------------------------------------------------------------------------------------ masking secrets
 
 MASK = "<masked>"
+LEFT_OUT = "inspect-key-left-out"  # in the ledger: keys of `docker inspect` that no diagnosis needs
 KEPT_AS_NAME = "kept-elsewhere-as-a-name"  # in the ledger: masked in its place, but not looked for (see needles)
 CHASED_LENGTH = 8  # a shorter value is masked where it stands, and not looked for in other places
 CONTEXT = 20  # arguments, or hundreds of characters, in which the program of a one-letter option is looked for
@@ -228,6 +290,28 @@ _NAME_KEYS = frozenset(
 )
 
 
+def kept_of(container: Any) -> Any:
+    """A container of `docker inspect` with INSPECT_KEYS only."""
+    if not isinstance(container, dict):
+        return container
+    kept = {key: container[key] for key in container if key in INSPECT_KEYS}
+    for key, value in kept.items():
+        wanted = INSPECT_KEYS[key].split()
+        if wanted and isinstance(value, dict):
+            kept[key] = {name: value[name] for name in value if name in wanted}
+    state = kept.get("State")
+    if isinstance(state, dict) and isinstance(state.get("Health"), dict):
+        state["Health"] = {name: state["Health"][name] for name in state["Health"] if name != "Log"}
+    return kept
+
+
+def count_keys(value: Any) -> int:
+    """How many keys a JSON value has, those of its parts included."""
+    if isinstance(value, dict):
+        return len(value) + sum(map(count_keys, value.values()))
+    return sum(map(count_keys, value)) if isinstance(value, list) else 0
+
+
 @functools.lru_cache(maxsize=4096)
 def names_a_secret(name: str) -> bool:
     """Whether a variable, option, label or key of this name holds a secret: DB_PASSWORD does, KEYCLOAK_URL does not."""
@@ -286,11 +370,14 @@ class Masker:
         self._values: Set[str] = set()
         self._names: Set[str] = set()
 
-    def stored(self, format_name: str, data: bytes) -> bytes:
-        """What to store of an output of this format."""
+    def stored(self, format_name: str, data: bytes, *, whole: bool = True) -> bytes:
+        """What to store of an output of this format; of `docker inspect` only INSPECT_KEYS unless the `whole`."""
         if format_name in JSON_FORMATS:
             try:
-                return as_json(self.json(json.loads(decoded(data))))
+                masked = self.json(json.loads(decoded(data)))
+                if format_name in ("docker_inspect", "podman_inspect") and not whole:
+                    masked = self._reduced(masked)
+                return as_json(masked)
             except (ValueError, RecursionError):
                 return encoded(self._broken_json(decoded(data)))
         if not self.enabled:
@@ -305,6 +392,14 @@ class Masker:
         if format_name in ("stderr", "collector_log"):
             return encoded(self.text(decoded(data)))
         return encoded(self._shapes(decoded(data))) if b"://" in data else data
+
+    def _reduced(self, containers: Any) -> Any:
+        """Containers without the keys that no diagnosis needs; how many are left out is in the ledger."""
+        if not isinstance(containers, list):
+            return containers
+        reduced = [kept_of(container) for container in containers]
+        self.counts += collections.Counter({LEFT_OUT: count_keys(containers) - count_keys(reduced)})
+        return reduced
 
     def text(self, text: str, before: str = "") -> str:
         """Mask a command line or a message; `before` are words in front of it, which may name the program."""
@@ -546,31 +641,50 @@ class Capped:
 
 
 class Runner:
-    """Runs one command at a time: no shell, no standard input, C locale, a time limit, an output limit.
+    """Runs commands: no shell, no standard input, C locale, a time limit, an output limit.
 
     Each command gets a session of its own, so that it is killed together with its children. A signal handler sets
-    `interrupted`: that ends the running command, and the collector starts no other.
+    `interrupted`: that ends the running commands, and the collector starts no other. `total` is the time limit of the
+    whole run, in seconds from now.
     """
 
-    def __init__(self, timeout: float, max_bytes: int) -> None:
+    rehearses = False
+
+    def __init__(self, timeout: float, max_bytes: int, total: float = math.inf) -> None:
         self.timeout = timeout
         self.max_bytes = max_bytes
+        self.total = total
         self.interrupted = False
-        path = [folder for folder in os.environ.get("PATH", os.defpath).split(":") if folder.startswith("/")]
-        path += [folder for folder in PATH_MORE if folder not in path]
-        self._environment = dict(os.environ, PATH=":".join(path), LC_ALL="C", LANG="C")
+        self._end = time.monotonic() + total
+        self._path = [folder for folder in os.environ.get("PATH", os.defpath).split(":") if folder.startswith("/")]
+        self._path += [folder for folder in PATH_MORE if folder not in self._path]
+        self._environment = dict(os.environ, PATH=":".join(self._path), LC_ALL="C", LANG="C")
 
-    def path_of(self, tool: str) -> str:
-        """The file of a tool, empty when it is not installed."""
+    def path_of(self, tool: str, root: str = "") -> str:
+        """The file of a tool, empty when it is not installed, in the file system below `root`, whose links this process
+        cannot follow.
+        """
+        if root:
+            places = (os.path.join(root + folder, tool) for folder in self._path)
+            return next((place for place in places if os.path.lexists(place)), "")
         return shutil.which(tool, path=self._environment["PATH"]) or ""
 
-    def has(self, tool: str) -> bool:
+    def has(self, tool: str, root: str = "") -> bool:
         """Whether a tool is installed."""
-        return bool(self.path_of(tool))
+        return bool(self.path_of(tool, root))
 
-    def run(self, argv: Sequence[str]) -> Result:
-        """Run a command to its end, its time limit or an interrupt."""
+    @property
+    def late(self) -> bool:
+        """Whether the time limit of the whole run is over."""
+        return time.monotonic() >= self._end
+
+    def run(self, argv: Sequence[str], timeout: float = 0.0, grows: str = "") -> Result:
+        """Run a command to its end, its time limit (`timeout` seconds when given) or an interrupt.
+
+        `grows` is a file that it writes: when that is larger than an output may be, the command is asked to end.
+        """
         started, clock = time.time(), time.monotonic()
+        deadline = min(clock + (timeout or self.timeout), self._end)
         try:
             process = subprocess.Popen(
                 list(argv),
@@ -584,11 +698,11 @@ class Runner:
         except OSError as error:
             return Result(list(argv), b"", encoded(str(error) + "\n"), 126, started=started)
         out, err = Capped(self.max_bytes), Capped(min(STDERR_BYTES, self.max_bytes))
-        killed = self._read(process, {process.stdout: out, process.stderr: err}, clock + self.timeout)
+        killed = self._read(process, {process.stdout: out, process.stderr: err}, deadline, grows)
         for stream in (process.stdout, process.stderr):
             if stream:
                 stream.close()
-        killed = self._wait(process, clock + self.timeout) or killed
+        killed = self._wait(process, deadline) or killed
         code = -signal.SIGKILL if process.returncode is None else process.returncode
         return Result(
             argv=list(argv),
@@ -602,7 +716,20 @@ class Runner:
             duration=time.monotonic() - clock,
         )
 
-    def _read(self, process: "subprocess.Popen[bytes]", streams: Dict[Any, Capped], deadline: float) -> bool:
+    def read(self, path: str) -> Tuple[Optional[Capped], str]:
+        """What a file holds, or why it cannot be read."""
+        content = Capped(self.max_bytes)
+        try:
+            with open(path, "rb") as file:
+                for chunk in iter(functools.partial(file.read, 65536), b""):
+                    content.add(chunk)
+        except OSError as error:
+            return None, str(error.strerror)
+        return content, ""
+
+    def _read(
+        self, process: "subprocess.Popen[bytes]", streams: Dict[Any, Capped], deadline: float, grows: str
+    ) -> bool:
         """Read until both streams end. Returns whether the command had to be killed for that."""
         killed = False
         with selectors.DefaultSelector() as selector:
@@ -615,6 +742,9 @@ class Runner:
                 if not killed and (left <= 0 or self.interrupted):
                     kill_group(process)
                     killed, deadline = True, time.monotonic() + GRACE
+                if grows and size_of(grows) > self.max_bytes:
+                    kill_group(process, signal.SIGINT)  # it then ends its file as it should
+                    grows = ""
                 for key, _ in selector.select(min(max(left, 0.0), POLL)):
                     chunk = os.read(key.fd, 65536)
                     if chunk:
@@ -639,12 +769,20 @@ class Runner:
         return killed
 
 
-def kill_group(process: "subprocess.Popen[bytes]") -> None:
-    """Kill a command and those of its children that have stayed in its process group."""
+def kill_group(process: "subprocess.Popen[bytes]", number: int = signal.SIGKILL) -> None:
+    """Send a signal to a command and to those of its children that have stayed in its process group."""
     try:
-        os.killpg(process.pid, signal.SIGKILL)
+        os.killpg(process.pid, number)
     except ProcessLookupError:
         pass
+
+
+def size_of(path: str) -> int:
+    """The size of a file in bytes, 0 when it is not there."""
+    try:
+        return os.path.getsize(path)
+    except OSError:
+        return 0
 
 
 # ---------------------------------------------------------------------------------------------------- asking the kernel
@@ -685,11 +823,76 @@ def capabilities() -> str:
     return found.group(1) if found else ""
 
 
+def free_bytes(folder: str) -> int:
+    """How much an unprivileged program may still write where a folder is."""
+    status = os.statvfs(folder)
+    return status.f_bavail * status.f_frsize
+
+
+def host_root() -> str:
+    """Where this process sees the host's files: empty on the host itself, /proc/1/root in a container that shares the
+    host's processes (`docker run --pid=host --privileged`).
+    """
+    in_container = os.environ.get("container") or any(map(os.path.exists, ("/.dockerenv", "/run/.containerenv")))
+    try:
+        elsewhere = os.stat("/proc/1/ns/mnt").st_ino != os.stat("/proc/self/ns/mnt").st_ino
+    except OSError:
+        return ""
+    return "/proc/1/root" if in_container and elsewhere else ""
+
+
+def interface_indexes() -> Dict[str, int]:
+    """The ifindex of each interface of this network namespace by name, as /proc/net/dev and sysfs tell."""
+    names = [line.partition(":")[0].strip() for line in read_text("/proc/net/dev").splitlines() if ":" in line]
+    found = {name: read_text("/sys/class/net/{}/ifindex".format(name)).strip() for name in names}
+    return {name: int(index) for name, index in sorted(found.items()) if index.isdigit()}
+
+
+def namespace_files(root: str) -> List[Tuple[str, str]]:
+    """The network namespaces of this machine that have a name or a process, each once, as (name, file).
+
+    A name is that of a mounted file: `ip netns`, the engines' own such as ingress_sbox; else pid-<the first process>.
+    """
+    folders = [root + folder for folder in NAMESPACES]
+    named = [(name, os.path.join(folder, name)) for folder in folders for name in sorted(listed(folder))]
+    pids = sorted(int(name) for name in listed(PROCESSES) if name.isdigit())
+    found: Dict[int, Tuple[str, str]] = {}
+    for name, path in named + [("pid-{}".format(pid), "/proc/{}/ns/net".format(pid)) for pid in pids]:
+        inode = namespace(path)
+        if inode:
+            found.setdefault(inode, (name, path))
+    return list(found.values())
+
+
+def listed(folder: str) -> List[str]:
+    """The names in a folder, none when it cannot be read."""
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
+
+
 def dockerd_processes() -> List[str]:
     """The process ids of the engines in this network namespace, or of which it cannot be told (without root)."""
     here = (namespace("/proc/self/ns/net"), None)
     pids = [pid for pid in os.listdir("/proc") if pid.isdigit() and read_text("/proc/" + pid + "/comm") == "dockerd\n"]
     return sorted((pid for pid in pids if namespace("/proc/" + pid + "/ns/net") in here), key=int)
+
+
+def tracing_state() -> Optional[str]:
+    """What the kernel's tracer does: `IDLE`, or a few words; None when it cannot be seen."""
+    for folder in ("/sys/kernel/tracing", "/sys/kernel/debug/tracing"):
+        tracer = read_text(folder + "/current_tracer").strip()
+        if tracer:
+            events = read_text(folder + "/set_event").split()
+            return IDLE if tracer == "nop" and not events else "{}, {} events".format(tracer, len(events))
+    return None
+
+
+def first_traceable() -> str:
+    """The function by which a packet leaves the stack; compilers inline the first on many kernels."""
+    text = read_text("/sys/kernel/tracing/available_filter_functions")
+    return "dev_queue_xmit" if re.search("(?m)^dev_queue_xmit$", text) else "__dev_queue_xmit"
 
 
 def as_sysctl(data: bytes) -> bytes:
@@ -709,20 +912,44 @@ def as_sysctl(data: bytes) -> bytes:
 class Space(NamedTuple):
     """Where commands run: `prefix` is put before each, `folder` holds their output, `obstacle` is why none can run.
 
-    `container` is what `docker inspect` says of the container that lives there.
+    `container` is what `docker inspect` says of the container that lives there. `moment` is empty, or `before` or
+    `after` when only counters are read once more.
     """
 
-    scope: str
+    place: str
     folder: str
     prefix: Tuple[str, ...] = ()
     obstacle: str = ""
     container: Optional[Dict[str, Any]] = None
+    moment: str = ""
+
+    @property
+    def scope(self) -> str:
+        """The place as the manifest names it."""
+        return self.moment + ":" + self.place if self.moment else self.place
+
+    def at(self, moment: str) -> "Space":
+        """The same place at a moment."""
+        return self._replace(moment=moment, folder=moment + "/" + self.folder)
 
 
 ON_HOST = Space("host", "host")
 OF_DOCKER = Space("docker", "docker")
 OF_PODMAN = Space("podman", "podman")
 OF_FILES = Space("files", "files")
+OF_TRACE = Space("trace", "trace")
+
+
+class Window(NamedTuple):
+    """What shall happen between two looks at the counters: `command` is run, or just `seconds` go by.
+
+    With `events` the kernel's network events are traced meanwhile, with `functions` the functions that it calls.
+    """
+
+    command: Tuple[str, ...]
+    seconds: float
+    events: bool
+    functions: bool
 
 
 def utc(seconds: float) -> str:
@@ -732,50 +959,111 @@ def utc(seconds: float) -> str:
 
 
 class Collector:
-    """Collects masked files into the directory `stage`, and for each artifact a row for the manifest."""
+    """Collects masked files into the directory `stage`, and for each artifact a row for the manifest.
 
-    def __init__(self, stage: str, runner: Runner, masker: Masker, progress: Callable[[str], None]) -> None:
+    `fingerprints` say what there was when the run began and when it ended: interfaces, containers, rules.
+    """
+
+    def __init__(
+        self, stage: str, runner: Runner, masker: Masker, progress: Callable[[str], None], plan: Plan = PLAIN
+    ) -> None:
         self.rows: List[Dict[str, Any]] = []
+        self.fingerprints: Dict[str, Dict[str, Any]] = {"before": {}, "after": {}}
         self._stage = stage
         self._runner = runner
         self._masker = masker
         self._progress = progress
+        self._plan = plan
+        self._root = plan.root
         self._log: List[str] = []
         self._tools: Dict[str, List[Tuple[str, str]]] = {}
-        self._hanging: Set[str] = set()
+        self._loaded: Dict[Tuple[str, str], Optional[bytes]] = {}
+        self._stuck: Set[str] = set()
+        self._ledger: Dict[str, Dict[str, int]] = {}
+        self._storing = threading.Lock()
 
     def collect(self) -> None:
-        """Everything: first what is quick and always there."""
+        """Everything: first what is quick and always there, last what takes its time."""
+        window = self._plan.window
+        self.fingerprints["before"]["interfaces"] = interface_indexes()
+        if not window:
+            self._look("before", [ON_HOST])
         self._progress("the host's files and network")
-        copied = {
-            item.id: self._copy(item, OF_FILES, item.command, "files" + item.command)
-            for item in ITEMS
-            if item.where == FILES
-        }
-        self._space(ON_HOST, HOST, copied)
-        self._progress("docker")
-        spaces = self._docker()
-        self._progress("podman")
-        spaces += self._podman()
-        for number, space in enumerate(spaces, 1):
-            self._progress("{} ({} of {})".format(space.scope, number, len(spaces)))
-            self._space(space, NETNS, {})
-            self._files_of(space)
+        for item in ITEMS:
+            if item.where == FILES:
+                self._copy(item, OF_FILES, item.command, "files" + item.command)
+        with concurrent.futures.ThreadPoolExecutor(self._plan.jobs) as pool:
+            network = pool.submit(self._space, ON_HOST, HOST)
+            if self._plan.jobs == 1:
+                network.result()
+            spaces = self._namespaces([*self._docker(), *self._podman()])
+            network.result()
+            todo = ((number, len(spaces), space) for number, space in enumerate(spaces, 1))
+            list(pool.map(self._whole, todo))
+        self.fingerprints["before"]["containers"] = self._running()
+        watched = [ON_HOST]
+        if window:
+            watched += spaces
+            self._look("before", watched)
+            self._let_happen(window)
+        self._look("after", watched)
+        self.fingerprints["after"]["interfaces"] = interface_indexes()
+        self.fingerprints["after"]["containers"] = self._running()
+        places = list(dict.fromkeys(row["scope"] for row in self.rows))
+        self.rows.sort(key=lambda row: places.index(row["scope"]))
+
+    def _running(self) -> Optional[Dict[str, str]]:
+        """When each running container was started, by its id; None when docker does not tell."""
+        listing = ["docker", "ps", "--quiet", "--no-trunc"]
+        if self._refusal(OF_DOCKER, listing):
+            return None
+        listed_now = self._runner.run(self._words(OF_DOCKER, listing))
+        ids = decoded(listed_now.stdout).split()
+        if listed_now.exit_code != 0 or not ids:
+            return {} if listed_now.exit_code == 0 else None
+        asked = self._runner.run(self._words(OF_DOCKER, ["docker", "inspect", "--format", STARTED, *ids]))
+        return dict(re.findall(r"(?m)^([0-9a-f]{64}) (\S+)$", decoded(asked.stdout)))
+
+    def _whole(self, place: Tuple[int, int, Space]) -> None:
+        """All of one namespace."""
+        number, count, space = place
+        self._progress("{} ({} of {})".format(space.scope, number, count))
+        self._space(space, NETNS)
+        self._files_of(space)
+
+    def _look(self, moment: str, spaces: List[Space]) -> None:
+        """Read the counters that move, once more."""
+        for space in spaces:
+            there, here = space.at(moment), HOST if space is ON_HOST else NETNS
+            for item in ITEMS:
+                if item.moves and here in item.where and "{tool}" not in item.command:
+                    self._take(item, there)
+                elif item.moves and item.where == FILES and space is ON_HOST:
+                    self._copy(item, there, item.command, "{}/files{}".format(moment, item.command))
+            for family in FAMILIES:
+                for tool, backend in self._backends(family):
+                    self._rules(there, family, tool, backend)
 
     def note(self, message: str) -> None:
         """Write a line to the log of the bundle."""
         self._log.append("{} {}\n".format(utc(time.time()), message))
 
     def finish(self, needles: List[str]) -> None:
-        """Store the log, mask the needles in all files, enter sizes and hashes. Raises StillThere, with the file."""
+        """Store the log and the ledger, mask the needles in all files, enter sizes and hashes. Raises StillThere, with
+        the file.
+        """
         log = self._row("collector-log", "collector_log", "logs", None, path="logs/collector.log")
         self._store(log["path"], "collector_log", encoded("".join(self._log)))
         for row in self.rows:
-            if row["stderr_path"]:
-                self._finished(row["stderr_path"], "stderr", needles)
+            for path, format_name in ((row["stderr_path"], "stderr"), (row["path"], row["format"])):
+                if path:
+                    self._chase(path, format_name, needles)
+        ledger = self._row("redaction", "text", "logs", None, path="redaction.json")
+        counts = {"rules": dict(sorted(self._masker.counts.items())), "files": dict(sorted(self._ledger.items()))}
+        self._write(ledger["path"], encoded(json.dumps(counts, indent=2) + "\n"))
+        for row in self.rows:
             if row["path"]:
-                data = self._finished(row["path"], row["format"], needles)
-                row.update(bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
+                row.update(self._measured(row["path"]))
 
     # -- one artifact
 
@@ -795,14 +1083,31 @@ class Collector:
         self.note("{} {}: skipped, {}".format(space.scope, item.id, reason))
 
     def _store(self, path: str, format_name: str, data: bytes) -> None:
+        """Write an output into the stage, masked, and what was masked of it into the ledger."""
+        with self._storing:
+            known = collections.Counter(self._masker.counts)
+            masked = self._masker.stored(format_name, data, whole=self._plan.keep_inspect)
+            self._enter(path, self._masker.counts - known)
+        self._write(path, masked)
+
+    def _enter(self, path: str, counts: "collections.Counter[str]") -> None:
+        """Add to what the ledger says of a file."""
+        if counts:
+            entry = self._ledger.setdefault(path, {})
+            for rule, count in counts.items():
+                entry[rule] = entry.get(rule, 0) + count
+
+    def _write(self, path: str, data: bytes) -> None:
+        if self._runner.rehearses:
+            return
         full = os.path.join(self._stage, path)
         os.makedirs(os.path.dirname(full), exist_ok=True)
         with open(full, "wb") as file:
-            file.write(self._masker.stored(format_name, data))
+            file.write(data)
 
-    def _finished(self, path: str, format_name: str, needles: List[str]) -> bytes:
-        full = os.path.join(self._stage, path)
-        with open(full, "rb") as file:
+    def _chase(self, path: str, format_name: str, needles: List[str]) -> None:
+        """Mask in a stored file what was masked elsewhere."""
+        with open(os.path.join(self._stage, path), "rb") as file:
             data = file.read()
         try:
             data, count = mask_everywhere(data, format_name, needles)
@@ -810,31 +1115,39 @@ class Collector:
             raise StillThere(path) from None
         if count:
             self._masker.counts["seen-elsewhere"] += count
-            with open(full, "wb") as file:
-                file.write(data)
-        return data
+            self._enter(path, collections.Counter({"seen-elsewhere": count}))
+            self._write(path, data)
 
-    def _copy(self, item: Item, space: Space, file_name: str, path: str) -> Optional[bytes]:
-        """Copy a file to a path in the bundle and return what it holds, None when it cannot be read."""
-        content = Capped(self._runner.max_bytes)
+    def _measured(self, path: str) -> Dict[str, Any]:
+        """Size and hash of a stored file, as the manifest has them."""
+        with open(os.path.join(self._stage, path), "rb") as file:
+            data = file.read()
+        return {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+
+    def _copy(self, item: Item, space: Space, file_name: str, path: str) -> None:
+        """Copy a file of the host to a path in the bundle."""
         started, clock = time.time(), time.monotonic()
-        try:
-            with open(file_name, "rb") as file:
-                for chunk in iter(functools.partial(file.read, 65536), b""):
-                    content.add(chunk)
-        except OSError as error:
-            self._skip(item, space, None, "{}: {}".format(file_name, error.strerror))
-            return None
-        self._store(path, item.format, content.data())
-        moment = {"started": utc(started), "duration_s": round(time.monotonic() - clock, 3)}
-        self._row(item.id, item.format, space.scope, None, path=path, truncated=content.truncated, **moment)
-        return content.data()
+        content, trouble = self._runner.read(self._on_host(file_name))
+        if content is None:
+            self._skip(item, space, None, "{}: {}".format(file_name, trouble))
+        else:
+            self._store(path, item.format, content.data())
+            moment = {"started": utc(started), "duration_s": round(time.monotonic() - clock, 3)}
+            self._row(item.id, item.format, space.scope, None, path=path, truncated=content.truncated, **moment)
+        if item.format == "ip_tables_names":
+            self._loaded["host", item.id] = content and content.data()
+
+    def _on_host(self, path: str) -> str:
+        """Where this process sees a file of the host."""
+        if self._root and path.startswith("/proc/net/"):
+            return "/proc/1" + path[len("/proc") :]
+        return self._root + path
 
     def _files_of(self, space: Space) -> None:
         """Copy the files that the engine has made for a container."""
         for item in ITEMS:
-            if item.where == CONTAINER:
-                path = str((space.container or {}).get(item.command) or "")
+            if item.where == CONTAINER and space.container is not None:
+                path = str(space.container.get(item.command) or "")
                 if path.startswith("/"):
                     self._copy(item, space, path, "{}/{}.txt".format(space.folder, item.id))
                 else:
@@ -843,19 +1156,24 @@ class Collector:
     def _refusal(self, space: Space, words: Sequence[str], needs: Sequence[str] = ()) -> str:
         """Why a command cannot or must not be run, empty when it may."""
         tool = next(word for word in words if word != "env" and "=" not in word)
-        absent = [module for module in needs if not kernel_has(module)]
+        absent = [] if self._plan.allow_changes else [module for module in needs if not kernel_has(module)]
         if self._runner.interrupted:
             return "interrupted"
+        if self._runner.late:
+            return "the time limit of the whole run ({:g} s) was reached".format(self._runner.total)
+        if not self._runner.rehearses and free_bytes(self._stage) < MIN_FREE:
+            return "less than {} MB are free where the bundle is made".format(MIN_FREE // 1000000)
         if space.obstacle:
             return space.obstacle
-        if not self._runner.has(tool):
+        if not self._runner.has(tool, self._root if space is not OF_TRACE else ""):
             return "{} is not installed (not found in PATH)".format(tool)
-        if tool in self._hanging:
-            return "an earlier {} command did not answer within {:g} s".format(tool, self._runner.timeout)
+        if space.scope in self._stuck:
+            what = "{} command".format(space.scope) if space in (OF_DOCKER, OF_PODMAN) else "command here"
+            return "an earlier {} did not answer within {:g} s".format(what, self._runner.timeout)
         if tool == "docker" and self._is_podman(tool):
             return "the command docker is podman here"
-        if tool == "podman" and podman_obstacle():
-            return podman_obstacle()
+        if tool == "podman" and podman_obstacle(self._root):
+            return podman_obstacle(self._root)
         if absent:
             return "{} is not loaded; {} would load this kernel module".format(" and ".join(absent), tool)
         return ""
@@ -869,15 +1187,27 @@ class Collector:
             if refusal:
                 refusals.append(refusal)
                 continue
-            result = self._runner.run([*space.prefix, *words])
+            result = self._runner.run(self._words(space, words))
             if result.stdout or result.exit_code == 0 or result.timed_out:
                 break
         if result is None:
-            self._skip(item, space, [*space.prefix, *shlex.split(item.command)], refusals[0])
+            self._skip(item, space, self._words(space, shlex.split(item.command)), refusals[0])
             return None
-        read_instead = item.instead == READ_SYSCTLS and "grep" in result.argv
-        self._keep(item, space, result, as_sysctl(result.stdout) if read_instead else result.stdout)
+        data = as_sysctl(result.stdout) if item.instead == READ_SYSCTLS and "grep" in result.argv else result.stdout
+        if item.only:
+            data = b"".join(line for line in data.splitlines(keepends=True) if re.search(encoded(item.only), line))
+        self._keep(item, space, result, data)
+        if item.format == "iptables_save" and space.place == "host":
+            rules = re.sub(rb"(?m)^#.*\n|\[[0-9]+:[0-9]+\] ?", b"", data)
+            moment = "after" if space.moment == "after" else "before"
+            self.fingerprints[moment].setdefault("rules", {})[item.id] = hashlib.sha256(rules).hexdigest()
         return result
+
+    def _words(self, space: Space, words: Sequence[str]) -> List[str]:
+        """A command as it is run: in its network namespace, and from a container with the host's programs."""
+        if self._root and not space.prefix and space is not OF_TRACE:
+            return [*INTO_HOST, *words]
+        return [*space.prefix, *words]
 
     def _keep(self, item: Item, space: Space, result: Result, data: bytes) -> None:
         """Store what a command printed, and enter it into the manifest."""
@@ -906,54 +1236,59 @@ class Collector:
             message = "{} {}: killed, it did not end within {:g} s".format(space.scope, item.id, self._runner.timeout)
             self.note(message)
             self._progress(message)
-            if space in (OF_DOCKER, OF_PODMAN):
-                self._hanging.add(space.scope)
+            if space is not ON_HOST:
+                self._stuck.add(space.scope)
 
     # -- one network namespace
 
-    def _space(self, space: Space, where: str, read: Dict[str, Optional[bytes]]) -> None:
-        """Run all commands of a namespace. `read` holds what is known of its legacy tables from files."""
+    def _space(self, space: Space, where: str) -> None:
+        """Run all commands of a namespace."""
         for item in ITEMS:
-            if where not in item.where or "{tool}" in item.command:
+            if where not in item.where or "{tool}" in item.command or not self._is_wanted(item):
                 continue
             result = self._take(item, space)
             if item.format == "ip_tables_names":
-                read[item.id] = result.stdout if result and result.exit_code == 0 else None
-        for family, names in FAMILIES.items():
-            self._firewall(space, family, read.get(names))
+                self._loaded[space.scope, item.id] = result.stdout if result and result.exit_code == 0 else None
+        for family in FAMILIES:
+            self._firewall(space, family)
 
-    def _firewall(self, space: Space, family: str, legacy_names: Optional[bytes]) -> None:
+    def _is_wanted(self, item: Item) -> bool:
+        return item.option in ("", *self._plan.options)
+
+    def _firewall(self, space: Space, family: str) -> None:
         """The rules of iptables or ip6tables, of each installed backend, of the tables that are there."""
-        if space is ON_HOST:
-            self._tools[family] = self._backends(family)
-        for tool, backend in self._tools[family]:
-            save = for_tool("{tool}-save", tool)
-            if backend == "legacy":
-                tables, absence = self._legacy_tables(space, save, family, legacy_names)
-            else:
-                tables, absence = self._nft_tables(space, save)
+        for tool, backend in self._backends(family):
+            tables, absence = self._rules(space, family, tool, backend)
             for table in TABLES:
                 listing = for_tool("{tool}-{table}", tool, table)
                 if table in tables:
                     self._take(listing, space)
                 elif tool == family:
-                    argv = [*space.prefix, *listing.command.split()]
+                    argv = self._words(space, listing.command.split())
                     self._row(listing.id, listing.format, space.scope, argv, skipped=absence.format(table))
+
+    def _rules(self, space: Space, family: str, tool: str, backend: str) -> Tuple[List[str], str]:
+        """Take iptables-save of one backend. Returns the tables that are there, and why another one is not listed."""
+        save = for_tool("{tool}-save", tool)
+        return self._legacy_tables(space, save, family) if backend == "legacy" else self._nft_tables(space, save)
 
     def _backends(self, family: str) -> List[Tuple[str, str]]:
         """The firewall commands to use, each with its backend. Before 1.8 (2018) iptables named none and was legacy."""
-        version = self._take(for_tool("{tool}-version", family), ON_HOST)
-        backend = "nft" if version and b"nf_tables" in version.stdout else "legacy"
-        tools = [(family, backend)]
-        if self._runner.has(family + "-nft") and self._runner.has(family + "-legacy"):
-            other = "legacy" if backend == "nft" else "nft"
-            tools.append((family + "-" + other, other))
-        return tools
+        if family not in self._tools:
+            version = self._take(for_tool("{tool}-version", family), ON_HOST)
+            backend = "nft" if version and b"nf_tables" in version.stdout else "legacy"
+            self._tools[family] = [(family, backend)]
+            if self._runner.has(family + "-nft", self._root) and self._runner.has(family + "-legacy", self._root):
+                other = "legacy" if backend == "nft" else "nft"
+                self._tools[family].append((family + "-" + other, other))
+        return self._tools[family]
 
-    def _legacy_tables(self, space: Space, save: Item, family: str, names: Optional[bytes]) -> Tuple[List[str], str]:
-        """Take iptables-save of the legacy backend. Returns the loaded tables, and why another one is not listed."""
+    def _legacy_tables(self, space: Space, save: Item, family: str) -> Tuple[List[str], str]:
         source = "/proc/net/" + FAMILIES[family].replace("-", "_")
-        argv = [*space.prefix, *save.command.split()]
+        argv = self._words(space, save.command.split())
+        names = self._names_of_tables(space, FAMILIES[family], source)
+        if self._plan.allow_changes and self._take(save, space):
+            return list(TABLES), ""
         if names is None and os.path.exists(source):
             unknown = "which tables are loaded is not known: {} cannot be read".format(source)
             unknown = self._refusal(space, save.command.split()) or unknown
@@ -966,8 +1301,14 @@ class Collector:
             self._skip(save, space, argv, "no legacy table is loaded")
         return loaded, "table {} is not loaded; listing it would load a kernel module"
 
+    def _names_of_tables(self, space: Space, name: str, source: str) -> Optional[bytes]:
+        """What /proc says of the loaded legacy tables of a namespace, None when it cannot be read there."""
+        if space.place == "host" and (space.place, name) not in self._loaded:
+            content, _ = self._runner.read(self._on_host(source))
+            return content and content.data()
+        return self._loaded.get((space.place, name))
+
     def _nft_tables(self, space: Space, save: Item) -> Tuple[List[str], str]:
-        """Take iptables-save of the nft backend. Returns the tables it prints, and why another one is not listed."""
         result = self._take(save._replace(needs=("nf_tables",)), space)
         if result is None or result.exit_code != 0:
             return [], "which tables exist is not known: {} could not be taken".format(save.id)
@@ -978,25 +1319,25 @@ class Collector:
 
     def _is_podman(self, tool: str) -> bool:
         """Whether a command is a small script that runs podman, as the package podman-docker makes one of docker."""
-        program = self._runner.path_of(tool)
-        return bool(program) and os.path.getsize(program) < 10000 and "podman" in read_text(program)
+        program = self._runner.path_of(tool, self._root)
+        return 0 < size_of(program) < 10000 and "podman" in read_text(program)
 
-    def _docker(self) -> List[Space]:
-        """Ask the engine. Returns the network namespaces of its running containers."""
+    def _docker(self) -> List[Dict[str, Any]]:
+        """Ask the engine. Returns its containers."""
         self._engine_arguments(ITEM["dockerd-cmdline"])
         self._take(ITEM["docker-version"], OF_DOCKER)
         self._take(ITEM["docker-info"], OF_DOCKER)
         containers = self._inspect(OF_DOCKER, ITEM["docker-ps"], ITEM["docker-inspect"])
         self._inspect(OF_DOCKER, ITEM["docker-network-ls"], ITEM["docker-network-inspect"])
-        return self._namespaces([container for container in containers if isinstance(container, dict)])
+        return [container for container in containers if isinstance(container, dict)]
 
-    def _podman(self) -> List[Space]:
+    def _podman(self) -> List[Dict[str, Any]]:
         """Ask podman, which has no daemon: each command is the engine itself, as root's. The same is returned."""
         self._take(ITEM["podman-version"], OF_PODMAN)
         self._take(ITEM["podman-info"], OF_PODMAN)
         containers = self._inspect(OF_PODMAN, ITEM["podman-ps"], ITEM["podman-inspect"])
         self._inspect(OF_PODMAN, ITEM["podman-network-ls"], ITEM["podman-network-inspect"])
-        return self._namespaces([container for container in containers if isinstance(container, dict)])
+        return [container for container in containers if isinstance(container, dict)]
 
     def _engine_arguments(self, item: Item) -> None:
         """Keep the arguments of the dockerd of this network namespace; another one may run in a container."""
@@ -1029,7 +1370,7 @@ class Collector:
         results: List[Result] = []
         while batches and not self._runner.interrupted and not any(result.timed_out for result in results):
             batch = batches.pop(0)
-            result = self._runner.run([*words, *batch])
+            result = self._runner.run(self._words(engine, [*words, *batch]))
             if result.truncated and len(batch) > 1:
                 batches[:0] = [batch[: len(batch) // 2], batch[len(batch) // 2 :]]
             else:
@@ -1059,29 +1400,92 @@ class Collector:
         return objects[:kept]
 
     def _namespaces(self, containers: List[Dict[str, Any]]) -> List[Space]:
-        """The network namespaces of running containers, each once, without the host's."""
-        spaces, seen = [], {namespace("/proc/self/ns/net")}
+        """The network namespaces of running containers, then all others, each once, without the host's."""
+        own = "/proc/1/ns/net" if self._root else "/proc/self/ns/net"
+        spaces, seen = [], {namespace(own)}
         running = [container for container in containers if (container.get("State") or {}).get("Running")]
         for container in sorted(running, key=lambda container: network_mode(container).startswith("container:")):
             name = str(container.get("Id"))
-            path = namespace_path(container)
+            path = namespace_path(container, self._root)
             found = namespace(path)
             shared = found in seen or (not found and re.match("host$|container:", network_mode(container)))
             if shared or not re.match(r"[0-9a-f]{64}\Z", name):
                 self.note("container {:.12}: no namespace of its own to collect".format(name))
                 continue
-            obstacle = ""
-            if not int(capabilities() or "0", 16) >> CAP_SYS_ADMIN & 1:
-                obstacle = "entering a network namespace needs root (CAP_SYS_ADMIN)"
-            elif not self._runner.has("nsenter"):
-                obstacle = "nsenter is not installed (not found in PATH)"
-            elif not found:
-                obstacle = "the container's network namespace is not to be seen from here"
-            else:
+            unseen = "" if found else "the container's network namespace is not to be seen from here"
+            obstacle = self._obstacle() or unseen
+            if found and not obstacle:
                 seen.add(found)
-            prefix = ("nsenter", "--net=" + path, "--")
-            spaces.append(Space("netns:" + name, "netns/" + name, prefix, obstacle, container))
+            spaces.append(self._entered(name, path, obstacle)._replace(container=container))
+        others = [(name, path) for name, path in namespace_files(self._root) if namespace(path) not in seen]
+        for name, path in others[:MOST_OTHERS]:
+            process = re.match(r"pid-([0-9]+)\Z", name)
+            if process:
+                comm = read_text("/proc/{}/comm".format(process.group(1))).strip()
+                self.note("{} is the network namespace of {}, which is no container of docker".format(name, comm))
+            if re.match(r"[A-Za-z0-9][\w.-]{0,100}\Z", name):
+                spaces.append(self._entered(name, path, self._obstacle()))
+        if len(others) > MOST_OTHERS:
+            self.note("{} other network namespaces were left out".format(len(others) - MOST_OTHERS))
         return spaces
+
+    def _obstacle(self) -> str:
+        """Why no network namespace can be entered, empty when they can."""
+        if not int(capabilities() or "0", 16) >> CAP_SYS_ADMIN & 1:
+            return "entering a network namespace needs root (CAP_SYS_ADMIN)"
+        return "" if self._runner.has("nsenter", self._root) else "nsenter is not installed (not found in PATH)"
+
+    def _entered(self, name: str, path: str, obstacle: str) -> Space:
+        """A network namespace; its commands are those of the host."""
+        programs = ("--mount=/proc/1/ns/mnt",) if self._root else ()
+        return Space("netns:" + name, "netns/" + name, ("nsenter", *programs, "--net=" + path, "--"), obstacle)
+
+    # -- what happens between two looks at the counters
+
+    def _let_happen(self, window: Window) -> None:
+        """Run the customer's command, or wait; and trace meanwhile if asked to."""
+        words = list(window.command) or ["sleep", "{:g}".format(window.seconds)]
+        self._progress("between two looks at the counters: " + self._masker.text(" ".join(words)))
+        if window.events and not self._trace("perf-record", "perf-script", words):
+            self._trace("trace-cmd-record", "trace-cmd-report", words)
+        if window.functions:
+            self._trace("functions-record", "functions-report", words)
+        if not window.events and not window.functions:
+            result = self._runner.run(self._words(ON_HOST, words), timeout=math.inf)
+            masked = result._replace(argv=self._masker.arguments(result.argv))
+            self._keep(ITEM["during"], OF_TRACE, masked, result.stdout)
+
+    def _trace(self, record: str, report: str, command: Sequence[str]) -> bool:
+        """Record while a command runs, and store the recording as text. Returns whether there is one.
+
+        trace-cmd uses the kernel's one tracer: it is not started while somebody else uses that, and what it left on
+        because it was killed is reset.
+        """
+        data = os.path.join(self._stage, "recording")
+        values = {"data": data, "function": first_traceable()}
+        words = [word.format(**values) for word in ITEM[record].command.split()]
+        refusal = self._refusal(OF_TRACE, words)
+        before = tracing_state()
+        if not refusal and words[0] == "trace-cmd" and before not in (IDLE, None):
+            refusal = "somebody else is tracing: {}".format(before)
+        if refusal:
+            self._skip(ITEM[record], OF_TRACE, words, refusal)
+            return False
+        result = self._runner.run([*words, *command], timeout=math.inf, grows=data)
+        masked = self._masker.arguments(result.argv)
+        self._keep(ITEM[record], OF_TRACE, result._replace(argv=masked), result.stdout)
+        size = size_of(data)
+        item = ITEM[report]._replace(command=ITEM[report].command.format(**values))
+        taken = self._take(item, OF_TRACE) if size or self._runner.rehearses else None
+        for name in listed(self._stage):
+            if name.startswith("recording"):
+                os.unlink(os.path.join(self._stage, name))
+        if words[0] == "trace-cmd" and before == IDLE and tracing_state() != IDLE:
+            self._runner.run(["trace-cmd", "reset"])
+            self.note("trace-cmd left tracing on; it was reset")
+        self._progress("{}: {:.1f} s, {:.1f} MB recorded".format(words[0], result.duration, size / 1e6))
+        self.note("{} ran {:.1f} s and recorded {} bytes".format(record, result.duration, size))
+        return bool(taken and taken.stdout)
 
 
 def engine_path(item: Item) -> str:
@@ -1090,7 +1494,7 @@ def engine_path(item: Item) -> str:
     return "{}/{}{}".format(item.where, name, ".json" if item.format in JSON_FORMATS else ".txt")
 
 
-def podman_obstacle() -> str:
+def podman_obstacle(root: str = "") -> str:
     """Why podman must not be asked, empty when it may.
 
     Its first command on a host would make its storage there, and that of another user than root speaks of that user's
@@ -1098,8 +1502,9 @@ def podman_obstacle() -> str:
     """
     if os.geteuid() != 0:
         return "not running as root, and only root's podman is asked"
-    store = re.search(r'(?m)^\s*graphroot\s*=\s*"(.+?)"', read_text("/etc/containers/storage.conf"))
-    if not os.path.isdir(os.path.join(store.group(1) if store else "/var/lib/containers/storage", "libpod")):
+    store = re.search(r'(?m)^\s*graphroot\s*=\s*"(.+?)"', read_text(root + "/etc/containers/storage.conf"))
+    folder = store.group(1) if store else "/var/lib/containers/storage"
+    if not os.path.isdir(os.path.join(root + folder, "libpod")):
         return "podman has not been used on this host"
     return ""
 
@@ -1115,13 +1520,14 @@ def network_mode(container: Dict[str, Any]) -> str:
     return str((container.get("HostConfig") or {}).get("NetworkMode") or "")
 
 
-def namespace_path(container: Dict[str, Any]) -> str:
+def namespace_path(container: Dict[str, Any], root: str = "") -> str:
     """The file by which a container's network namespace can be entered: its SandboxKey, or that of its process.
 
     The process is used only when its cgroup names the container: where pids are not those of the engine, the same
     number is another process.
     """
     sandbox = str((container.get("NetworkSettings") or {}).get("SandboxKey") or "")
+    sandbox = root + sandbox if sandbox else ""
     if namespace(sandbox):
         return sandbox
     process = "/proc/{}/".format((container.get("State") or {}).get("Pid"))
@@ -1150,7 +1556,9 @@ def together(argv: List[str], results: List[Result]) -> Result:
 def manifest(options: argparse.Namespace, collector: Collector, masker: Masker, needles: List[str]) -> Dict[str, Any]:
     """What manifest.json says: who collected what, when, how, and how each command ended."""
     release = re.search(r"""(?m)^PRETTY_NAME=["']?(.*?)["']?$""", read_text("/etc/os-release"))
-    settings = {name: getattr(options, name) for name in ("label", "mask", "max_bytes", "quiet", "timeout")}
+    settings = {name: value for name, value in vars(options).items() if name not in ("output", "started", "monotonic")}
+    for name in ("during", "trace_command"):
+        settings[name] = masker.text(settings[name] or "")
     return {
         "schema_version": SCHEMA_VERSION,
         "collector": {"version": VERSION, "sha256": own_sha256()},
@@ -1159,6 +1567,8 @@ def manifest(options: argparse.Namespace, collector: Collector, masker: Masker, 
         "os_release": release.group(1) if release else None,
         "uid": os.geteuid(),
         "capabilities": capabilities() or None,
+        "runs_in": "a container, with the host's processes" if host_root() else "the host",
+        "fingerprints": collector.fingerprints,
         "clock": {"wall": utc(options.started), "monotonic": options.monotonic, "timezone": time.strftime("%Z %z")},
         "argv": without(masker.arguments(sys.argv), needles),
         "options": without(settings, needles),
@@ -1246,6 +1656,25 @@ def at_least(least: float, kind: Callable[[str], Any]) -> Callable[[str], Any]:
     return number
 
 
+WAIT_HELP = "read all counters twice, with this time between: reproduce the trouble meanwhile"
+TRACE_HELP = "trace packets and drops that long between two looks at the counters (perf or trace-cmd)"
+
+
+def planned(options: argparse.Namespace) -> Plan:
+    """The options as the collector takes them."""
+    command = shlex.split(options.during or options.trace_command or "")
+    seconds, events = options.seconds or options.trace, bool(options.trace or options.trace_command)
+    window = Window(tuple(command), seconds, events, options.trace_functions) if command or seconds else None
+    return Plan(
+        root=host_root(),
+        jobs=options.jobs,
+        options=("conntrack",) if options.conntrack else (),
+        window=window,
+        allow_changes=options.allow_system_changes,
+        keep_inspect=options.keep_inspect,
+    )
+
+
 def parsed(arguments: Optional[Sequence[str]]) -> argparse.Namespace:
     """The options of the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n\n")[0])
@@ -1262,9 +1691,33 @@ def parsed(arguments: Optional[Sequence[str]]) -> argparse.Namespace:
         default=16 * 1024 * 1024,
         help="of one output; of more, the beginning and the end are kept (default: 16 MiB)",
     )
+    parser.add_argument(
+        "--max-time", metavar="SECONDS", type=at_least(1, float), default=300.0, help="for the whole run (default: 300)"
+    )
+    parser.add_argument("--jobs", metavar="N", type=at_least(1, int), default=2, help="commands at a time (default: 2)")
+    parser.add_argument("--list", action="store_true", help="print what is collected and why, and end")
+    parser.add_argument("--dry-run", action="store_true", help="print the commands for this host, run none, and end")
+    parser.add_argument("--conntrack", action="store_true", help="list the connections that the kernel tracks as well")
+    parser.add_argument(
+        "--for", dest="seconds", metavar="SECONDS", type=at_least(1, float), default=0.0, help=WAIT_HELP
+    )
+    parser.add_argument("--during", metavar="CMD", help="the same, with this command in place of waiting")
+    parser.add_argument("--trace", metavar="SECONDS", type=at_least(1, float), default=0.0, help=TRACE_HELP)
+    parser.add_argument("--trace-command", metavar="CMD", help="the same while this command runs")
+    parser.add_argument("--trace-functions", action="store_true", help="trace kernel functions of sending as well")
+    parser.add_argument("--keep-inspect", action="store_true", help="keep all that docker inspect prints")
     parser.add_argument("--no-mask", dest="mask", action="store_false", help="leave passwords and the like in")
+    parser.add_argument(
+        "--allow-system-changes",
+        action="store_true",
+        help="list also what the kernel loads a module for; without it such outputs are skipped",
+    )
     parser.add_argument("--version", action="version", version="netdiag_collect " + VERSION)
     options = parser.parse_args(arguments)
+    if len([given for given in (options.seconds, options.during, options.trace, options.trace_command) if given]) > 1:
+        parser.error("give one of --for, --during, --trace and --trace-command")
+    if options.trace_functions and not (options.trace or options.trace_command):
+        parser.error("--trace-functions needs --trace or --trace-command")
     options.started, options.monotonic = time.time(), round(time.monotonic(), 3)
     return options
 
@@ -1272,7 +1725,14 @@ def parsed(arguments: Optional[Sequence[str]]) -> argparse.Namespace:
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Collect, and print the bundle's path last. Returns 0 if a bundle was written, interrupted or not, else 1."""
     options = parsed(arguments)
-    runner, masker = Runner(options.timeout, options.max_bytes), Masker(enabled=options.mask)
+    if options.list:
+        print(table())
+        return 0
+    plan = planned(options)
+    if options.dry_run:
+        rehearse(plan, options.timeout)
+        return 0
+    runner, masker = Runner(options.timeout, options.max_bytes, options.max_time), Masker(enabled=options.mask)
 
     def tell(message: str) -> None:
         if not options.quiet:
@@ -1289,8 +1749,13 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     stage = ""
     try:
         os.makedirs(folder, exist_ok=True)
+        if free_bytes(folder) < MIN_FREE:
+            raise OSError("less than {} MB are free in {}".format(MIN_FREE // 1000000, folder))
         stem, stage = claimed(folder, options.label, options.started)
-        collector = Collector(stage, runner, masker, tell)
+        be_modest(runner)
+        collector = Collector(stage, runner, masker, tell, plan)
+        if plan.root:
+            tell("running in a container; the host is looked at through {}".format(plan.root))
         if os.geteuid() != 0:
             tell("not running as root: firewall rules and the containers' network namespaces will be missing")
         collector.collect()
@@ -1307,11 +1772,66 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     finally:
         shutil.rmtree(stage, ignore_errors=True)
     skipped = sum(1 for row in collector.rows if row["skipped"])
-    masked = sum(masker.counts.values()) - masker.counts[KEPT_AS_NAME]
+    masked = sum(count for rule, count in masker.counts.items() if rule not in (KEPT_AS_NAME, LEFT_OUT))
     tell("{} artifacts, {} skipped, {} secrets masked".format(len(collector.rows), skipped, masked))
-    tell("please send this file ({:.0f} kB; its checksum is beside it):".format(os.path.getsize(path) / 1000))
+    tell("sha256 {}".format(read_text(path + ".sha256").split()[0]))
+    tell("please send this file to who asked for it ({:.0f} kB):".format(os.path.getsize(path) / 1000))
     print(path)
     return 0
+
+
+def be_modest(runner: Runner) -> None:
+    """Let everything else on the host go first: of the CPU, and of the disk."""
+    os.nice(NICENESS)
+    if runner.has("ionice"):
+        runner.run(["ionice", "-c", "3", "-p", str(os.getpid())])
+
+
+def table() -> str:
+    """What is collected, where, and why."""
+    where = {FILES: "file", DOCKER: "engine", CONTAINER: "file of each container", BOTH: "host and each namespace"}
+    lines = []
+    for item in ITEMS:
+        notes = [where.get(item.where, item.where)]
+        notes += ["needs {} loaded".format(" and ".join(item.needs))] if item.needs else []
+        notes += ["else {}".format(item.instead)] if item.instead else []
+        notes += ["only with --{}".format(item.option)] if item.option else []
+        notes += ["read again when the run ends"] if item.moves else []
+        lines.append("{:24} {}".format(item.id, item.command or "(arguments of the process)"))
+        lines.append("{:24} {} [{}]".format("", item.why, "; ".join(notes)))
+    return "\n".join(lines)
+
+
+class Rehearsal(Runner):
+    """Runs nothing: prints what would be run. Where the next command depends on an answer, it gives the likely one."""
+
+    rehearses = True
+
+    def run(self, argv: Sequence[str], **_: Any) -> Result:
+        """Print a command."""
+        print(" ".join(word.replace(ANY_ID, "<each id>") if ANY_ID in word else shlex.quote(word) for word in argv))
+        return Result(list(argv), self._answer([word for word in argv if word != "--no-trunc"]).encode("ascii"), b"", 0)
+
+    def _answer(self, argv: List[str]) -> str:
+        if argv[-1] == "-V":  # which backend a firewall command uses is told by where its link leads
+            program = os.path.realpath(shutil.which(argv[-2], path=self._environment["PATH"]) or "")
+            return "nf_tables" if "nft" in os.path.basename(program) else "legacy"
+        if argv[-2].endswith("-save"):
+            return "".join("*{}\n".format(table) for table in TABLES)
+        if argv[-2:] in (["ps", "-a"], ["network", "ls"]):
+            return "{} ID   NAME\n{}   name\n".format("CONTAINER" if argv[-2] == "ps" else "NETWORK", ANY_ID)
+        return ANY_ID if argv[-2:] == ["ps", "--quiet"] else ""
+
+    def read(self, path: str) -> Tuple[Optional[Capped], str]:
+        """Print that a file would be copied."""
+        print("cat " + path)
+        return super().read(path)
+
+
+def rehearse(plan: Plan, timeout: float) -> None:
+    """Print the commands for this host, in their order."""
+    runner = Rehearsal(timeout, STDERR_BYTES)
+    Collector("", runner, Masker(), lambda message: print("# " + message), plan._replace(jobs=1)).collect()
 
 
 if __name__ == "__main__":

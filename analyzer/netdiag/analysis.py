@@ -9,6 +9,9 @@ from netdiag.model import build
 from netdiag.results import Analysis, SourceCoverage
 from netdiag.spans import Source
 
+#: The format of what the collector keeps for people, such as what a command of the customer printed.
+_FOR_PEOPLE = "text"
+
 
 def analyze(path: Path, limits: Limits | None = None) -> Analysis:
     """Analyse one bundle. Raises `BundleRefused` when it cannot be read; what else is wrong is in the result."""
@@ -32,7 +35,7 @@ def analyze_bundle(bundle: Bundle) -> Analysis:
 
 
 def read_source(source: Source) -> Document | None:
-    """The source as its format reads it, None when netdiag has no grammar for it."""
+    """The source as its format reads it, None when netdiag has no grammar for it, or it is kept for people only."""
     if source.format:
         return formats.get(source.format).read(source) if source.format in formats.names() else None
     found = formats.recognise(source)
@@ -42,6 +45,8 @@ def read_source(source: Source) -> Document | None:
 def _coverage(source: Source, document: Document | None) -> SourceCoverage:
     if document is None:
         skipped = f"unknown format {source.format}" if source.format else "no format recognises this text"
+        if source.format == _FOR_PEOPLE:
+            skipped = "kept for people: netdiag does not read it"
         return SourceCoverage(source.path, source.command, source.format, len(source.lines), 0, (), skipped, (), source)
     unread = tuple((entry.line, entry.reason) for entry in document.unread)
     return SourceCoverage(

@@ -88,17 +88,29 @@ def read_bundle(path: Path, stderr: str = "") -> Collected:
     return Collected(path, tuple(member.name for member in members), files, manifest, stderr)
 
 
+def with_constant(source: str, name: str, value: object) -> str:
+    """The collector's source with another value of one of its constants."""
+    changed, count = re.subn(rf"(?m)^({name} = ).*?(?=  #|$)", lambda found: f"{found[1]}{value!r}", source)
+    assert count == 1
+    return changed
+
+
 class FakeHost:
-    """Tools in a folder that is the whole PATH, in a network namespace of its own, with one more for a container."""
+    """Tools in a folder that is the whole PATH, in a network namespace of its own, with one more for a container.
+
+    The processes of the machine, and so the network namespaces that they live in, are not to be seen.
+    """
 
     def __init__(self, folder: Path, container_netns: str) -> None:
         self.folder = folder
         self.bin = folder / "bin"
         self.output = folder / "output"
-        self.collector = COLLECTOR
+        self.collector = folder / "netdiag_collect.py"
+        source = with_constant(COLLECTOR.read_text(), "PROCESSES", str(folder / "processes"))
+        self.collector.write_text(with_constant(with_constant(source, "NAMESPACES", ()), "NICENESS", 0))
         self.environment = {"PATH": str(self.bin), "HOME": str(folder / "home")}
         self._answers: dict[str, dict[str, str]] = {}
-        for place in ("bin", "output", "home", "text"):
+        for place in ("bin", "output", "home", "text", "processes"):
             (folder / place).mkdir()
         for tool, commands in _COMMANDS.items():
             for arguments, name in commands.items():
@@ -132,7 +144,8 @@ class FakeHost:
         """Let a tool run lines of sh."""
         known = self._answers.setdefault(tool, {})
         known[f"{where} {arguments}"] = script
-        cases = (_case(pattern) + f") {line}\nexit ;;" for pattern, line in known.items())
+        closest_first = sorted(known.items(), key=lambda item: -len(item[0]))
+        cases = (_case(pattern) + f") {line}\nexit ;;" for pattern, line in closest_first)
         body = ['case "${FAKE_NETNS:-host} $*" in', *cases, "esac", 'echo "no such fake: $0 $*" >&2; exit 1']
         self.script(tool, "\n".join(body))
 
@@ -146,11 +159,7 @@ class FakeHost:
 
     def hide_machine_tools(self) -> None:
         """Leave only the fakes: the collector adds the system's folders to PATH, so run it with those taken out."""
-        self.collector = self.folder / "netdiag_collect.py"
-        folders = '("/usr/local/sbin", "/usr/sbin", "/sbin")'
-        source = COLLECTOR.read_text()
-        assert source.count(folders) == 1
-        self.collector.write_text(source.replace(folders, "()"))
+        self.collector.write_text(with_constant(self.collector.read_text(), "PATH_MORE", ()))
 
     def command(self, *options: str, python: str = sys.executable) -> list[str]:
         unshare = shutil.which("unshare", path=DEBIAN_PATH) or "unshare"

@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 
 import netdiag
 
-from .fakes import CAPTURED, COLLECTOR, WEB, Collected, FakeHost, is_private
+from .fakes import CAPTURED, WEB, Collected, FakeHost, is_private
 
 SCHEMA: dict[str, Any] = json.loads(
     Path(netdiag.__file__).with_name("bundle").joinpath("manifest.schema.json").read_text()
@@ -133,7 +133,7 @@ def test_json_arrives_with_the_same_content_one_key_a_line(bundle: Collected, na
 def test_without_secrets_docker_inspect_is_stored_byte_for_byte(fake_host: FakeHost) -> None:
     printed = (CAPTURED / "docker/inspect.txt").read_text()
     fake_host.answer("docker", "inspect *", printed)
-    assert fake_host.collect().files["docker/inspect.json"].decode() == printed
+    assert fake_host.collect("--keep-inspect").files["docker/inspect.json"].decode() == printed
 
 
 def test_the_manifest_says_what_was_run_and_how_it_ended(bundle: Collected) -> None:
@@ -148,16 +148,40 @@ def test_the_manifest_says_what_was_run_and_how_it_ended(bundle: Collected) -> N
 
 def test_the_manifest_says_who_collected_and_how(bundle: Collected) -> None:
     manifest = bundle.manifest
-    assert manifest["collector"]["sha256"] == hashlib.sha256(COLLECTOR.read_bytes()).hexdigest()
+    assert re.fullmatch("[0-9a-f]{64}", manifest["collector"]["sha256"])
     assert (manifest["host"], manifest["kernel"]) == (os.uname().nodename, os.uname().release)
     assert manifest["uid"] == os.geteuid()
     assert manifest["options"] == {
+        "allow_system_changes": False,
+        "conntrack": False,
+        "dry_run": False,
+        "during": "",
+        "jobs": 2,
+        "keep_inspect": False,
         "label": "ticket 7/b",
+        "list": False,
         "mask": True,
         "max_bytes": 16 * 1024 * 1024,
+        "max_time": 300.0,
         "quiet": False,
+        "seconds": 0.0,
         "timeout": 20.0,
+        "trace": 0.0,
+        "trace_command": "",
+        "trace_functions": False,
     }
+
+
+def test_the_manifest_names_the_script_by_its_hash(fake_host: FakeHost) -> None:
+    written = hashlib.sha256(fake_host.collector.read_bytes()).hexdigest()
+    assert fake_host.collect().manifest["collector"]["sha256"] == written
+
+
+def test_the_manifest_says_what_was_there_when_the_run_began_and_ended(bundle: Collected) -> None:
+    before, after = (bundle.manifest["fingerprints"][moment] for moment in ("before", "after"))
+    assert before == after
+    assert list(before["interfaces"]) == ["lo"]
+    assert sorted(before["rules"]) == ["ip6tables-save", "iptables-save"]
 
 
 def test_an_error_output_is_stored_beside_and_listed(fake_host: FakeHost) -> None:

@@ -12,13 +12,14 @@ from .fakes import COLLECTOR, DEBIAN_PATH, INTERPRETERS, Collected, FakeHost, re
 
 
 def _content(bundle: Collected) -> tuple[dict[str, bytes], dict[str, Any]]:
-    """All that does not depend on when and by what the bundle was written."""
-    files = {path: data for path, data in bundle.files.items() if path not in ("manifest.json", "logs/collector.log")}
+    """All that does not depend on when and by what the bundle was written; the machine's own counters move."""
+    own = ("manifest.json", "collector.log", "softnet_stat", "conntrack-stats.txt")
+    files = {path: data for path, data in bundle.files.items() if not path.endswith(own)}
     manifest: dict[str, Any] = {key: value for key, value in bundle.manifest.items() if key not in ("argv", "clock")}
     manifest["artifacts"] = [
         {key: value for key, value in row.items() if key not in ("started", "duration_s")}
         for row in manifest["artifacts"]
-        if row["id"] != "collector-log"
+        if row["id"] not in ("collector-log", "softnet-stat", "conntrack-stats")
     ]
     return files, manifest
 

@@ -243,7 +243,7 @@ def test_a_masked_value_is_looked_for_in_every_file(fake_host: FakeHost) -> None
     fake_host.behave("ip", "rule", f"echo 'from {SECRET}'; echo 'not {SECRET} again' >&2; exit 1")
     table = fake_host.folder / "text" / "host docker ps -a --no-trunc"
     table.write_text(table.read_text().replace('"/bin/serve"   ', f'"/bin/serve {SECRET}"   ', 1))
-    bundle = fake_host.collect("--label", SECRET)
+    bundle = fake_host.collect("--keep-inspect", "--label", SECRET)
     leaking = [path for path, data in bundle.files.items() if SECRET.encode() in data or b"quoted" in data]
     assert leaking == []
     assert (bundle.manifest["argv"][-1], bundle.manifest["options"]["label"]) == ("<masked>", "<masked>")
@@ -255,7 +255,7 @@ def test_a_masked_value_is_looked_for_in_every_file(fake_host: FakeHost) -> None
 
 def test_a_password_that_is_also_a_name_does_not_hide_the_name(fake_host: FakeHost) -> None:
     _leaky(fake_host)
-    bundle = fake_host.collect()
+    bundle = fake_host.collect("--keep-inspect")
     (web,) = (found for found in json.loads(bundle.files["docker/inspect.json"]) if found["Id"] == WEB)
     assert (web["Name"], web["Config"]["Image"]) == ("/web", "lab/busybox:1")
     assert web["Config"]["Env"][2] == "IMAGE_PASSWORD=<masked>"
@@ -272,7 +272,7 @@ def test_addresses_in_the_environment_do_not_mask_the_network(fake_host: FakeHos
 
 def test_with_no_mask_the_bundle_holds_what_was_there(fake_host: FakeHost) -> None:
     _leaky(fake_host)
-    bundle = fake_host.collect("--no-mask")
+    bundle = fake_host.collect("--no-mask", "--keep-inspect")
     (web,) = (found for found in json.loads(bundle.files["docker/inspect.json"]) if found["Id"] == WEB)
     assert web["Config"]["Env"][0] == f"DB_PASSWORD={SECRET}"
     assert (bundle.manifest["redaction"], bundle.manifest["options"]["mask"]) == ({}, False)
@@ -286,7 +286,11 @@ def test_a_value_that_cannot_be_masked_fails_loudly_without_a_bundle(fake_host: 
     broken.write_text(source.replace("value = value.replace(needle, MASK)", "pass"))
     fake_host.collector = broken
     ended = subprocess.run(
-        fake_host.command("-q"), env=fake_host.environment, capture_output=True, text=True, check=False
+        fake_host.command("-q", "--keep-inspect"),
+        env=fake_host.environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr == "netdiag: no bundle: a masked value is still in docker/inspect.json; nothing was kept\n"

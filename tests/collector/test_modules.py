@@ -21,10 +21,10 @@ class CannedRunner(collect.Runner):
         self._answers = answers
         self._lacks = lacks
 
-    def has(self, tool: str) -> bool:
+    def has(self, tool: str, root: str = "") -> bool:
         return tool not in self._lacks
 
-    def run(self, argv: Sequence[str]) -> collect.Result:
+    def run(self, argv: Sequence[str], **_: Any) -> collect.Result:
         self.ran.append(" ".join(argv))
         return collect.Result(list(argv), self._answers.get(self.ran[-1], b""), b"", 0)
 
@@ -38,8 +38,8 @@ def on_host(tmp_path: Path) -> Callable[..., tuple[CannedRunner, dict[str, Any]]
     ) -> tuple[CannedRunner, dict[str, Any]]:
         runner = CannedRunner(answers, lacks)
         collector = collect.Collector(str(tmp_path), runner, collect.Masker(), lambda _: None)
-        names = {"ip-tables-names": legacy_names, "ip6-tables-names": legacy_names}
-        collector._space(collect.ON_HOST, collect.HOST, names)
+        collector._loaded = {("host", name): legacy_names for name in ("ip-tables-names", "ip6-tables-names")}
+        collector._space(collect.ON_HOST, collect.HOST)
         return runner, {row["id"]: row["skipped"] for row in collector.rows if row["skipped"]}
 
     return run

@@ -1,7 +1,7 @@
 """Whose network namespaces are entered, and by which file."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +29,13 @@ def _container(name: str, sandbox: str = "", mode: str = "bridge", pid: int = 0)
 
 @pytest.fixture
 def namespaces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Namespaces:
-    def of(*containers: dict[str, Any], capabilities: str = "000001ffffffffff") -> list[collect.Space]:
+    def of(
+        *containers: dict[str, Any],
+        capabilities: str = "000001ffffffffff",
+        others: Sequence[tuple[str, str]] = (),
+    ) -> list[collect.Space]:
         monkeypatch.setattr(collect, "capabilities", lambda: capabilities)
+        monkeypatch.setattr(collect, "namespace_files", lambda _: others)
         runner = collect.Runner(timeout=1, max_bytes=4096)
         return collect.Collector(str(tmp_path), runner, collect.Masker(), lambda _: None)._namespaces(list(containers))
 

@@ -109,7 +109,11 @@ def test_an_interrupt_leaves_a_whole_bundle_of_what_was_there(
     os.mkfifo(fifo)
     fake_host.behave("ss", "-tulpn", f"echo started >'{fifo}'; exec /bin/sleep 1000")
     with subprocess.Popen(
-        fake_host.command(), env=fake_host.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        fake_host.command("--jobs", "1"),
+        env=fake_host.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as process:
         assert fifo.read_text() == "started\n"
         process.send_signal(number)

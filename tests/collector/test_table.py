@@ -29,6 +29,7 @@ HOST_COMMANDS = {
     "ebtables": ("ebtables", "ebtables -L --Lc --Ln"),
     "ipset": ("ipset", "ipset list"),
     "conntrack-stats": ("conntrack_stats", "conntrack -S"),
+    "conntrack": ("conntrack", "conntrack -L"),
     "{tool}-version": ("iptables_version", "{tool} -V"),
     "{tool}-save": ("iptables_save", "{tool}-save -c"),
     "{tool}-{table}": ("iptables_list", "{tool} -t {table} -L -v -n -x"),
@@ -72,7 +73,8 @@ def test_the_host_is_asked_exactly_what_the_parsers_know() -> None:
 
 
 def test_a_container_is_asked_the_same_but_for_what_is_the_same_everywhere() -> None:
-    only_on_host = {"ip-link", "ip-nexthop", "bridge-vlan", "ebtables", "ipset", "conntrack-stats", "{tool}-version"}
+    only_on_host = {"ip-link", "ip-nexthop", "bridge-vlan", "ebtables", "ipset", "conntrack-stats", "conntrack"}
+    only_on_host |= {"{tool}-version"}
     names = {
         "ip-tables-names": ("ip_tables_names", "cat /proc/net/ip_tables_names"),
         "ip6-tables-names": ("ip_tables_names", "cat /proc/net/ip6_tables_names"),
@@ -114,4 +116,5 @@ def test_what_is_run_instead_needs_no_kernel_module() -> None:
         "ebtables": (("ebtable_filter",), ""),
         "ipset": (("ip_set",), ""),
         "conntrack-stats": (("nf_conntrack_netlink",), ""),
+        "conntrack": (("nf_conntrack_netlink",), ""),
     }

@@ -12,6 +12,7 @@ from pkgutil import iter_modules
 
 from netdiag.checks._base import HEADINGS, Check, Fault, NotApplicable, Unjudged, Verdicts, check
 from netdiag.checks._causes import Found, with_symptoms_folded
+from netdiag.checks._races import with_races_marked
 from netdiag.finding import Finding, Outcome, Verdict
 from netdiag.model import Host
 from netdiag.model.knowledge import joined_reasons
@@ -42,7 +43,8 @@ def run(checks: Iterable[Check], host: Host) -> tuple[tuple[Finding, ...], tuple
             where = traceback.extract_tb(error.__traceback__)[-1]
             reason = f"the check failed: {type(error).__name__}: {error} ({where.name}, line {where.lineno})"
             said.append((each, Outcome(each.name, Verdict.CRASHED, reason)))
-    findings, causes = with_symptoms_folded(found)
+    folded, causes = with_symptoms_folded(found)
+    findings = with_races_marked(folded, host)
     findings.sort(key=lambda f: (f.severity.rank, f.check, [(s.kind, s.name) for s in f.subjects], f.message))
     outcomes = (
         answer if isinstance(answer, Outcome) else _outcome(each, answer, causes.get(each.name, ()))

@@ -5,6 +5,7 @@ from netdiag.model.engine import Dialect, Engine, Podman
 from netdiag.model.firewall import FirewallChain, FirewallTable
 from netdiag.model.host import Host, Namespace, VethPair
 from netdiag.model.knowledge import Extent, Facts, Gate, Truth
+from netdiag.model.movement import Grown, Moved, Movement
 from netdiag.model.policy import Packet
 from netdiag.model.routing import Hop, Lookup, Outcome, Routing
 
@@ -16,9 +17,12 @@ __all__ = [
     "FirewallChain",
     "FirewallTable",
     "Gate",
+    "Grown",
     "Hop",
     "Host",
     "Lookup",
+    "Moved",
+    "Movement",
     "Namespace",
     "Outcome",
     "Packet",

@@ -49,6 +49,7 @@ from netdiag.model.engine import Engine, Podman, dialect_of
 from netdiag.model.firewall import build_firewall
 from netdiag.model.host import Host, Namespace, VethPair
 from netdiag.model.knowledge import Extent, Facts, not_whole
+from netdiag.model.movement import is_extra_look, movement
 from netdiag.model.nftables import build_nftables
 
 T = TypeVar("T")
@@ -66,10 +67,13 @@ _NO_SUCH_FILE = "No such file or directory"
 
 def build(bundle: Bundle, documents: Sequence[Document]) -> Host:
     """The host that the documents describe. Never raises on odd data: what does not fit together stays apart."""
-    collected = _Collected(bundle, documents)
+    collected = _Collected(bundle, [document for document in documents if not is_extra_look(document.source.scope)])
     containers = _containers(collected)
     residents = _residents(containers)
-    scopes = [HOST_SCOPE, *sorted({d.source.scope for d in documents if d.source.scope.startswith(NETNS_SCOPE)})]
+    scopes = [
+        HOST_SCOPE,
+        *sorted({d.source.scope for d in collected.documents if d.source.scope.startswith(NETNS_SCOPE)}),
+    ]
     namespaces = tuple(_namespace(collected, scope, residents.get(scope, ())) for scope in scopes)
     return Host(
         name=bundle.host,
@@ -82,6 +86,7 @@ def build(bundle: Bundle, documents: Sequence[Document]) -> Host:
         softnet=collected.facts(SoftnetCounters, "proc_net_softnet_stat"),
         conntrack=collected.facts(ConntrackStatistics, "conntrack_stats"),
         collected_from=_beginning(bundle),
+        movement=movement(bundle, documents, containers),
     )
 
 
@@ -106,6 +111,8 @@ class _Collected:
         """What was not collected of a format, likewise."""
         found: dict[tuple[str, str | None], list[NotCollected]] = defaultdict(list)
         for each in self.bundle.not_collected:
+            if is_extra_look(each.scope):
+                continue
             found[each.format, each.scope].append(each)
             found[each.format, None].append(each)
         return found

@@ -37,6 +37,7 @@ from netdiag.formats.records import (
 from netdiag.model.engine import Engine, Podman
 from netdiag.model.firewall import FirewallTable
 from netdiag.model.knowledge import Facts
+from netdiag.model.movement import Movement
 from netdiag.model.nftables import NativeTable
 from netdiag.model.packets import Ground
 from netdiag.model.routing import Routing
@@ -134,6 +135,7 @@ class Host:
     `softnet` has a line for each CPU, `conntrack` the counters of connection tracking, likewise.
 
     `collected_from` is when the collection began by the host's own clock, None when the bundle does not tell.
+    `movement` is what moved while it went on, None when the collector did not look twice.
     """
 
     name: str
@@ -146,6 +148,7 @@ class Host:
     softnet: Facts[SoftnetCounters] = field(default_factory=Facts)
     conntrack: Facts[ConntrackStatistics] = field(default_factory=Facts)
     collected_from: datetime | None = None
+    movement: Movement | None = None
 
     @property
     def root(self) -> Namespace:

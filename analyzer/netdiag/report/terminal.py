@@ -9,12 +9,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from netdiag.finding import Confidence, Finding, Outcome, Severity, Verdict
+from netdiag.model import Grown, Host
 from netdiag.report.snippet import Look, draw
 from netdiag.report.visible import columns, wrap
 from netdiag.results import Analysis, SourceCoverage
 
 # Notes on the bundle show the first few of each kind; the JSON and HTML reports list all.
 _FEW = 3
+_MOST_MOVED = 10
 _SHORT_ID = 12
 
 #: More open questions than this are shown by the command that would answer them; the other reports have each reason.
@@ -29,6 +31,7 @@ def render(analysis: Analysis, *, colour: bool, width: int, unicode: bool, pedan
         *_findings(findings, look),
         _crashed(analysis.outcomes, look),
         _unjudged(analysis.outcomes, look),
+        _moved(analysis, look),
         _notes(analysis, look),
         [*_count(analysis, findings, look), *_next(analysis, findings, look)],
     ]
@@ -128,6 +131,27 @@ def _hanging(text: str, look: Look) -> Iterator[str]:
     first, *rest = wrap(text, look.columns - 4)
     yield f"  {first}"
     yield from (f"    {line}" for line in rest)
+
+
+def _moved(analysis: Analysis, look: Look) -> list[str]:
+    """What came, went or was lost while the bundle was being collected."""
+    movement = analysis.host.movement
+    if movement is None:
+        return []
+    losses = [grown for grown in movement.counters if grown.is_loss]
+    items = [(f"{each.kind} {each.name}", each.how) for each in movement.objects]
+    items += [(_of_whom(analysis.host, grown), f"{grown.counter} {grown.before} -> {grown.after}") for grown in losses]
+    if not items:
+        return []
+    lines = [_heading(f"moved while the bundle was being collected ({movement.seconds:g} s)", look)]
+    for place, text in items[:_MOST_MOVED]:
+        lines += _hanging(f"{look.text(place)}: {_prose(text, look)}", look)
+    return [*lines, *([f"  and {len(items) - _MOST_MOVED} more"] if len(items) > _MOST_MOVED else [])]
+
+
+def _of_whom(host: Host, grown: Grown) -> str:
+    netns = next((each.name for each in host.namespaces if each.id == grown.scope), grown.scope)
+    return f"{netns} {grown.owner}".rstrip()
 
 
 def _notes(analysis: Analysis, look: Look) -> list[str]:

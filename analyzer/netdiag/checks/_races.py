@@ -1,0 +1,41 @@
+"""Findings about what moved while the bundle was being collected: their evidence may be from two different times."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from netdiag.finding import Confidence, Finding
+from netdiag.model import Host
+
+#: Kinds of subjects that a change of the rules touches.
+_OF_RULES = frozenset({"chain", "rule", "port"})
+
+
+def with_races_marked(findings: Iterable[Finding], host: Host) -> list[Finding]:
+    """The findings; one whose subject came, went or changed during the collection says so, and is less sure."""
+    moved = host.movement.objects if host.movement else ()
+    how = {(each.kind, each.name): each.how for each in moved}
+    rules = next((each for each in moved if each.kind == "rule"), None)
+    marked = []
+    for finding in findings:
+        notes = [
+            f"{subject.kind} {subject.name} {_words(how[subject.kind, subject.name])}"
+            for subject in finding.subjects
+            if (subject.kind, subject.name) in how
+        ]
+        if rules and any(subject.kind in _OF_RULES for subject in finding.subjects):
+            notes.append(f"rules of {rules.name} were changed")
+        marked.append(_marked(finding, notes) if notes else finding)
+    return marked
+
+
+def _words(how: str) -> str:
+    return "appeared" if how == "appeared" else f"was {how}"
+
+
+def _marked(finding: Finding, notes: list[str]) -> Finding:
+    sure = finding.confidence is Confidence.HIGH
+    return replace(
+        finding,
+        message=f"{finding.message} ({', '.join(notes)} while the bundle was being collected: possibly a race)",
+        confidence=Confidence.MEDIUM if sure else finding.confidence,
+    )

@@ -1,0 +1,52 @@
+"""A finding about something that moved during the collection says so and is less sure."""
+
+from typing import Any
+
+from netdiag.checks._races import with_races_marked
+from netdiag.finding import Confidence, Evidence, Finding, Severity, Subject
+from netdiag.model import Facts, Host, Moved, Movement, Namespace
+from netdiag.model.engine import Engine
+from netdiag.spans import Source
+
+
+def finding(*subjects: Subject, **more: Any) -> Finding:
+    evidence = (Evidence(Source("a.txt", "x\n").span_of_lines(1, 1), "here"),)
+    facts = {"severity": Severity.ERROR, "confidence": Confidence.HIGH, "title": "t", "message": "it is down"}
+    return Finding(
+        "a-check", subjects=subjects, evidence=evidence, why="", remedy=("true",), verify=("true",), **{**facts, **more}
+    )
+
+
+def host(*moved: Moved) -> Host:
+    movement = Movement(5.0, moved, ())
+    return Host("web01", (Namespace("host", "host"),), Facts(), Facts(), Engine(), movement=movement)
+
+
+def test_a_finding_about_a_container_that_was_restarted_is_less_sure() -> None:
+    (marked,) = with_races_marked([finding(Subject("container", "web"))], host(Moved("container", "web", "restarted")))
+    assert marked.confidence is Confidence.MEDIUM
+    assert marked.message == (
+        "it is down (container web was restarted while the bundle was being collected: possibly a race)"
+    )
+
+
+def test_its_fingerprint_stays_the_same() -> None:
+    before = finding(Subject("container", "web"))
+    (marked,) = with_races_marked([before], host(Moved("container", "web", "restarted")))
+    assert marked.fingerprint == before.fingerprint
+
+
+def test_a_finding_about_rules_that_changed_says_so() -> None:
+    (marked,) = with_races_marked(
+        [finding(Subject("chain", "nat POSTROUTING"))], host(Moved("rule", "iptables", "changed"))
+    )
+    assert "rules of iptables were changed while" in marked.message
+
+
+def test_others_and_hosts_of_which_nothing_is_known_stay_as_they_are() -> None:
+    other = finding(Subject("container", "db"))
+    assert with_races_marked(
+        [other], host(Moved("container", "web", "gone"), Moved("rule", "iptables", "changed"))
+    ) == [other]
+    still = Host("web01", (Namespace("host", "host"),), Facts(), Facts(), Engine())
+    assert with_races_marked([other], still) == [other]

@@ -1,0 +1,111 @@
+"""Traces: only on request, by what works here, and never left on."""
+
+from pathlib import Path
+
+import pytest
+
+import netdiag_collect as collect
+
+from .fakes import FakeHost
+
+
+def _perf(fake_host: FakeHost, *, works: bool = True) -> None:
+    """A perf that runs the command and leaves a recording, or refuses."""
+    recording = (
+        'while [ "$1" != -o ]; do shift; done; data=$2; shift 2; [ "$1" = -- ] && shift; "$@"; echo data >"$data"'
+    )
+    refusal = "echo 'perf not found for kernel 6.1' >&2; exit 2"
+    script = f'data=perf; case $1 in record) {recording if works else refusal};; script) echo "line of $*";; esac'
+    fake_host.script("perf", script)
+
+
+def _trace_cmd(fake_host: FakeHost) -> None:
+    fake_host.script(
+        "trace-cmd",
+        'case $1 in record) while [ "$1" != -o ]; do shift; done; echo data >"$2"; shift 2; "$@";; '
+        'report) echo "report of $*";; esac',
+    )
+
+
+def _formats(fake_host: FakeHost, *options: str) -> dict[str, str | None]:
+    rows = fake_host.collect(*options).manifest["artifacts"]
+    return {row["id"]: row["skipped"] for row in rows if row["scope"] == "trace"}
+
+
+def test_nothing_is_traced_unless_asked_for(fake_host: FakeHost) -> None:
+    _perf(fake_host)
+    assert _formats(fake_host) == {}
+
+
+def test_perf_records_while_the_command_runs_and_its_text_is_kept(fake_host: FakeHost) -> None:
+    _perf(fake_host)
+    _trace_cmd(fake_host)
+    fake_host.script("ping", 'echo "pinged $*"')
+    bundle = fake_host.collect("--trace-command", "ping -c1 172.17.0.2")
+    assert bundle.text("perf-record", "trace") == "pinged -c1 172.17.0.2\n"
+    assert bundle.text("perf-script", "trace").endswith("--ns -F comm,pid,tid,cpu,time,event,trace\n")
+    assert bundle.artifact("perf-script", "trace")["format"] == "perf_script"
+    assert [name for name in bundle.files if "recording" in name] == []
+    assert "trace-cmd-record" not in {row["id"] for row in bundle.manifest["artifacts"]}
+    assert "perf: " in bundle.stderr
+    assert "MB recorded" in bundle.stderr
+
+
+def test_where_perf_fails_trace_cmd_records(fake_host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    _perf(fake_host, works=False)
+    _trace_cmd(fake_host)
+    fake_host.script("sleep", "exit 0")
+    bundle = fake_host.collect("--trace", "3")
+    if collect.tracing_state() not in (collect.IDLE, None):
+        pytest.skip("somebody else is tracing on this machine")
+    assert bundle.artifact("perf-record", "trace")["exit_code"] == 2
+    assert bundle.artifact("trace-cmd-report", "trace")["format"] == "trace_cmd_report"
+    assert bundle.text("trace-cmd-report", "trace").startswith("report of report -t -i ")
+
+
+class _Canned(collect.Runner):
+    """Writes a recording for whoever records."""
+
+    def __init__(self) -> None:
+        super().__init__(timeout=1, max_bytes=4096)
+        self.ran: list[str] = []
+
+    def has(self, tool: str, root: str = "") -> bool:
+        return True
+
+    def run(self, argv: object, **_: object) -> collect.Result:
+        words = [str(word) for word in argv]  # type: ignore[attr-defined]
+        self.ran.append(" ".join(words[:2]))
+        if words[1] == "record":
+            Path(words[words.index("-o") + 1]).write_text("data")
+        return collect.Result(words, b"text\n", b"", 0)
+
+
+@pytest.fixture
+def traced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> object:
+    """`traced(states)`: what is run, and why not, while the kernel's tracer goes through these states."""
+
+    def run(*states: str | None) -> tuple[list[str], list[str | None]]:
+        told = iter(states)
+        monkeypatch.setattr(collect, "tracing_state", lambda: next(told))
+        runner = _Canned()
+        collector = collect.Collector(str(tmp_path), runner, collect.Masker(), lambda _: None)
+        collector._trace("trace-cmd-record", "trace-cmd-report", ["true"])
+        return runner.ran, [row["skipped"] for row in collector.rows]
+
+    return run
+
+
+def test_what_trace_cmd_left_on_is_reset(traced: object) -> None:
+    ran, _ = traced(collect.IDLE, "nop, 3 events")  # type: ignore[operator]
+    assert ran == ["trace-cmd record", "trace-cmd report", "trace-cmd reset"]
+
+
+def test_what_it_has_put_back_itself_is_left_alone(traced: object) -> None:
+    ran, _ = traced(collect.IDLE, collect.IDLE)  # type: ignore[operator]
+    assert ran == ["trace-cmd record", "trace-cmd report"]
+
+
+def test_the_tracer_of_somebody_else_is_not_touched(traced: object) -> None:
+    ran, skipped = traced("function, 0 events")  # type: ignore[operator]
+    assert (ran, skipped) == ([], ["somebody else is tracing: function, 0 events"])
