@@ -84,6 +84,8 @@ NETAVARK_DRIVER = "/run/containers/networks/firewall/firewall-driver"
 TRACE_CMD = "trace-cmd record -m 4096 "  # kB of each CPU
 PERF_FIELDS = "comm,pid,tid,cpu,time,event,trace"
 CONNTRACK = ("nf_conntrack_netlink",)
+LIST_NAMESPACES = "lsns -t net -o NS,TYPE,NPROCS,PID,USER,NETNSID,NSFS,COMMAND"
+LIST_PROXIES = "ps -ww -C docker-proxy -o pid,netns,args"
 READ_SYSCTLS = "grep -r . /proc/sys/net"
 ITEMS = (
     Item("os-release", "os_release", FILES, "/etc/os-release", "the distribution, so its defaults"),
@@ -97,6 +99,7 @@ ITEMS = (
     Item("softnet-stat", "proc_net_softnet_stat", FILES, "/proc/net/softnet_stat", "drops of each CPU", moves=True),
     Item("resolv-conf", "resolv_conf", CONTAINER, "ResolvConfPath", "the name servers of the container"),
     Item("hosts", "hosts", CONTAINER, "HostsPath", "the names that the container knows by itself"),
+    Item("netns", "netns", BOTH, "readlink /proc/self/ns/net", "which network namespace this is, to the kernel"),
     Item("ip-addr", "ip_addr", BOTH, "ip -d -s addr", "interfaces and counters", instead="ip addr", moves=True),
     Item("ip-link", "ip_addr", HOST, "ip -d link", "interfaces: state of bridge ports", instead="ip link"),
     Item("ip-route", "ip_route", BOTH, "ip route show table all", "where IPv4 packets go"),
@@ -111,12 +114,16 @@ ITEMS = (
     Item("bridge-link", "bridge_link", BOTH, "bridge -d link", "ports of bridges", instead="bridge link"),
     Item("bridge-vlan", "bridge_vlan", HOST, "bridge vlan", "which VLANs the ports of bridges carry"),
     Item("bridge-fdb", "bridge_fdb", BOTH, "bridge fdb", "behind which port each MAC lives"),
+    Item("lsns", "lsns", HOST, LIST_NAMESPACES, "network namespaces, their numbers and files", instead="lsns -t net"),
+    Item("ip-netns", "ip_netns", HOST, "ip netns", "network namespaces that have a name"),
+    Item("docker-proxy", "ps", HOST, LIST_PROXIES, "which ports the engine forwards itself, and where to"),
     Item("ss", "ss", BOTH, "ss -tulpn", "who listens", ("tcp_diag", "udp_diag"), "env PROC_ROOT=/proc ss -tulpn"),
     Item("tc-qdisc", "tc_qdisc", BOTH, "tc -s qdisc", "queues, and the packets that they dropped", moves=True),
     Item("nstat", "nstat", BOTH, "nstat -asz", "counters of the kernel's protocols", moves=True),
     Item("sysctl", "sysctl", BOTH, r"sysctl -a --pattern '^net\.'", "forwarding and filtering", instead=READ_SYSCTLS),
     Item("nft-ruleset", "nft_ruleset", BOTH, "nft -a list ruleset", "nftables rules", needs=("nf_tables",)),
     Item("ebtables", "ebtables", HOST, "ebtables -L --Lc --Ln", "rules of bridges", needs=("ebtable_filter",)),
+    Item("ebtables-nat", "ebtables", HOST, "ebtables -t nat -L --Lc --Ln", "the same", needs=("ebtable_nat",)),
     Item("ipset", "ipset", HOST, "ipset list", "the sets that rules name", needs=("ip_set",)),
     Item("conntrack-stats", "conntrack_stats", HOST, "conntrack -S", "lost flows", CONNTRACK, moves=True),
     Item("conntrack", "conntrack", HOST, "conntrack -L", "flows that are translated", CONNTRACK, option="conntrack"),
@@ -389,7 +396,7 @@ class Masker:
             return encoded("".join(argument + "\n" for argument in arguments))
         if format_name == "sysctl":
             return encoded(self._each("sysctl", _SYSCTL, decoded(data)))
-        if format_name in ("stderr", "collector_log"):
+        if format_name in ("stderr", "collector_log", "lsns", "ps"):
             return encoded(self.text(decoded(data)))
         return encoded(self._shapes(decoded(data))) if b"://" in data else data
 

@@ -2,6 +2,7 @@
 
 `captured/` holds the output of a real host: Docker 20.10.24, iptables 1.8.9 (nf_tables), iproute2 6.1, net-tools 2.10,
 with the containers web (port 80 published), db and app; `netns/` is of the container web. Of the sysctls only some.
+The numbers of namespaces and the proxies are those of other such hosts.
 """
 
 import json
@@ -37,6 +38,9 @@ _COMMANDS = {
     "ifconfig": {"-a": "ifconfig"},
     "arp": {"-n": "arp-n"},
     "bridge": {"-d link": "bridge-link", "fdb": "bridge-fdb", "vlan": "bridge-vlan"},
+    "lsns": {"-t net -o NS,TYPE,NPROCS,PID,USER,NETNSID,NSFS,COMMAND": "lsns"},
+    "ps": {"-ww -C docker-proxy -o pid,netns,args": "docker-proxy"},
+    "readlink": {"/proc/self/ns/net": "netns"},
     "ss": {"-tulpn": "ss"},
     "tc": {"-s qdisc": "tc-qdisc"},
     "nstat": {"-asz": "nstat"},

@@ -7,6 +7,7 @@ from collections import Counter
 import netdiag_collect as collect
 
 HOST_COMMANDS = {
+    "netns": ("netns", "readlink /proc/self/ns/net"),
     "ip-addr": ("ip_addr", "ip -d -s addr"),
     "ip-link": ("ip_addr", "ip -d link"),
     "ip-route": ("ip_route", "ip route show table all"),
@@ -21,12 +22,16 @@ HOST_COMMANDS = {
     "bridge-link": ("bridge_link", "bridge -d link"),
     "bridge-vlan": ("bridge_vlan", "bridge vlan"),
     "bridge-fdb": ("bridge_fdb", "bridge fdb"),
+    "lsns": ("lsns", "lsns -t net -o NS,TYPE,NPROCS,PID,USER,NETNSID,NSFS,COMMAND"),
+    "ip-netns": ("ip_netns", "ip netns"),
+    "docker-proxy": ("ps", "ps -ww -C docker-proxy -o pid,netns,args"),
     "ss": ("ss", "ss -tulpn"),
     "tc-qdisc": ("tc_qdisc", "tc -s qdisc"),
     "nstat": ("nstat", "nstat -asz"),
     "sysctl": ("sysctl", r"sysctl -a --pattern ^net\."),
     "nft-ruleset": ("nft_ruleset", "nft -a list ruleset"),
     "ebtables": ("ebtables", "ebtables -L --Lc --Ln"),
+    "ebtables-nat": ("ebtables", "ebtables -t nat -L --Lc --Ln"),
     "ipset": ("ipset", "ipset list"),
     "conntrack-stats": ("conntrack_stats", "conntrack -S"),
     "conntrack": ("conntrack", "conntrack -L"),
@@ -74,7 +79,7 @@ def test_the_host_is_asked_exactly_what_the_parsers_know() -> None:
 
 def test_a_container_is_asked_the_same_but_for_what_is_the_same_everywhere() -> None:
     only_on_host = {"ip-link", "ip-nexthop", "bridge-vlan", "ebtables", "ipset", "conntrack-stats", "conntrack"}
-    only_on_host |= {"{tool}-version"}
+    only_on_host |= {"{tool}-version", "lsns", "ip-netns", "docker-proxy", "ebtables-nat"}
     names = {
         "ip-tables-names": ("ip_tables_names", "cat /proc/net/ip_tables_names"),
         "ip6-tables-names": ("ip_tables_names", "cat /proc/net/ip6_tables_names"),
@@ -114,6 +119,7 @@ def test_what_is_run_instead_needs_no_kernel_module() -> None:
         "ss": (("tcp_diag", "udp_diag"), "env PROC_ROOT=/proc ss -tulpn"),
         "nft-ruleset": (("nf_tables",), ""),
         "ebtables": (("ebtable_filter",), ""),
+        "ebtables-nat": (("ebtable_nat",), ""),
         "ipset": (("ip_set",), ""),
         "conntrack-stats": (("nf_conntrack_netlink",), ""),
         "conntrack": (("nf_conntrack_netlink",), ""),

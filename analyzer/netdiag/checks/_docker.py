@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from netdiag.checks._base import NotApplicable, Unjudged, sort_out, unjudged
 from netdiag.finding import Evidence, Role, Subject
-from netdiag.formats.records import Container, Endpoint, IpAddress, Link, Network, PublishedPort, Rule
-from netdiag.model import FirewallChain, Gate, Host, Namespace, VethPair
+from netdiag.formats.records import Container, Endpoint, IpAddress, Network, PublishedPort, Rule
+from netdiag.model import FirewallChain, Gate, Host, VethPair
 from netdiag.model.gates import (
     bridge_name,
     has_own_namespace,
@@ -89,18 +89,10 @@ def attachments(host: Host, bridges: list[BridgeNetwork]) -> Iterator[Attachment
                 yield Attachment(container, endpoint, bridge)
 
 
-def interface_of(netns: Namespace, endpoint: Endpoint) -> Link | None:
-    """The interface of an endpoint inside its namespace: the one with its address, else with its MAC address."""
-    for link in netns.links:
-        if endpoint.address and any(address.address.ip == endpoint.address.ip for address in link.addresses):
-            return link
-    return next((link for link in netns.links if link.mac and link.mac == endpoint.mac), None)
-
-
 def veth_of(host: Host, attachment: Attachment) -> VethPair | None:
     """The veth pair that carries an endpoint, None when the bundle does not tell it."""
     netns = host.namespace_of(attachment.container)
-    inner = interface_of(netns, attachment.endpoint) if netns else None
+    inner = netns.link_of(attachment.endpoint) if netns else None
     return host.veth_pair_of(netns, inner) if netns and inner else None
 
 

@@ -11,12 +11,12 @@ that a container was torn down badly: something may still hold its namespace.
 Gates: the engine is here; the host's links were collected with details (`ip -d`), and so were those of every running
 container's namespace. A veth is an orphan when no collected namespace has a link with the ifindex that it names and
 that names it back, and either its other end is in the host's own namespace (`vetha@vethb`), or it is a port of a Docker
-bridge.
+bridge. A sandbox of Docker's that has neither a container nor a process (`lsns`) was left behind and owns nothing.
 
 ## Not a problem when
-A build runs (the steps of `docker build` are on the default bridge and are no containers). libvirt, LXC,
-systemd-nspawn, Podman, a CNI plug-in or a person made the veth: it then is no port of a Docker bridge. Swarm's own
-sandboxes have ports on `docker_gwbridge`, which is left out.
+A build runs (the steps of `docker build` are on the default bridge and are no containers): its sandbox has a process.
+libvirt, LXC, systemd-nspawn, Podman, a CNI plug-in or a person made the veth: it then is no port of a Docker bridge.
+Swarm's own sandboxes have ports on `docker_gwbridge`, which is left out.
 
 ## Repair
 Delete the veth; then find who holds the namespace (`lsns -t net`).
@@ -35,7 +35,7 @@ from netdiag.checks._docker import bridge_networks, related, sh
 from netdiag.finding import Evidence, Severity, Subject
 from netdiag.formats.records import Container, Link
 from netdiag.model import Host
-from netdiag.model.gates import has_own_namespace, is_running, unknown, whole
+from netdiag.model.gates import has_own_namespace, is_running, is_used, unknown, whole
 from netdiag.model.knowledge import all_of
 
 _NAMED_BY_DOCKER = re.compile(r"veth[0-9a-f]{7}")
@@ -47,7 +47,12 @@ def link_veth_orphan(host: Host) -> Verdicts:
     bridges, others = bridge_networks(host, whole(host.root.links, "the links of the host"))
     yield from others
     devices = {bridge.device for bridge in bridges} - {_OF_SWARM}
-    inner_ends = {(inner.peer_index, inner.index) for netns in host.namespaces[1:] for inner in netns.links}
+    inner_ends = {
+        (inner.peer_index, inner.index)
+        for netns in host.namespaces[1:]
+        if not is_used(host, netns).no
+        for inner in netns.links
+    }
     suspects = [link for link in host.root.links if _is_suspect(link, devices, inner_ends)] if bridges else []
     if suspects and not host.containers.whole:
         yield unjudged(whole(host.containers, f"who owns {suspects[0].name}"))

@@ -258,6 +258,29 @@ class NamespaceInUse:
 
 
 @dataclass(frozen=True)
+class NamespaceNumber:
+    """The number by which the kernel knows a network namespace: the inode of `/proc/PID/ns/net`."""
+
+    inode: int
+    span: Span
+
+
+@dataclass(frozen=True)
+class ProcessLine:
+    """A row of `ps`: `command` is the command line, or the name where the row shows nothing else (`[kthreadd]`).
+
+    `netns` is the number of the network namespace that the process is in. None is what the table does not tell.
+    """
+
+    pid: int
+    command: str
+    span: Span
+    netns: int | None = None
+    user: str | None = None
+    parent: int | None = None
+
+
+@dataclass(frozen=True)
 class Counters:
     """Packets and bytes. A listing without `-x` rounds large numbers (`268K`): then `exact` is False."""
 

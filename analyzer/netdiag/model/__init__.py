@@ -3,9 +3,10 @@
 from netdiag.model.build import build
 from netdiag.model.engine import Dialect, Engine, Podman
 from netdiag.model.firewall import FirewallChain, FirewallTable
-from netdiag.model.host import Host, Namespace, VethPair
+from netdiag.model.host import Host, Namespace, NamespaceKind
 from netdiag.model.knowledge import Extent, Facts, Gate, Truth
 from netdiag.model.movement import Grown, Moved, Movement
+from netdiag.model.peers import HostEnd, Joint, VethPair, Way
 from netdiag.model.policy import Packet
 from netdiag.model.routing import Hop, Lookup, Outcome, Routing
 
@@ -20,15 +21,19 @@ __all__ = [
     "Grown",
     "Hop",
     "Host",
+    "HostEnd",
+    "Joint",
     "Lookup",
     "Moved",
     "Movement",
     "Namespace",
+    "NamespaceKind",
     "Outcome",
     "Packet",
     "Podman",
     "Routing",
     "Truth",
     "VethPair",
+    "Way",
     "build",
 ]

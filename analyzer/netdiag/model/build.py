@@ -4,6 +4,7 @@ Where two sources tell the same fact the richer one is taken: `ip address` befor
 -n`, `iptables-save` before a listing, `docker inspect` before `docker ps`. Nothing is judged here.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from typing import TypeVar
 from netdiag.bundle import Bundle, NotCollected
 from netdiag.formats import Document
 from netdiag.formats.records import (
+    BridgeLine,
     BridgePort,
     BridgeVlan,
     ConntrackStatistics,
@@ -28,13 +30,17 @@ from netdiag.formats.records import (
     IpSet,
     KernelCounter,
     Link,
+    NamedNamespace,
     NameServer,
+    NamespaceInUse,
+    NamespaceNumber,
     Neighbour,
     NetavarkDriver,
     Network,
     NextHopObject,
     PodmanInfo,
     PolicyRule,
+    ProcessLine,
     PublishedPort,
     Qdisc,
     ResolverSetting,
@@ -44,13 +50,17 @@ from netdiag.formats.records import (
     Subnet,
     Sysctl,
 )
+from netdiag.model.bridges import build_bridges
 from netdiag.model.compat import checked_against_nft
+from netdiag.model.ebtables import build_ebtables
 from netdiag.model.engine import Engine, Podman, dialect_of
 from netdiag.model.firewall import build_firewall
-from netdiag.model.host import Host, Namespace, VethPair
+from netdiag.model.host import Host, Namespace, NamespaceKind, without_var
 from netdiag.model.knowledge import Extent, Facts, not_whole
 from netdiag.model.movement import is_extra_look, movement
 from netdiag.model.nftables import build_nftables
+from netdiag.model.peers import veth_pairs
+from netdiag.model.proxies import build_proxies
 
 T = TypeVar("T")
 
@@ -74,7 +84,11 @@ def build(bundle: Bundle, documents: Sequence[Document]) -> Host:
         HOST_SCOPE,
         *sorted({d.source.scope for d in collected.documents if d.source.scope.startswith(NETNS_SCOPE)}),
     ]
-    namespaces = tuple(_namespace(collected, scope, residents.get(scope, ())) for scope in scopes)
+    in_use = collected.facts(NamespaceInUse, "lsns")
+    rows: dict[int | str, NamespaceInUse] = {row.inode: row for row in in_use}
+    rows |= {without_var(file): row for row in in_use for file in row.files}
+    namespaces = tuple(_namespace(collected, scope, residents.get(scope, ()), rows) for scope in scopes)
+    pairs, sandbox_pairs = veth_pairs(namespaces)
     return Host(
         name=bundle.host,
         namespaces=namespaces,
@@ -82,7 +96,11 @@ def build(bundle: Bundle, documents: Sequence[Document]) -> Host:
         networks=_networks(collected, containers),
         engine=_engine(collected, namespaces[0]),
         podman=_podman(collected),
-        veth_pairs=_veth_pairs(namespaces),
+        veth_pairs=pairs,
+        sandbox_pairs=sandbox_pairs,
+        namespaces_in_use=in_use,
+        named_namespaces=collected.facts(NamedNamespace, "ip_netns"),
+        proxies=build_proxies(_processes(collected), namespaces[0].sockets, namespaces[0].number),
         softnet=collected.facts(SoftnetCounters, "proc_net_softnet_stat"),
         conntrack=collected.facts(ConntrackStatistics, "conntrack_stats"),
         collected_from=_beginning(bundle),
@@ -107,6 +125,13 @@ class _Collected:
         return found
 
     @cached_property
+    def _by_scope(self) -> Mapping[str, list[Document]]:
+        found: dict[str, list[Document]] = defaultdict(list)
+        for document in self.documents:
+            found[document.source.scope].append(document)
+        return found
+
+    @cached_property
     def _left_out(self) -> Mapping[tuple[str, str | None], list[NotCollected]]:
         """What was not collected of a format, likewise."""
         found: dict[tuple[str, str | None], list[NotCollected]] = defaultdict(list)
@@ -124,6 +149,9 @@ class _Collected:
 
     def of(self, *formats: str, scope: str | None = None) -> list[Document]:
         return [document for name in formats for document in self._by_format.get((name, scope), ())]
+
+    def of_scope(self, scope: str) -> Sequence[Document]:
+        return self._by_scope.get(scope, ())
 
     def left_out(self, *formats: str, scope: str | None = None) -> list[NotCollected]:
         return [each for name in formats for each in self._left_out.get((name, scope), ())]
@@ -174,7 +202,10 @@ def _beginning(bundle: Bundle) -> datetime | None:
 # --- namespaces -------------------------------------------------------------------------------------------------------
 
 
-def _namespace(collected: _Collected, scope: str, residents: Sequence[Container]) -> Namespace:
+def _namespace(
+    collected: _Collected, scope: str, residents: Sequence[Container], in_use: Mapping[int | str, NamespaceInUse]
+) -> Namespace:
+    """`in_use` are the rows of `lsns` by their number and by their files."""
     facts = partial(collected.facts, scope=scope)
     of_files = partial(_facts_of_file, collected, scope)
     routes = partial(facts, Route, doubt=_not_all_tables)
@@ -186,10 +217,17 @@ def _namespace(collected: _Collected, scope: str, residents: Sequence[Container]
         collected.left_out("iptables_save", "iptables_list", scope=scope),
         by_collector=collected.by_collector,
     )
+    path = _entered_by(collected, scope)
+    number = next((each.inode for each in facts(NamespaceNumber, "netns")), None)
+    ports, vlans = facts(BridgePort, "bridge_link"), facts(BridgeVlan, "bridge_vlan")
     return Namespace(
         id=scope,
         name=", ".join(container.name for container in residents) or scope.removeprefix(NETNS_SCOPE),
         containers=tuple(container.id for container in residents),
+        kind=_kind(scope, path, residents),
+        path=path,
+        number=number,
+        in_use=in_use.get(path) if number is None else in_use.get(number),
         links=links,
         addresses_known=addresses_known,
         routes=_of_family(
@@ -205,8 +243,8 @@ def _namespace(collected: _Collected, scope: str, residents: Sequence[Container]
         ipv6_rules=facts(PolicyRule, "ip_rule", only=_tells_ipv6),
         nexthops=collected.facts(NextHopObject, "ip_nexthop", scope=scope),
         neighbours=facts(Neighbour, "ip_neigh", "arp_n"),
-        bridge_ports=facts(BridgePort, "bridge_link"),
-        bridge_vlans=facts(BridgeVlan, "bridge_vlan"),
+        bridge_ports=ports,
+        bridge_vlans=vlans,
         fdb=facts(FdbEntry, "bridge_fdb"),
         sockets=facts(Socket, "ss"),
         sysctls=facts(Sysctl, "sysctl"),
@@ -222,7 +260,40 @@ def _namespace(collected: _Collected, scope: str, residents: Sequence[Container]
             [(table.family, table.name) for table in firewall if table.backend != "legacy"],
         ),
         ipsets=facts(IpSet, "ipset"),
+        ebtables=build_ebtables(collected.of("ebtables", scope=scope), collected.left_out("ebtables", scope=scope)),
+        bridges=build_bridges(links, ports.items, vlans, facts(BridgeLine, "brctl_show").items),
     )
+
+
+#: How the collector enters a namespace, also from a container where the host's files are in the root of its process 1.
+_ENTERING = re.compile(r"nsenter (?:--mount=\S+ )?--net=(?:/proc/1/root)?(\S+) ")
+_CONTAINER_ID = re.compile(r"[0-9a-f]{64}")
+
+
+def _entered_by(collected: _Collected, scope: str) -> str:
+    """The file by which the namespace was entered, as the commands of its outputs tell."""
+    found = (_ENTERING.match(document.source.command) for document in collected.of_scope(scope))
+    return next((without_var(match[1]) for match in found if match), "")
+
+
+def _kind(scope: str, path: str, residents: Sequence[Container]) -> NamespaceKind:
+    if scope == HOST_SCOPE:
+        return NamespaceKind.HOST
+    if residents or _CONTAINER_ID.fullmatch(scope.removeprefix(NETNS_SCOPE)):
+        return NamespaceKind.CONTAINER
+    if path.startswith("/proc/"):
+        return NamespaceKind.PROCESS
+    if path.startswith("/run/netns/"):
+        return NamespaceKind.NAMED
+    return NamespaceKind.ENGINE if path.rpartition("/")[0].endswith("/netns") else NamespaceKind.UNKNOWN
+
+
+def _processes(collected: _Collected) -> Facts[ProcessLine]:
+    """`ps -C` fails when no process has the name, which is an answer."""
+    found = collected.facts(ProcessLine, "ps")
+    failed = [document for document in collected.of("ps") if document.source.trouble]
+    none = all(each.source.trouble == "exit code 1" and not each.records and not each.unread for each in failed)
+    return Facts(found.items, Extent.WHOLE) if failed and none else found
 
 
 def _facts_of_file(collected: _Collected, scope: str, kind: type[T], artifact_format: str) -> Facts[T]:
@@ -319,26 +390,6 @@ def _not_all_of_ifconfig(document: Document) -> str:
     if "-a" in document.source.command.split():
         return ""
     return f"{document.source.path}: ifconfig without -a shows only links that are up, and it may be an excerpt"
-
-
-def _veth_pairs(namespaces: tuple[Namespace, ...]) -> tuple[VethPair, ...]:
-    """Veths of the host joined with the one link elsewhere that names the same two ifindexes the other way round.
-
-    An ifindex is unique in its namespace only, so two inner ends that fit the same veth prove nothing and are not
-    joined.
-    """
-    root, inner_ends = namespaces[0], dict[tuple[int | None, int | None], list[tuple[str, Link]]]()
-    for netns in namespaces[1:]:
-        for link in netns.links:
-            if link.kind in ("veth", None) and link.index is not None and link.peer_index is not None:
-                inner_ends.setdefault((link.peer_index, link.index), []).append((netns.id, link))
-    pairs = []
-    for outer in root.links:
-        ends = inner_ends.get((outer.index, outer.peer_index), [])
-        if outer.kind in ("veth", None) and len(ends) == 1:
-            ((netns_id, inner),) = ends
-            pairs.append(VethPair(outer, inner, netns_id))
-    return tuple(pairs)
 
 
 # --- containers and networks ------------------------------------------------------------------------------------------

@@ -6,13 +6,14 @@ options.
 """
 
 import json
+import re
 from datetime import datetime
 from typing import TypeVar
 
 from netdiag.formats import get as get_format
 from netdiag.formats.records import Container, Link, Network
 from netdiag.model.engine import Dialect
-from netdiag.model.host import Host
+from netdiag.model.host import Host, Namespace, NamespaceKind
 from netdiag.model.knowledge import YES, Extent, Facts, Gate, Truth, all_of
 
 T = TypeVar("T")
@@ -282,6 +283,23 @@ def has_own_namespace(container: Container) -> Gate:
     if mode is None and not container.endpoints:
         return unknown(f"the network mode of container {container.name}", f"{container.engine}_inspect")
     return YES
+
+
+#: What Docker calls the sandboxes of swarm: the ingress network's, an overlay's (`1-<network>`), a load balancer's.
+_OF_SWARM = re.compile(r"ingress_sbox|\d+-[0-9a-z]+|lb_[0-9a-z]+")
+
+
+def is_used(host: Host, netns: Namespace) -> Gate:
+    """Somebody has a use for the namespace: only a sandbox of the engine that has no container and no process has
+    none. Steps of a build have sandboxes too, and no container.
+    """
+    if netns.kind is not NamespaceKind.ENGINE or _OF_SWARM.fullmatch(netns.name):
+        return YES
+    if netns.in_use and netns.in_use.processes:
+        return YES
+    if not host.namespaces_in_use.whole:
+        return unknown(f"who uses the sandbox {netns.path}", "lsns", because=host.namespaces_in_use.why)
+    return no(f"the sandbox {netns.path} has no container and no process")
 
 
 def _default_bridge(host: Host) -> str | None:

@@ -4,24 +4,29 @@ Every fact keeps the span it was read from; every list says how complete it is (
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import Enum
 from functools import cached_property
 from ipaddress import IPv4Address
+from typing import TypeVar
 
 from netdiag.formats.records import (
     BridgePort,
     BridgeVlan,
     ConntrackStatistics,
     Container,
+    Endpoint,
     FdbEntry,
     HostNames,
     IpAddress,
     IpSet,
     KernelCounter,
     Link,
+    NamedNamespace,
     NameServer,
+    NamespaceInUse,
     Neighbour,
     Network,
     NextHopObject,
@@ -34,19 +39,40 @@ from netdiag.formats.records import (
     Subnet,
     Sysctl,
 )
+from netdiag.model.bridges import Bridge
+from netdiag.model.ebtables import FrameTable
 from netdiag.model.engine import Engine, Podman
 from netdiag.model.firewall import FirewallTable
 from netdiag.model.knowledge import Facts
 from netdiag.model.movement import Movement
 from netdiag.model.nftables import NativeTable
 from netdiag.model.packets import Ground
+from netdiag.model.peers import VethPair
+from netdiag.model.proxies import PortProxy
 from netdiag.model.routing import Routing
+
+T = TypeVar("T")
+K = TypeVar("K")
+
+
+class NamespaceKind(Enum):
+    """Whose a network namespace is, as far as the place tells by which it was entered."""
+
+    HOST = "host"
+    CONTAINER = "container"
+    ENGINE = "engine"  #: a sandbox of Docker's that is no running container's: `ingress_sbox`, `1-...`, a leaked one
+    NAMED = "named"  #: one of `ip netns`, as CNI plug-ins and podman make them
+    PROCESS = "process"  #: known by a process in it only
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
 class Namespace:
-    """One network namespace. `id` is `host` or `netns:<container id>`; `containers` are the ids of those that live in
-    it. `routes` and `rules` are those of IPv4.
+    """One network namespace. `id` is `host`, `netns:<container id>`, or `netns:<name>` of one that is no container's;
+    `containers` are the ids of those that live in it. `routes` and `rules` are those of IPv4.
+
+    `path` is the file by which it was entered (empty for the host's), `number` the inode by which the kernel knows it,
+    `in_use` its row of `lsns`. `bridges` are those of the other outputs, with their ports.
 
     `counters` are those of the kernel's protocols (`nstat`), `name_servers`, `resolver` and `names` what its processes
     read in resolv.conf and hosts.
@@ -55,6 +81,10 @@ class Namespace:
     id: str
     name: str
     containers: tuple[str, ...] = ()
+    kind: NamespaceKind = NamespaceKind.UNKNOWN
+    path: str = ""
+    number: int | None = None
+    in_use: NamespaceInUse | None = None
     links: Facts[Link] = field(default_factory=Facts)
     addresses_known: bool = False
     routes: Facts[Route] = field(default_factory=Facts)
@@ -76,6 +106,8 @@ class Namespace:
     firewall: Facts[FirewallTable] = field(default_factory=Facts)
     nftables: Facts[NativeTable] = field(default_factory=Facts)
     ipsets: Facts[IpSet] = field(default_factory=Facts)
+    ebtables: Facts[FrameTable] = field(default_factory=Facts)
+    bridges: tuple[Bridge, ...] = ()
 
     @cached_property
     def ground(self) -> Ground:
@@ -93,6 +125,41 @@ class Namespace:
 
     def link(self, name: str) -> Link | None:
         return self._link_by_name.get(name)
+
+    def link_of(self, endpoint: Endpoint) -> Link | None:
+        """The interface of an endpoint: the one with its address, else the one that alone has its MAC address."""
+        wanted = {address.ip for address in (endpoint.address, endpoint.address6) if address}
+        by_address = (link for link in self.links if any(each.address.ip in wanted for each in link.addresses))
+        by_mac = [link for link in self.links if endpoint.mac and link.mac == endpoint.mac.lower()]
+        return next(by_address, by_mac[0] if len(by_mac) == 1 else None)
+
+    @property
+    def holds_outer_ends(self) -> bool:
+        """Whether the outer ends of containers' veths are in it: the host's, and the sandboxes of overlay networks."""
+        return self.kind in (NamespaceKind.HOST, NamespaceKind.ENGINE)
+
+    @cached_property
+    def _bridge_by_name(self) -> Mapping[str, Bridge]:
+        return {bridge.name: bridge for bridge in self.bridges}
+
+    def bridge(self, name: str) -> Bridge | None:
+        return self._bridge_by_name.get(name)
+
+    @cached_property
+    def _learned_by_mac(self) -> Mapping[str, Sequence[FdbEntry]]:
+        return _grouped((entry.mac.lower(), entry) for entry in self.fdb if not {"permanent", "self"} & {*entry.flags})
+
+    def learned(self, mac: str) -> Sequence[FdbEntry]:
+        """Where bridges have learned a MAC address, or were told it by hand."""
+        return self._learned_by_mac.get(mac.lower(), ())
+
+    @cached_property
+    def _neighbours_by_address(self) -> Mapping[IpAddress, Sequence[Neighbour]]:
+        return _grouped((neighbour.address, neighbour) for neighbour in self.neighbours)
+
+    def neighbours_at(self, address: IpAddress) -> Sequence[Neighbour]:
+        """What is known of the MAC address of a neighbour, on every interface."""
+        return self._neighbours_by_address.get(address, ())
 
     @cached_property
     def _sysctl_by_key(self) -> Mapping[str, Sysctl]:
@@ -118,13 +185,11 @@ class Namespace:
         return tuple(table for table in self.firewall if table.name == name and table.family == family)
 
 
-@dataclass(frozen=True)
-class VethPair:
-    """A veth of the host and its other end in another namespace, joined because each names the other's ifindex."""
-
-    outer: Link
-    inner: Link
-    namespace: str
+def _grouped(pairs: Iterable[tuple[K, T]]) -> Mapping[K, Sequence[T]]:
+    found: dict[K, list[T]] = defaultdict(list)
+    for key, value in pairs:
+        found[key].append(value)
+    return found
 
 
 @dataclass(frozen=True)
@@ -132,7 +197,10 @@ class Host:
     """One host. `namespaces` has the host's own namespace first. `containers` and `networks` are those of every
     engine; `engine` is Docker.
 
-    `softnet` has a line for each CPU, `conntrack` the counters of connection tracking, likewise.
+    `veth_pairs` have their outer end on the host, `sandbox_pairs` in a sandbox of the engine (overlay networks).
+    `namespaces_in_use` is what `lsns` lists and `named_namespaces` what `ip netns` does, of which not all were entered.
+    `proxies` are the docker-proxy processes. `softnet` has a line for each CPU, `conntrack` the counters of connection
+    tracking, likewise.
 
     `collected_from` is when the collection began by the host's own clock, None when the bundle does not tell.
     `movement` is what moved while it went on, None when the collector did not look twice.
@@ -145,6 +213,10 @@ class Host:
     engine: Engine
     podman: Podman = field(default_factory=Podman)
     veth_pairs: tuple[VethPair, ...] = ()
+    sandbox_pairs: tuple[VethPair, ...] = ()
+    namespaces_in_use: Facts[NamespaceInUse] = field(default_factory=Facts)
+    named_namespaces: Facts[NamedNamespace] = field(default_factory=Facts)
+    proxies: Facts[PortProxy] = field(default_factory=Facts)
     softnet: Facts[SoftnetCounters] = field(default_factory=Facts)
     conntrack: Facts[ConntrackStatistics] = field(default_factory=Facts)
     collected_from: datetime | None = None
@@ -158,6 +230,20 @@ class Host:
     @cached_property
     def _namespace_by_container(self) -> Mapping[str, Namespace]:
         return {container: netns for netns in reversed(self.namespaces) for container in netns.containers}
+
+    @property
+    def namespaces_not_seen(self) -> tuple[NamespaceInUse, ...]:
+        """Those of `lsns` that were not collected."""
+        seen = {netns.number for netns in self.namespaces}
+        return tuple(row for row in self.namespaces_in_use if row.type in ("net", None) and row.inode not in seen)
+
+    @cached_property
+    def _in_use_by_file(self) -> Mapping[str, NamespaceInUse]:
+        return {without_var(file): row for row in self.namespaces_in_use for file in row.files}
+
+    def namespace_with_file(self, path: str) -> NamespaceInUse | None:
+        """The row of `lsns` that has this file, such as the SandboxKey of a container."""
+        return self._in_use_by_file.get(without_var(path))
 
     @cached_property
     def _network_by_id(self) -> Mapping[str, Network]:
@@ -210,6 +296,33 @@ class Host:
         """
         return subnet.gateway or self._gateways_of_endpoints.get((network.id, subnet.subnet.version))
 
+    @cached_property
+    def _endpoints_by_address(self) -> Mapping[IpAddress, Sequence[tuple[Container, Endpoint]]]:
+        return _grouped(
+            (address.ip, (container, endpoint))
+            for container in self.containers
+            for endpoint in container.endpoints
+            for address in (endpoint.address, endpoint.address6)
+            if address
+        )
+
+    def endpoints_at(self, address: IpAddress) -> Sequence[tuple[Container, Endpoint]]:
+        """The endpoints that the engine gave this address."""
+        return self._endpoints_by_address.get(address, ())
+
+    @cached_property
+    def _endpoints_by_mac(self) -> Mapping[str, Sequence[tuple[Container, Endpoint]]]:
+        return _grouped(
+            (endpoint.mac.lower(), (container, endpoint))
+            for container in self.containers
+            for endpoint in container.endpoints
+            if endpoint.mac
+        )
+
+    def endpoints_with(self, mac: str) -> Sequence[tuple[Container, Endpoint]]:
+        """The endpoints that the engine gave this MAC address."""
+        return self._endpoints_by_mac.get(mac.lower(), ())
+
     def namespace_of(self, container: Container) -> Namespace | None:
         """The namespace that the container lives in, None when it was not collected."""
         return self._namespace_by_container.get(container.id)
@@ -229,3 +342,8 @@ class Host:
         bridge of swarm).
         """
         return self._addresses_by_container.get(container.id, ())
+
+
+def without_var(path: str) -> str:
+    """/var/run is a link to /run: inspect prints one, the kernel the other."""
+    return path.removeprefix("/var") if path.startswith("/var/run/") else path

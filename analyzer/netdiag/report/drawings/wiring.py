@@ -196,7 +196,11 @@ def _cards(host: Host, segments: tuple[Segment, ...]) -> tuple[Card, ...]:
     outer = {(pair.namespace, pair.inner.name): pair.outer for pair in host.veth_pairs}
     joiner = _Joiner(host, segments, by_network, by_device, outer)
     known = [joiner.container_card(container) for container in host.containers]
-    strangers = [joiner.namespace_card(netns) for netns in host.namespaces[1:] if not netns.containers]
+    strangers = [
+        joiner.namespace_card(netns)
+        for netns in host.namespaces[1:]
+        if not netns.containers and any(link.name != "lo" for link in netns.links)
+    ]
     return tuple(sorted([*known, *strangers], key=lambda card: (card.name, card.detail)))
 
 
