@@ -59,7 +59,7 @@ def address_duplicate_ip(host: Host) -> Verdicts:
     not_seen = dict.fromkeys(each.container.name for each in attached if host.namespace_of(each.container) is None)
     if not_seen:
         yield unjudged(
-            unknown(f"which addresses {', '.join(not_seen)} really have", "ip_addr", because="not collected")
+            unknown(f"the real addresses of {', '.join(not_seen)}", "ip_addr", because="not collected")
         )
     shared = {
         place: holders

@@ -11,7 +11,8 @@ _SHAPES = {
     Severity.WARNING: ("M0-8.5L9.5 7.5H-9.5Z", "M0-3V2M0 4.4V4.6"),
     Severity.NOTE: ("M-7.5-7.5H7.5V7.5H-7.5Z", "M0-1V4M0-4.2V-4"),
     Verdict.CLEAN: (_CIRCLE, "M-3.5 0.5L-1 3L3.5-2.5"),
-    Verdict.UNKNOWN: (_DIAMOND, "M-2.2-2A2.2 2.2 0 1 1 0 0.8V1.6M0 4.4V4.6"),
+    # not in a diamond, which would be the sign of a character that could not be read
+    Verdict.UNKNOWN: (_CIRCLE, "M-2.2-2A2.2 2.2 0 1 1 0 0.8V1.6M0 4.4V4.6"),
     Verdict.NOT_APPLICABLE: (_CIRCLE, "M-3.5 0H3.5"),
     Verdict.CRASHED: (_DIAMOND, "M0-4V1M0 4V4.2"),
 }
