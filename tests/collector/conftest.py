@@ -25,6 +25,8 @@ def container_netns() -> Iterator[str]:
     """The path of a network namespace that is not the tests'."""
     if os.geteuid() != 0:
         pytest.skip("entering network namespaces needs root")
+    if not os.path.exists("/proc/self/ns/net"):
+        pytest.skip("entering network namespaces needs /proc, which is not mounted")
     with ExitStack() as stack:
         command = ["unshare", "--net", "--", "sh", "-c", "echo ready; exec sleep infinity"]
         process = stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))

@@ -34,6 +34,7 @@ def test_the_bundle_is_the_same_on_every_python(fake_host: FakeHost, interpreter
 
 
 @pytest.mark.skipif(not shutil.which("ip", path=DEBIAN_PATH), reason="needs ip (Debian: iproute2)")
+@pytest.mark.skipif(not Path("/proc/sys").exists(), reason="needs /proc, which is not mounted")
 def test_it_runs_on_this_machine_with_every_python(interpreter: str, tmp_path: Path) -> None:
     ended = subprocess.run(
         [interpreter, str(COLLECTOR), "-o", str(tmp_path), "--timeout", "60"],

@@ -182,6 +182,8 @@ def _why_not(backend: str) -> str:
     """Why the real iptables cannot be run here, empty when it can."""
     if os.geteuid() != 0:
         return "not root: no network namespace for the real iptables"
+    if not os.path.exists("/proc/self/ns/net"):
+        return "/proc is not mounted: no network namespace for the real iptables"
     missing = [
         name for name in ("unshare", "nsenter", f"iptables-{backend}", f"ip6tables-{backend}") if not _program(name)
     ]
