@@ -46,3 +46,8 @@ def test_a_name_in_place_of_an_address_is_told() -> None:
     line = "web.example              ether   02:42:0a:09:01:4d   C                     br0"
     document = formats.get("arp_n").read(Source("arp_n.txt", line))
     assert document.unread == (Unread(1, "a name stands for the address: `arp -n` prints the address"),)
+
+
+def test_a_device_without_entries_is_told_so() -> None:
+    document = formats.get("arp_n").read(Source("arp.txt", "arp: in 4 entries no match found.\n"))
+    assert (document.records, document.unread) == ((), ())

@@ -47,3 +47,10 @@ def test_the_heading_of_iproute2_before_5_5_is_known() -> None:
 )
 def test_a_line_that_belongs_to_nothing_is_told(text: str, line: int, reason: str) -> None:
     assert read(text).unread == (Unread(line, reason),)
+
+
+@pytest.mark.parametrize("heading", ["port\tvlan ids\n", "port             vlan id\n"])
+def test_a_port_may_carry_no_vlan(heading: str) -> None:
+    """As iproute2 up to 5.5 prints it on bridges without VLAN filtering, and heads its statistics."""
+    document = read(heading + "docker0\tNone\n\n")
+    assert (document.records, document.unread) == ((), ())

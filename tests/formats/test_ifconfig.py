@@ -128,3 +128,31 @@ def test_a_name_that_net_tools_may_have_cut_is_noted() -> None:
 )
 def test_a_line_that_cannot_be_read_is_told(text: str, reason: str) -> None:
     assert read(text).unread == (Unread(text.count("\n"), reason),)
+
+
+SHORT = """\
+Kernel Interface table
+Iface      MTU    RX-OK RX-ERR RX-DRP RX-OVR    TX-OK TX-ERR TX-DRP TX-OVR Flg
+docker0          1500       38      1      2 3             4      5      6      7 BMRU
+docker0:1        1500      - no statistics available -                        BMRU
+"""
+
+
+def test_the_short_form_tells_mtu_counters_and_flags() -> None:
+    document = read(SHORT)
+    assert document.unread == ()
+    (link,) = document.records
+    assert isinstance(link, Link)
+    assert (link.name, link.mtu, link.addresses) == ("docker0", 1500, ())
+    assert link.flags == ("BROADCAST", "MULTICAST", "RUNNING", "UP")
+    received = {"rx.packets": "38", "rx.errors": "1", "rx.dropped": "2", "rx.overruns": "3"}
+    assert link.details == received | {"tx.packets": "4", "tx.errors": "5", "tx.dropped": "6", "tx.overruns": "7"}
+
+
+def test_net_tools_1_60_has_a_column_more() -> None:
+    heading = "Iface   MTU Met   RX-OK RX-ERR RX-DRP RX-OVR    TX-OK TX-ERR TX-DRP TX-OVR Flg\n"
+    row = "lo        65536 1         7      0      0 0             8      0      0      0 LRU\n"
+    (link,) = read(heading + row).records
+    assert isinstance(link, Link)
+    assert (link.details["metric"], link.details["rx.packets"], link.details["tx.packets"]) == ("1", "7", "8")
+    assert read(row).unread == (Unread(1, "not the columns of a heading above it"),)

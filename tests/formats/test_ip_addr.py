@@ -265,3 +265,16 @@ def test_words_of_a_netkit_device_and_a_list_of_addresses_do_not_shift_those_beh
     )
     assert link.details["macvlan.remotes"] == "02:42:00:00:00:11 02:42:00:00:00:12"
     assert link.details["addrgenmode"] == "eui64"
+
+
+def test_a_rounded_counter_is_not_known() -> None:
+    text = (
+        "2: eth0: <UP> mtu 1500 state UP\n"
+        "    RX:  bytes packets errors dropped  missed   mcast\n"
+        "         3.28k      38      0       0       0       0 \n"
+    )
+    document = formats.get("ip_addr").read(Source("ip-h-s-link.txt", text))
+    assert document.unread == ()
+    (link,) = document.records
+    assert isinstance(link, Link)
+    assert (link.details.get("rx.bytes"), link.details["rx.packets"]) == (None, "38")

@@ -21,6 +21,7 @@ def recognised(text: str) -> str | None:
         ("172.18.0.2 dev br0 lladdr 02:42:ac:12:00:02 router STALE\n", "ip_neigh"),
         ("172.18.0.2 dev br0 FAILED\n", "ip_neigh"),
         ("172.18.0.0/16 dev br0 proto kernel scope link\n", "ip_route"),
+        ("172.18.0.0/16 proto kernel scope link src 172.18.0.1\n", "ip_route"),
         ("7: veth1@if6: <UP> mtu 1500 master br0 state forwarding priority 32 cost 2\n", "bridge_link"),
         ("7: veth1@if6: <UP> mtu 1500 qdisc noqueue master br0 state UP\n", "ip_addr"),
         ("02:42:ac:12:00:02 dev veth1 master br0\n", "bridge_fdb"),
@@ -54,11 +55,28 @@ def test_a_few_lines_of_something_else_do_not_hide_the_output() -> None:
         "",
         "\n\n",
         "Hello,\nthe container cannot reach the database.\n",
-        "sysctl: no such key\nx\nnet.ipv4.ip_forward = 1\n",
+        "no such key\nx\nnet.ipv4.ip_forward = 1\n",
     ],
 )
 def test_what_no_format_reads_most_of_is_not_recognised(text: str) -> None:
     assert recognised(text) is None
+
+
+@pytest.mark.parametrize(
+    ("heading", "name"),
+    [
+        ("Kernel IP routing table\nDestination     Gateway  Genmask  Flags Metric Ref    Use Iface\n", "route_n"),
+        ("CONTAINER ID   IMAGE     COMMAND   CREATED   STATUS    PORTS     NAMES\n", "docker_ps"),
+        ("State  Recv-Q Send-Q Local Address:Port Peer Address:PortProcess\n", "ss"),
+        ("bridge name\tbridge id\t\tSTP enabled\tinterfaces\n", "brctl_show"),
+    ],
+)
+def test_an_empty_table_is_recognised_by_its_heading(heading: str, name: str) -> None:
+    assert recognised(heading) == name
+
+
+def test_a_file_of_comments_is_not_recognised() -> None:
+    assert recognised("# table of addresses\n#\n") is None
 
 
 def test_the_head_of_a_long_file_decides() -> None:
@@ -81,7 +99,9 @@ def format_that_reads(name: str, *, unread: int, records: int) -> Format:
         ([("a", 1, 1), ("b", 1, 2)], "b"),
         ([("b", 1, 1), ("a", 1, 1)], "a"),
         ([("a", 2, 9)], None),
-        ([("a", 0, 0)], None),
+        ([("a", 0, 0)], "a"),
+        ([("a", 0, 0), ("b", 0, 0)], None),
+        ([("a", 1, 0)], None),
         ([("a", 0, 0), ("b", 1, 1)], "b"),
         ([], None),
     ],
@@ -90,7 +110,9 @@ def format_that_reads(name: str, *, unread: int, records: int) -> Format:
         "more records",
         "first by name",
         "half is not enough",
-        "no record",
+        "no record, and all is read",
+        "no record, and two read all",
+        "no record, and not all is read",
         "no record first",
         "nobody",
     ],

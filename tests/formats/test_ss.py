@@ -137,3 +137,15 @@ def test_sockets_of_other_families_are_read_and_give_no_record() -> None:
 )
 def test_a_line_that_cannot_be_read_is_told(line: str, reason: str) -> None:
     assert read(line).unread == (Unread(1, reason),)
+
+
+def test_netid_and_state_may_run_together() -> None:
+    """As iproute2 4.15 prints them where the terminal is narrow."""
+    heading = "NetidState  Recv-Q  Send-Q    Local Address:Port   Peer Address:Port\n"
+    document = read(heading + "u_strESTAB  0  0   * 2907336   * 2907337\n")
+    assert (document.records, document.unread) == ((), ())
+
+
+def test_a_process_is_named_once_however_many_threads_it_has() -> None:
+    line = 'tcp LISTEN 0 4096 0.0.0.0:80 0.0.0.0:* users:(("nginx",pid=9,tid=9,fd=6),("nginx",pid=9,tid=10,fd=6))'
+    assert only_socket(line).processes == (Process("nginx", 9, 6),)

@@ -40,6 +40,15 @@ def test_ip_address_is_taken_before_ifconfig(read: Any, host_of: Any) -> None:
     assert host_of(read("ifconfig", ifconfig)).root.links.extent is Extent.PART
 
 
+def test_addresses_are_known_only_when_those_of_every_link_are_told(read: Any, host_of: Any) -> None:
+    link = "2: docker0: <BROADCAST,MULTICAST,UP> mtu 1500 state DOWN\n"
+    both = read("ip_addr", LO + link)
+    without = read("ip_addr", LO.partition("    inet")[0] + link, artifact="ip-link")
+    one = read("ip_addr", LO, artifact="ip-addr-show-lo")
+    known = [host_of(*found).root.addresses_known for found in ((both,), (both, without), (without,), (without, one))]
+    assert known == [True, True, False, False]
+
+
 def test_a_failed_command_gives_a_part_and_says_why(read: Any, host_of: Any) -> None:
     links = host_of(read("ip_addr", LO, trouble="exit code 1")).root.links
     assert (links.extent, links.why) == (Extent.PART, "host/ip-addr.txt: exit code 1")

@@ -58,9 +58,7 @@ def address_duplicate_ip(host: Host) -> Verdicts:
         yield NotApplicable("no running container is on a bridge network")
     not_seen = dict.fromkeys(each.container.name for each in attached if host.namespace_of(each.container) is None)
     if not_seen:
-        yield unjudged(
-            unknown(f"the real addresses of {', '.join(not_seen)}", "ip_addr", because="not collected")
-        )
+        yield unjudged(unknown(f"the real addresses of {', '.join(not_seen)}", "ip_addr", because="not collected"))
     shared = {
         place: holders
         for place, holders in sorted(_holders(host).items())

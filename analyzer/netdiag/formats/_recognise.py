@@ -17,7 +17,8 @@ _HEAD_LINES = 200
 # formats that take words they do not know, and so the lines of others too: of equally good readers they come last, the
 # more such words a format takes the later
 _PLAIN = ("hosts", "ip_route")
-
+# formats that take any key with a value: without a record they have recognised nothing
+_OPEN = (*_PLAIN, "docker_info_text", "podman_info_text")
 
 _MARK = re.compile(r"^// Every such output has: /(.*)/$", re.MULTILINE)
 
@@ -46,14 +47,20 @@ def best(source: Source, formats: Iterable[Format]) -> Format | None:
 
     It must read more than half of the lines that are not blank, and find at least one record. Of formats that read
     equally much those that read others' lines too come last, else the one with more records is taken (it tells more
-    apart), of those the first by name.
+    apart), of those the first by name. A heading with nothing below it tells something too, that there is nothing: it
+    is taken when one format alone reads it whole.
     """
     tried = ((format_, _read_head(source, format_)) for format_ in formats)
     ranked = [(_share(document), len(document.records), format_) for format_, document in tried]
     candidates = [entry for entry in ranked if entry[0] > 0.5 and entry[1] > 0]
     if not candidates:
-        return None
+        whole = [format_ for share, _, format_ in ranked if share == 1 and format_.name not in _OPEN]
+        return whole[0] if len(whole) == 1 and not _is_all_comment(source) else None
     return min(candidates, key=lambda entry: (-entry[0], _plainness(entry[2]), -entry[1], entry[2].name))[2]
+
+
+def _is_all_comment(source: Source) -> bool:
+    return all(line.lstrip().startswith("#") for line in source.lines if line.strip())
 
 
 def _plainness(format_: Format) -> int:

@@ -40,6 +40,8 @@ class _Meaning(Transformer[Token, Any]):
     def count(self, *_: Token) -> None:
         return None
 
+    nothing = count
+
     def line(self, meaning: partial[Neighbour] | str | None) -> partial[Neighbour] | str | None:
         return meaning
 

@@ -26,6 +26,13 @@ class _Vlan:
     flags: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class _NoVlan:
+    """A port that carries no VLAN."""
+
+    device: str
+
+
 @v_args(inline=True)
 class _Meaning(Transformer[Token, Any]):
     """A line's tree as one of the classes above, or as more words on the VLAN above."""
@@ -35,6 +42,9 @@ class _Meaning(Transformer[Token, Any]):
 
     def heading(self) -> _Heading:
         return _Heading()
+
+    def bare_port(self, device: Token) -> _NoVlan:
+        return _NoVlan(str(device))
 
     def flag(self, word: Token) -> str:
         return str(word)
@@ -72,6 +82,8 @@ def read(source: Source) -> Document:
             below_heading = True
         elif not below_heading:
             unread.append(Unread(number, "no heading above it"))
+        elif isinstance(meaning, _NoVlan):
+            device = meaning.device
         elif isinstance(meaning, _Vlan) and (device := meaning.device or device):
             span = line_span(source, number)
             vlans.append(BridgeVlan(device, meaning.first, meaning.last, span, meaning.flags))

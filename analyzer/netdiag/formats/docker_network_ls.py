@@ -21,9 +21,11 @@ class _Meaning(Transformer[Token, Any]):
     def heading(self) -> None:
         return None
 
-    def network(self, identity: Token, name: Token, driver: Token, scope: Token) -> Callable[..., Network]:
+    def network(
+        self, identity: Token, name: Token, driver: Token, scope: Token | None = None
+    ) -> Callable[..., Network]:
         def record(span: Span) -> Network:
-            return Network(str(identity), str(name), span, driver=str(driver), scope=str(scope))
+            return Network(str(identity), str(name), span, driver=str(driver), scope=str(scope) if scope else None)
 
         return record
 

@@ -1,6 +1,7 @@
 """`ifconfig -a`: the interfaces of a namespace as net-tools and busybox print them.
 
-They know less than `ip address`: one IPv4 address for each label, no peers, no masters, no kinds.
+They know less than `ip address`: one IPv4 address for each label, no peers, no masters, no kinds. `ifconfig -s` and
+`netstat -i` know less still: MTU, counters and flags.
 """
 
 from collections.abc import Sequence
@@ -19,6 +20,25 @@ Pairs: TypeAlias = tuple[tuple[str, str], ...]
 
 # what net-tools 1.60 prints of a name at most ("%-9.9s" in its lib/interface.c)
 _NAME_LENGTH = 9
+
+# the columns of `ifconfig -s`, as the long form calls them
+_COUNTERS = ("packets", "errors", "dropped", "overruns")
+_SHORT_COUNTERS = tuple(f"{direction}.{counter}" for direction in ("rx", "tx") for counter in _COUNTERS)
+# P stands for two flags
+_FLAG_OF_LETTER = {
+    "A": "ALLMULTI",
+    "B": "BROADCAST",
+    "D": "DEBUG",
+    "L": "LOOPBACK",
+    "M": "MULTICAST",
+    "N": "NOTRAILERS",
+    "O": "NOARP",
+    "R": "RUNNING",
+    "U": "UP",
+    "d": "DYNAMIC",
+    "m": "MASTER",
+    "s": "SLAVE",
+}
 
 
 @dataclass(frozen=True)
@@ -48,6 +68,24 @@ class _More:
     flags: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class _Heading:
+    """The heading of the short form. net-tools 1.60 has a column more."""
+
+    has_metric: bool
+
+
+@dataclass(frozen=True)
+class _Row:
+    """An interface in the short form."""
+
+    name: str
+    label: str
+    mtu: int
+    counters: tuple[str, ...]
+    letters: str
+
+
 @v_args(inline=True)
 class _Meaning(Transformer[Token, Any]):
     """A line's tree as one of the classes above."""
@@ -64,6 +102,16 @@ class _Meaning(Transformer[Token, Any]):
 
     def old_interface(self, names: tuple[str, str], encapsulation: Token, address: Token | None = None) -> _Interface:
         return _Interface(*names, _link_layer(str(encapsulation), address))
+
+    def title(self) -> _Heading:
+        return _Heading(has_metric=False)
+
+    def short_heading(self, metric: Token | None = None) -> _Heading:
+        return _Heading(has_metric=metric is not None)
+
+    def short(self, names: tuple[str, str], mtu: Token, *rest: Token) -> _Row:
+        *counters, letters = map(str, rest)
+        return _Row(*names, int(mtu), tuple(counters), letters)
 
     def broadcast(self, address: Token) -> dict[str, Any]:
         # 0.0.0.0 stands for an address that has none
@@ -163,21 +211,39 @@ def read(source: Source) -> Document:
     """A link for each interface, spanning its first line; never raises."""
     links: dict[str, _OpenLink] = {}
     current: _OpenLink | None = None
+    heading: _Heading | None = None
     unread: list[Unread] = []
     for number, meaning in read_lines(source, FORMAT.name, _Meaning()):
         span = line_span(source, number)
         if isinstance(meaning, Unread):
             unread.append(meaning)
             continue
-        if isinstance(meaning, _Interface):
-            current = links.setdefault(meaning.name, _OpenLink(meaning.name, meaning.label, span))
-            current.label = meaning.label
-        if current is None:
+        if isinstance(meaning, _Heading):
+            heading = meaning
+            continue
+        part = _below(heading, meaning) if isinstance(meaning, _Row) else meaning
+        if isinstance(part, _Interface):
+            current = links.setdefault(part.name, _OpenLink(part.name, part.label, span))
+            current.label = part.label
+        if part is None:
+            unread.append(Unread(number, "not the columns of a heading above it"))
+        elif current is None:
             unread.append(Unread(number, "no interface above it"))
         else:
-            current.take(meaning.more if isinstance(meaning, _Interface) else meaning, span)
+            current.take(part.more if isinstance(part, _Interface) else part, span)
     records = tuple(link.record() for link in links.values())
     return Document(source, FORMAT.name, records, tuple(unread), _notes(records))
+
+
+def _below(heading: _Heading | None, row: _Row) -> _Interface | None:
+    """The interface of a row in the short form; None when it has not the columns of a heading above it."""
+    metric = (("metric", row.counters[0]),) if heading and heading.has_metric and row.counters else ()
+    counters = row.counters[len(metric) :]
+    if heading is None or (counters and len(counters) != len(_SHORT_COUNTERS)):
+        return None
+    named = tuple(zip(_SHORT_COUNTERS, counters, strict=True)) if counters else ()
+    flags = tuple(_FLAG_OF_LETTER[letter] for letter in row.letters if letter in _FLAG_OF_LETTER)
+    return _Interface(row.name, row.label, _More((*metric, *named), mtu=row.mtu, flags=flags))
 
 
 def _notes(links: Sequence[Link]) -> tuple[str, ...]:
@@ -192,6 +258,6 @@ def _notes(links: Sequence[Link]) -> tuple[str, ...]:
 FORMAT = Format(
     name="ifconfig",
     title="interfaces and addresses (ifconfig)",
-    commands=("ifconfig -a", "ifconfig"),
+    commands=("ifconfig -a", "ifconfig", "ifconfig -s", "netstat -i"),
     read=read,
 )

@@ -238,7 +238,10 @@ class _OpenLink:
                 self.columns = meaning
             case _Numbers() if columns and len(columns.names) == len(meaning.texts):
                 names = (f"{columns.prefix}.{name}" for name in columns.names)
-                self.details.update(zip(names, meaning.texts, strict=True))
+                # with -h large numbers are rounded: what they were is not known
+                self.details.update(
+                    (key, text) for key, text in zip(names, meaning.texts, strict=True) if text.isdigit()
+                )
             case _:
                 return "no headings for these numbers above it"
         return None

@@ -86,7 +86,7 @@ class _Meaning(Transformer[Token, Any]):
         return Process(name.strip('"'), pid, fd)
 
     def users(self, *processes: Process) -> tuple[Process, ...]:
-        return processes
+        return tuple(dict.fromkeys(processes))  # threads of a process, with -T
 
     def detail(self, key: Token, value: Token) -> dict[str, str]:
         return {key.rstrip(":"): str(value)}

@@ -13,9 +13,15 @@ from netdiag.spans import Source
 
 @v_args(inline=True)
 class _Meaning(Transformer[Token, Any]):
-    """A line's tree as a setting that waits for its span."""
+    """A line's tree as a setting that waits for its span; None for what sysctl says of a key that it cannot read."""
 
-    def line(self, key: Token, value: Token | str = "") -> partial[Sysctl]:
+    def line(self, meaning: partial[Sysctl] | None) -> partial[Sysctl] | None:
+        return meaning
+
+    def trouble(self, _: Token) -> None:
+        return None
+
+    def setting(self, key: Token, value: Token | str = "") -> partial[Sysctl]:
         return partial(Sysctl, str(key), str(value))
 
 

@@ -353,7 +353,7 @@ def _residents(containers: Facts[Container]) -> Mapping[str, Sequence[Container]
 
 
 def _links(collected: _Collected, scope: str) -> tuple[Facts[Link], bool]:
-    """The links, each from its richest source, and whether their addresses are known as well."""
+    """The links, each from its richest source, and whether the addresses of all of them are known as well."""
     found = collected.first_of(
         lambda: collected.facts(Link, "ip_addr", scope=scope, doubt=_not_all_links),
         lambda: collected.facts(Link, "ifconfig", scope=scope, doubt=_not_all_of_ifconfig),
@@ -363,7 +363,15 @@ def _links(collected: _Collected, scope: str) -> tuple[Facts[Link], bool]:
         known = best.get(link.name)
         best[link.name] = _richer(known, link) if known else link
     missing = () if found.whole else ("ip_addr",)
-    return replace(found, items=tuple(best.values()), missing=missing), any(link.addresses for link in best.values())
+    documents = collected.of("ip_addr", scope=scope) or collected.of("ifconfig", scope=scope)
+    told = {name for document in documents for name in _addressed(document)}
+    return replace(found, items=tuple(best.values()), missing=missing), bool(told) and told >= best.keys()
+
+
+def _addressed(document: Document) -> set[str]:
+    """The links whose addresses a document tells: `ip link` and `ifconfig -s` list links without theirs."""
+    links = [record for record in document.records if isinstance(record, Link)]
+    return {link.name for link in links} if any(link.addresses for link in links) else set()
 
 
 # what `ip -br` and `ip -o address` leave out
