@@ -104,6 +104,7 @@ def _container(value: JsonValue, *, networks_place: JsonPlace | None, engine: st
         started=moment(state.get("StartedAt")),
         endpoints=endpoints,
         ports=tuple(_ports(table(settings.get("Ports")), settings_place.at("Ports"))),
+        ports_told="NetworkSettings" in content or "Ports" in settings,
         error=state.get("Error"),
         engine=engine,
         wanted_ports=_wanted_ports(asked, place.at("HostConfig", "PortBindings")),

@@ -751,6 +751,7 @@ class Container:
     `docker` or `podman`, which is also the command that commands it. `health` is the word of its health check
     (`starting`, `healthy`, `unhealthy`). `powers` are what it may do beyond the engine's default: `privileged`, and the
     capabilities that were added. `arguments` are its command line and `variables` the names in its environment.
+    `ports_told` is false when the output does not say which ports are published.
     """
 
     id: str
@@ -764,6 +765,7 @@ class Container:
     started: datetime | None = None
     endpoints: tuple[Endpoint, ...] = ()
     ports: tuple[PublishedPort, ...] = ()
+    ports_told: bool = True
     error: str | None = None
     engine: str = "docker"
     error_place: Place | None = None
