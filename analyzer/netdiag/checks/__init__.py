@@ -1,30 +1,61 @@
 """The checks: each looks at the host model for one bad thing. None knows another; this page finds them and runs them.
 
 A check is found because its file is here: `netdiag/checks/<name>.py` holds a check of the same name (underscores for
-dashes). Modules whose name begins with an underscore are shared by them.
+dashes). Modules whose name begins with an underscore are shared by them. Other packages bring checks of their own by
+entry points of the group `netdiag.checks`.
 """
 
 import traceback
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
 
-from netdiag.checks._base import HEADINGS, Check, Fault, NotApplicable, Unjudged, Verdicts, check
+from netdiag.checks._base import HEADINGS, LAYERS, Check, Fault, NotApplicable, NotLoaded, Unjudged, Verdicts, check
 from netdiag.checks._causes import Found, with_symptoms_folded
+from netdiag.checks._plugins import plugged_in
 from netdiag.checks._races import with_races_marked
-from netdiag.finding import Finding, Outcome, Verdict
+from netdiag.finding import Confidence, Evidence, Finding, Outcome, Severity, Subject, Verdict
 from netdiag.model import Host
 from netdiag.model.knowledge import joined_reasons
 
-__all__ = ["HEADINGS", "Check", "Fault", "NotApplicable", "Unjudged", "Verdicts", "all_checks", "check", "run"]
+__all__ = [
+    "HEADINGS",
+    "LAYERS",
+    "Check",
+    "Fault",
+    "NotApplicable",
+    "Unjudged",
+    "Verdicts",
+    "all_checks",
+    "by_layer",
+    "check",
+    "own_checks",
+    "run",
+]
+
+
+@cache
+def own_checks() -> tuple[Check, ...]:
+    """The checks of this package, in alphabetical order."""
+    names = sorted(module.name for module in iter_modules(__path__) if not module.name.startswith("_"))
+    return tuple(getattr(import_module(f"{__name__}.{name}"), name) for name in names)
 
 
 @cache
 def all_checks() -> tuple[Check, ...]:
-    """Every check, in alphabetical order."""
-    names = sorted(module.name for module in iter_modules(__path__) if not module.name.startswith("_"))
-    return tuple(getattr(import_module(f"{__name__}.{name}"), name) for name in names)
+    """Every check, plug-ins too, in alphabetical order."""
+    own = own_checks()
+    found = (*own, *plugged_in({check.name for check in own}))
+    return tuple(sorted(found, key=lambda check: check.name))
+
+
+def by_layer(checks: Iterable[Check]) -> Mapping[str, tuple[Check, ...]]:
+    """Checks by their layer, in the order of `LAYERS`; the layers that only plug-ins have come last."""
+    found: dict[str, list[Check]] = {layer: [] for layer in LAYERS}
+    for each in checks:
+        found.setdefault(each.layer, []).append(each)
+    return {layer: tuple(members) for layer, members in found.items() if members}
 
 
 def run(checks: Iterable[Check], host: Host) -> tuple[tuple[Finding, ...], tuple[Outcome, ...]]:
@@ -36,12 +67,15 @@ def run(checks: Iterable[Check], host: Host) -> tuple[tuple[Finding, ...], tuple
     said: list[tuple[Check, list[Fault | Unjudged | NotApplicable] | Outcome]] = []
     for each in checks:
         try:
-            verdicts = list(each.run(host))
+            verdicts = [_sound(verdict) for verdict in each.run(host)]
             found += [Found(each, fault, _finding(each, fault)) for fault in verdicts if isinstance(fault, Fault)]
             said.append((each, verdicts))
-        except Exception as error:  # whatever a check does wrong must not cost the other checks
+        except NotLoaded as error:
+            said.append((each, Outcome(each.name, Verdict.CRASHED, str(error))))
+        except (Exception, SystemExit) as error:  # whatever a check does wrong must not cost the other checks
             where = traceback.extract_tb(error.__traceback__)[-1]
-            reason = f"the check failed: {type(error).__name__}: {error} ({where.name}, line {where.lineno})"
+            whose = f" of {each.origin}" if each.origin else ""
+            reason = f"the check{whose} failed: {type(error).__name__}: {error} ({where.name}, line {where.lineno})"
             said.append((each, Outcome(each.name, Verdict.CRASHED, reason)))
     folded, causes = with_symptoms_folded(found)
     findings = with_races_marked(folded, host)
@@ -51,6 +85,26 @@ def run(checks: Iterable[Check], host: Host) -> tuple[tuple[Finding, ...], tuple
         for each, answer in said
     )
     return tuple(findings), tuple(outcomes)
+
+
+def _sound(verdict: Fault | Unjudged | NotApplicable) -> Fault | Unjudged | NotApplicable:
+    """The verdict, if it is made of what it should be made of; else TypeError. Plug-ins may not know mypy."""
+    match verdict:
+        case NotApplicable(reason=str()):
+            return verdict
+        case Unjudged(reason=str(), because=str()) if _all(str, verdict.missing, verdict.ask):
+            return verdict
+        case Fault(message=str(), severity=Severity() | None, confidence=Confidence()) if (
+            _all(Subject, verdict.subjects, verdict.affects)
+            and _all(Evidence, verdict.evidence)
+            and _all(str, verdict.remedy, verdict.verify)
+        ):
+            return verdict
+    raise TypeError(f"not a verdict: {verdict!r:.200}")
+
+
+def _all(kind: type, *groups: object) -> bool:
+    return all(isinstance(group, tuple) and all(isinstance(item, kind) for item in group) for group in groups)
 
 
 def _finding(each: Check, fault: Fault) -> Finding:

@@ -9,7 +9,7 @@ right.
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -17,6 +17,25 @@ from netdiag.finding import Confidence, Evidence, Severity, Subject
 from netdiag.model import Facts, Gate, Host
 
 T = TypeVar("T")
+
+#: The parts of the network that checks are about, in the order in which they are listed.
+LAYERS: Mapping[str, str] = {
+    "link": "interfaces and veth pairs",
+    "bridge": "what bridges forward",
+    "address": "addresses and subnets",
+    "route": "routes, policy rules and neighbours",
+    "mtu": "sizes of packets",
+    "nat": "address translation",
+    "filter": "what firewalls drop",
+    "conntrack": "connection tracking",
+    "sysctl": "settings of the kernel",
+    "ipv6": "IPv6",
+    "dns": "names",
+    "port": "published ports and who listens",
+    "overlay": "swarm and overlay networks",
+    "security": "what is open that should not be",
+    "bundle": "the engine, and the bundle itself",
+}
 
 HEADINGS = (
     "What it finds",
@@ -67,13 +86,18 @@ class NotApplicable:
 Verdicts = Iterator[Fault | Unjudged | NotApplicable]
 
 
+class NotLoaded(Exception):
+    """Raised in place of a check that could not be loaded; the message says why."""
+
+
 @dataclass(frozen=True)
 class Check:
     """A check: `name` in kebab-case says the bad thing, `layer` the part of the network, `page` is its
     documentation.
 
     `symptom_of` names the checks that may find the cause of what this one finds: such a finding becomes evidence of
-    theirs when both are about the same object.
+    theirs when both are about the same object. `origin` is the package that a plug-in comes from, empty for netdiag's
+    own checks.
     """
 
     name: str
@@ -82,6 +106,7 @@ class Check:
     page: str
     run: Callable[[Host], Verdicts]
     symptom_of: tuple[str, ...] = ()
+    origin: str = ""
 
     @property
     def title(self) -> str:

@@ -1,5 +1,7 @@
 """`netdiag explain`: the documentation page of a check."""
 
+from difflib import get_close_matches
+
 import click
 
 from netdiag.checks import all_checks
@@ -10,7 +12,11 @@ from netdiag.errors import UsageError
 @click.argument("name", metavar="CHECK")
 def command(name: str) -> None:
     """Print what CHECK finds, why it matters, how it is decided and how to repair it."""
-    found = next((check for check in all_checks() if check.name == name), None)
-    if found is None:
-        raise UsageError(f"there is no check {name!r}; `netdiag checks` lists them")
-    click.echo(f"{found.name} ({found.severity.value}, layer {found.layer})\n\n{found.page}")
+    checks = {check.name: check for check in all_checks()}
+    if name not in checks:
+        near = get_close_matches(name, checks, n=3)
+        meant = f"did you mean {' or '.join(near)}?" if near else "`netdiag checks` lists them"
+        raise UsageError(f"there is no check {name!r}; {meant}")
+    found = checks[name]
+    origin = f", of {found.origin}" if found.origin else ""
+    click.echo(f"{found.name} ({found.severity.value}, layer {found.layer}{origin})\n\n{found.page}")
