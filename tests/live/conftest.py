@@ -61,6 +61,22 @@ def have_engine() -> Callable[[str], None]:
     return have
 
 
+#: An engine of each suite of Debian, whose root has that suite's programs.
+_ENGINE_OF_SUITE = {engine.suite: name for name, engine in reversed(lab.ENGINES.items())}
+
+
+@pytest.fixture(params=["", *_ENGINE_OF_SUITE], ids=lambda suite: suite or "own")
+def programs(request: pytest.FixtureRequest, have_engine: Callable[[str], None]) -> list[str]:
+    """Whose programs are run: what stands before a command for those of another suite of Debian, nothing for the
+    machine's own.
+    """
+    if not request.param:
+        return []
+    engine = _ENGINE_OF_SUITE[request.param]
+    have_engine(engine)
+    return ["chroot", str(lab.root_of(engine))]
+
+
 @pytest.fixture(params=lab.BACKENDS)
 def backend(request: pytest.FixtureRequest) -> lab.Backend:
     """Each iptables backend in turn."""

@@ -59,8 +59,15 @@ def said(value: Any) -> str:
         return ",".join(map(said, value))
     ((kind, inner),) = value.items()
     if kind in ("&", "|", "^", "<<", ">>"):
-        return f" {kind} ".join(f"({' | '.join(side)})" if isinstance(side, list) else said(side) for side in inner)
+        return f" {kind} ".join(_side(kind, side) for side in inner)
     return _SAYINGS[kind](inner)
+
+
+def _side(operator: str, side: Any) -> str:
+    """A side of a binary operator: several flags are a list up to nft 1.0, and since then an operation of their own."""
+    if isinstance(side, list):
+        return f"({' | '.join(side)})"
+    return f"({said(side)})" if operator == "&" and isinstance(side, dict) and "|" in side else said(side)
 
 
 def _meta(inner: Any) -> str:
@@ -245,6 +252,8 @@ def _limit(inner: Any) -> Fact:
     unit = inner.get("rate_unit")
     rate = f"{inner['rate']}{f' {unit}' if unit else ''}/{inner['per']}"
     burst = octets(f"{inner['burst']} {inner['burst_unit']}") if inner.get("burst_unit") else inner.get("burst", 0)
+    if not burst and "rate_unit" not in inner:
+        burst = 5  # nft 0.9.8 tells 0 of the default
     return {"over": inner.get("inv", False), "rate": rate, "burst": burst}
 
 
@@ -378,8 +387,8 @@ def from_json(entries: Iterable[Mapping[str, Any]]) -> dict[str, list[Fact]]:
 def _set_of_json(place: Fact, inner: Mapping[str, Any]) -> Fact:
     return {
         **place,
-        "type": " . ".join(_listed(inner["type"])),
-        "value_type": inner.get("map"),
+        "type": _type_of_json(inner["type"]),
+        "value_type": " . ".join(_listed(inner.get("map"))) or None,
         # nft 1.0.6 leaves `dynamic` out of its JSON
         "flags": sorted(set(inner.get("flags", [])) - {"dynamic"}),
         "comment": inner.get("comment"),
@@ -389,6 +398,11 @@ def _set_of_json(place: Fact, inner: Mapping[str, Any]) -> Fact:
         "gc-interval": inner.get("gc-interval"),
         "elements": [_decimal(each) for each in elements(inner.get("elem", []))],
     }
+
+
+def _type_of_json(told: Any) -> str | None:
+    """The type of a set; nft 1.1 tells the expression of `typeof`."""
+    return _type_of(said(told["typeof"])) if isinstance(told, dict) else " . ".join(_listed(told))
 
 
 def from_records(records: Iterable[Any]) -> dict[str, list[Fact]]:
@@ -416,15 +430,16 @@ def from_records(records: Iterable[Any]) -> dict[str, list[Fact]]:
     return found
 
 
-_TYPES_OF = {"meta mark": "mark"}
+def _type_of(told: str | None) -> str | None:
+    """The type of an expression, which the JSON of nft up to 1.0 tells where the text tells `typeof`."""
+    return {"meta mark": "mark"}.get(told or "", told)
 
 
 def _set_of_record(place: Fact, record: NftSet) -> Fact:
     told = record.details
     return {
         **place,
-        # the JSON tells the type where the text tells `typeof`
-        "type": _TYPES_OF.get(record.key_type or "", record.key_type),
+        "type": _type_of(record.key_type),
         "value_type": record.value_type,
         "flags": sorted(set(record.flags) - {"dynamic"}),
         "comment": record.comment,

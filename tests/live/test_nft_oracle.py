@@ -1,12 +1,14 @@
 """nft's own JSON as the oracle of the format nft_ruleset: the text says the same, field by field.
 
 Proven on the rulesets of Docker hosts, on those that Docker 29, netavark, firewalld and libvirt make (typed after their
-documentation, loaded into a network namespace and printed by the real nft), and on generated rules.
+documentation, loaded into a network namespace and printed by the real nft), and on generated rules. Loaded by the
+machine's nft, they are printed by that of each suite of Debian as well.
 """
 
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ import lab
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from namespaces import network_namespace, run
+from namespaces import attempt, network_namespace, run
 from nft_json import Fact, agree, from_json, from_records
 
 from netdiag.formats import nft_ruleset
@@ -48,12 +50,21 @@ def _place(fact: Fact) -> tuple[str, ...]:
     return tuple(str(fact.get(key)) for key in ("family", "table", "chain", "kind", "name", "handle"))
 
 
+def listed(holder: int, programs: Sequence[str], option: str) -> str:
+    """What nft prints of all tables. Skips the test where this nft cannot: 0.9.8 dies of some newer rules."""
+    done = attempt(holder, [*programs, "nft", option, "list", "ruleset"])
+    if programs and done.returncode == -signal.SIGSEGV:
+        pytest.skip("this nft dies of what the machine's nft loaded")
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 @pytest.mark.parametrize("path", RULESETS, ids=lambda path: path.stem)
-def test_a_ruleset_that_nft_loaded_is_read_as_its_json_tells(path: Path) -> None:
+def test_a_ruleset_that_nft_loaded_is_read_as_its_json_tells(path: Path, programs: list[str]) -> None:
     with network_namespace() as holder:
         run(holder, ["nft", "-f", "-"], path.read_text(encoding="utf-8"))
-        text = run(holder, ["nft", "-a", "list", "ruleset"])
-        assert differences(text, run(holder, ["nft", "-j", "list", "ruleset"])) == []
+        text = listed(holder, programs, "-a")
+        assert differences(text, listed(holder, programs, "-j")) == []
         rules = [each for each in nft_ruleset.read(Source("", text)).records if isinstance(each, NftRule)]
         assert rules
         assert [rule.span.text for rule in rules if rule.not_understood] == []
@@ -190,7 +201,7 @@ table inet generated {{
 """
 
 
-def test_generated_rules_are_read_as_their_json_tells() -> None:
+def test_generated_rules_are_read_as_their_json_tells(programs: list[str]) -> None:
     taken: list[str] = []
     with network_namespace() as holder:
 
@@ -216,8 +227,8 @@ def test_generated_rules_are_read_as_their_json_tells() -> None:
             if not load(rules):
                 rules = _taken(load, rules)
                 assert load(rules)
-            text = run(holder, ["nft", "-a", "list", "ruleset"])
-            assert differences(text, run(holder, ["nft", "-j", "list", "ruleset"])) == []
+            text = listed(holder, programs, "-a")
+            assert differences(text, listed(holder, programs, "-j")) == []
             read = [each for each in nft_ruleset.read(Source("", text)).records if isinstance(each, NftRule)]
             assert [rule.span.text for rule in read if rule.not_understood] == []
             assert len(read) == len(rules)

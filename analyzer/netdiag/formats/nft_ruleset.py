@@ -121,7 +121,11 @@ def _text(parts: Iterable[Any]) -> str:
 
 
 def _selector(words: str) -> str:
-    """The one form of what is looked at: nft versions differ in where they print `meta`."""
+    """The one form of what is looked at: nft versions differ in where they print `meta`, and 1.1.7 prints
+    `fib ... check` where 1.1.3 prints `fib ... oif`: whether there is a route.
+    """
+    if words.startswith("fib "):
+        return words.removesuffix(" check") + " oif" if words.endswith(" check") else str(words)
     bare = words.removeprefix("meta ")
     if bare in _ALONE:
         return bare
