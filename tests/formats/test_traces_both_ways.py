@@ -68,7 +68,9 @@ TRACES = [path for grammar in GRAMMARS for path in sorted((SAMPLES / grammar).gl
 
 
 def lines_of(trace: Path) -> list[str]:
-    return [line for line in dict.fromkeys(trace.read_text(encoding="utf-8").split("\n")) if line.strip()]
+    return [
+        line for line in dict.fromkeys(trace.read_text(encoding="utf-8", errors="replace").split("\n")) if line.strip()
+    ]
 
 
 @pytest.mark.parametrize("trace", TRACES, ids=lambda path: f"{path.parent.name}/{path.name}")

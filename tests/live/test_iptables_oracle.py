@@ -2,7 +2,8 @@
 
 Rules are generated as records, printed for `iptables-restore` and loaded in a network namespace of the test. What
 `iptables -L -v -n -x`, `iptables -S` and `iptables-save -c` then print must be read as those very records, and printing
-what was read and loading it once more must give the same ruleset.
+what was read and loading it once more must give the same ruleset. The iptables of each suite of Debian is tried (1.8.7
+and later).
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ pytestmark = pytest.mark.live
 
 KINDS = tuple((backend, family) for backend in ("nft", "legacy") for family in ("ipv4", "ipv6"))
 TABLES = ("raw", "mangle", "nat", "filter")
-# 4 kinds x 26 loads x 24 rules = 2,496
+# 4 kinds x 26 loads x 24 rules = 2,496, of each suite
 LOADS = 26
 RULES_A_LOAD = 24
 LEAST_RULES = 500
@@ -502,18 +503,21 @@ def _sorted(matches: Sequence[Match]) -> tuple[Match, ...]:
 
 @dataclass(frozen=True)
 class Iptables:
-    """iptables of one backend and family in a network namespace, held by the process `pid`."""
+    """iptables of one backend and family in a network namespace, held by the process `pid`; `programs` stands before
+    its commands.
+    """
 
     pid: int
     backend: str
     family: str
+    programs: Sequence[str] = ()
 
     @property
     def program(self) -> str:
         return f"{'ip6tables' if self.family == 'ipv6' else 'iptables'}-{self.backend}"
 
     def run(self, *argv: str, text: str = "") -> subprocess.CompletedProcess[str]:
-        return attempt(self.pid, argv, text)
+        return attempt(self.pid, [*self.programs, *argv], text)
 
     def load(self, table: str, rules: str) -> str:
         """Replace the table's rules; why they were refused, empty when they were taken."""
@@ -537,11 +541,11 @@ class Iptables:
 
 
 @contextmanager
-def _iptables(backend: str, family: str) -> Iterator[Iptables]:
+def _iptables(backend: str, family: str, programs: Sequence[str] = ()) -> Iterator[Iptables]:
     with network_namespace() as holder:
-        iptables = Iptables(holder, backend, family)
+        iptables = Iptables(holder, backend, family, programs)
         if shutil.which("ipset", path=lab.DEBIAN_PATH):
-            iptables.run("ipset", "create", "banned", "hash:ip", "family", "inet6" if family == "ipv6" else "inet")
+            attempt(holder, ["ipset", "create", "banned", "hash:ip", "family", "inet6" if family == "ipv6" else "inet"])
         yield iptables
 
 
@@ -619,10 +623,10 @@ def rules_of(document: Document) -> list[Rule]:
 
 
 @pytest.mark.parametrize(("backend", "family"), KINDS)
-def test_generated_rules_are_read_as_they_were_generated(backend: str, family: str) -> None:
+def test_generated_rules_are_read_as_they_were_generated(backend: str, family: str, programs: list[str]) -> None:
     tried: Tally[str] = Tally()
     modules: Tally[str] = Tally()
-    with _iptables(backend, family) as iptables:
+    with _iptables(backend, family, programs) as iptables:
         pieces, targets, refused = _accepted(iptables)
         counters_kept = _keeps_counters(iptables)
         # this kernel or iptables may lack some, but a machine that lacks most proves little
