@@ -294,19 +294,30 @@ def test_a_number_that_no_computer_has_is_told() -> None:
     assert document.unread == (Unread(1, "a value out of range"),)
 
 
-def test_a_real_function_graph_is_the_same_in_the_raw_listing(samples_folder: Path) -> None:
+RECORDINGS = [
+    "formats/trace_cmd_report/debian12-trace-cmd3.1.6-linux6.1-function-graph",
+    "oracles/trace-cmd/debian12-trace-cmd3.1.6-linux7.2",
+    "oracles/trace-cmd/sid-trace-cmd3.4-linux7.2-arguments",
+]
+
+
+@pytest.mark.parametrize("recording", RECORDINGS, ids=lambda path: path.rpartition("/")[2])
+def test_a_real_function_graph_is_the_same_in_the_raw_listing(recording: str, samples_folder: Path) -> None:
     """`-R` prints each entry and exit with its depth and times, where the listing has indents and durations."""
-    calls, raw = (
-        read("trace_cmd_report", path.read_text(encoding="utf-8")).records
-        for path in sorted((samples_folder / "trace_cmd_report").glob("*linux6.1-function-graph*.txt"), reverse=True)
-    )
+    texts = [
+        samples_folder.parent.joinpath(f"{recording}{kind}.txt").read_text(encoding="utf-8") for kind in ("", "-raw")
+    ]
+    documents = [read("trace_cmd_report", text) for text in texts]
+    assert [document.unread for document in documents] == [(), ()]
+    calls, raw = (document.records for document in documents)
     entered: list[tuple[object, ...]] = []
     left: list[tuple[object, ...]] = []
     for record in raw:
         if isinstance(record, TraceEvent):
             place = (record.task, record.pid, record.cpu, int(record.fields["depth"]))
             if record.name == "funcgraph_entry":
-                entered.append((record.time, *place, record.fields["func"]))
+                # trace-cmd 3.3 and later print the address behind the name
+                entered.append((record.time, *place, record.fields["func"].partition(" ")[0]))
             else:
                 left.append((*place, int(record.fields["rettime"], 16) - int(record.fields["calltime"], 16)))
     listed = [record for record in calls if isinstance(record, FunctionCall)]
@@ -315,3 +326,34 @@ def test_a_real_function_graph_is_the_same_in_the_raw_listing(samples_folder: Pa
     assert [(each.time, *place, each.function) for each, place in rows if each.phase != "exit"] == entered
     assert [(*place, each.duration) for each, place in rows if each.phase != "entry"] == left
     assert len(entered) > 30
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "fields"),
+    [
+        (
+            "tracefs_trace",
+            "            ping-175     [000] .ls2.   586.277109: ip_rcv_core(skb=0xff218d84, net=0xff218d85) <-ip_rcv",
+            {"function": "ip_rcv_core", "caller": "ip_rcv", "arguments": "skb=0xff218d84, net=0xff218d85"},
+        ),
+        (
+            "trace_cmd_report",
+            "            ping-156   [001] .Ns2.   204.100470: function:             ip_rcv(ff218d84, 0, 54)",
+            {"function": "ip_rcv", "arguments": "ff218d84, 0, 54"},
+        ),
+    ],
+)
+def test_a_traced_function_may_have_arguments(name: str, line: str, fields: dict[str, str]) -> None:
+    assert event(name, line).fields == fields
+
+
+def test_the_raw_listing_prints_flags_as_a_number() -> None:
+    line = "            ping-156   [001]-0x36   204.100470: function:              ip=ip_rcv (0xffffffffaa2a41a4)"
+    found = event("trace_cmd_report", line)
+    assert told(found, "task", "pid", "cpu", "flags", "name") == {
+        "task": "ping",
+        "pid": 156,
+        "cpu": 1,
+        "flags": "-0x36",
+        "name": "function",
+    }

@@ -147,3 +147,8 @@ def _span(source: Source, first: int, last: int) -> Span:
         return source.span_of_lines(first, last)
     line = source.lines[first - 1]
     return source.span(first, len(line) - len(line.lstrip()) + 1, len(line.rstrip()) + 1)
+
+
+def arguments(values: Mapping[str, str]) -> dict[str, str]:
+    """What a function was called with, where its tracer tells it."""
+    return {"arguments": values["ARGUMENTS"][1:-1]} if "ARGUMENTS" in values else {}

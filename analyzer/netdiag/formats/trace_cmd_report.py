@@ -2,7 +2,7 @@
 
 from netdiag.formats._derive import Row
 from netdiag.formats._document import Document, Format, Record
-from netdiag.formats._trace import call_depth, duration, number, printed_fields, read_trace, seconds
+from netdiag.formats._trace import arguments, call_depth, duration, number, printed_fields, read_trace, seconds
 from netdiag.formats.records import Frame, FunctionCall, InterruptSection, TraceEvent, TraceHead, TraceLoss
 from netdiag.spans import Source, Span
 
@@ -50,7 +50,8 @@ def _event(row: Row, span: Span, stack: tuple[Frame, ...]) -> TraceEvent:
     values = row.values
     fields, text = printed_fields(values["FIELDS"]) if "FIELDS" in values else ({}, "")
     if row.rule == "traced":
-        fields = {"function": values["TRACED"]} | ({"caller": values["PARENT"]} if "PARENT" in values else {})
+        caller = {"caller": values["PARENT"]} if "PARENT" in values else {}
+        fields = {"function": values["TRACED"]} | caller | arguments(values)
     return TraceEvent(
         name=values.get("EVENT", "function"),
         span=span,

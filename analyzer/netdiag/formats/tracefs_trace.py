@@ -7,6 +7,7 @@ from netdiag.formats._derive import Row
 from netdiag.formats._document import Document, Format, Record
 from netdiag.formats._trace import (
     Values,
+    arguments,
     call_depth,
     duration,
     nanoseconds,
@@ -66,7 +67,7 @@ def _event(row: Row, span: Span, stack: tuple[Frame, ...]) -> TraceEvent:
     printed = values.get("FIELDS") or values.get("COMMENT_FIELDS")
     fields, text = printed_fields(printed) if printed else ({}, "")
     if row.rule == "function":
-        fields = {"function": values["TRACED"], "caller": values["CALLER"].removeprefix("<-")}
+        fields = {"function": values["TRACED"], "caller": values["CALLER"].removeprefix("<-")} | arguments(values)
     return TraceEvent(
         name=values.get("EVENT") or ("function" if row.rule == "function" else "kernel_stack"),
         span=span,
