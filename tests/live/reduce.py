@@ -3,13 +3,18 @@
 import json
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from netdiag import checks
+from netdiag.analysis import read_source
 from netdiag.bundle import open_bundle
+from netdiag.model import build
 from netdiag.plain import plain
 from netdiag.testing import run_check
+
+Artifact = dict[str, Any]
 
 
 def write_sample(bundle: Path, directory: Path, check: str) -> None:
@@ -18,30 +23,41 @@ def write_sample(bundle: Path, directory: Path, check: str) -> None:
     """
     opened = open_bundle(bundle)
     assert opened.manifest is not None
+    # samples go without error outputs, so that of a failure only the exit code is known
+    told = tuple(replace(source, trouble=source.trouble.partition(": ")[0]) for source in opened.sources)
+    opened = replace(opened, sources=told)
     texts = {source.path: source.text for source in opened.sources}
+    documents = {source.path: document for source in opened.sources if (document := read_source(source))}
+    (made,) = (each for each in checks.all_checks() if each.name == check)
 
-    def write(artifacts: Sequence[dict[str, Any]]) -> None:
-        shutil.rmtree(directory, ignore_errors=True)
-        for artifact in artifacts:
-            if artifact["path"]:
-                target = directory / artifact["path"]
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_text(texts[artifact["path"]], encoding="utf-8")
-        directory.mkdir(parents=True, exist_ok=True)
-        manifest = {**opened.manifest, "artifacts": list(artifacts)}  # type: ignore[dict-item]
-        (directory / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+    def says(artifacts: Sequence[Artifact]) -> Any:
+        """What the check says of a host of these artifacts alone, each read once for all trials."""
+        paths = {artifact["path"] for artifact in artifacts}
+        places = {(artifact["id"], artifact["scope"]) for artifact in artifacts}
+        part = replace(
+            opened,
+            sources=tuple(source for source in opened.sources if source.path in paths),
+            not_collected=tuple(each for each in opened.not_collected if (each.artifact, each.scope) in places),
+            manifest={**(opened.manifest or {}), "artifacts": list(artifacts)},
+        )
+        host = build(part, [document for path, document in documents.items() if path in paths])
+        return plain(checks.run([made], host))
 
-    def says() -> Any:
-        (made,) = (each for each in checks.all_checks() if each.name == check)
-        return plain(run_check(made, directory))
-
-    kept = [{**artifact, "stderr_path": None} for artifact in opened.manifest["artifacts"]]
-    write(kept)
-    wanted = says()
-    for names in (("id",), ("id", "scope")):
+    kept: list[Artifact] = [{**artifact, "stderr_path": None} for artifact in opened.manifest["artifacts"]]
+    wanted = says(kept)
+    for names in (("scope",), ("id",), ("id", "scope")):
         for group in sorted({tuple(artifact[name] for name in names) for artifact in kept}):
             fewer = [artifact for artifact in kept if tuple(artifact[name] for name in names) != group]
-            write(fewer)
-            if says() == wanted:
+            if says(fewer) == wanted:
                 kept = fewer
-    write(kept)
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    for artifact in kept:
+        if artifact["path"]:
+            target = directory / artifact["path"]
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(texts[artifact["path"]], encoding="utf-8")
+    manifest = {**opened.manifest, "artifacts": kept}
+    (directory / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+    again = run_check(made, directory)
+    assert plain((again.findings, (again.outcome,))) == wanted, f"{check}: the reduced bundle tells something else"
