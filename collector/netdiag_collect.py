@@ -86,10 +86,20 @@ PERF_FIELDS = "comm,pid,tid,cpu,time,event,trace"
 CONNTRACK = ("nf_conntrack_netlink",)
 LIST_NAMESPACES = "lsns -t net -o NS,TYPE,NPROCS,PID,USER,NETNSID,NSFS,COMMAND"
 LIST_PROXIES = "ps -ww -C docker-proxy -o pid,netns,args"
+LIST_ENGINES = "ps -ww -C dockerd -o pid,netns,args"
+ENGINE_FILES = "ls -ln --full-time /var/run/docker.pid /var/run/docker.sock /etc/resolv.conf"
+RESOLVED = "/run/systemd/resolve/resolv.conf"
+NETWORK_MANAGER = "/run/NetworkManager/no-stub-resolv.conf"
+DNSMASQ = "/run/dnsmasq/resolv.conf"
+UNIT = "systemctl show docker.service -p Id,LoadState,ActiveState,SubState,Result,UnitFileState,NRestarts"
+JOURNAL = "journalctl --no-pager -o short-iso -n 200 -u docker.service"
 READ_SYSCTLS = "grep -r . /proc/sys/net"
 ITEMS = (
     Item("os-release", "os_release", FILES, "/etc/os-release", "the distribution, so its defaults"),
     Item("resolv-conf", "resolv_conf", FILES, "/etc/resolv.conf", "the name servers that containers inherit"),
+    Item("resolved-servers", "resolv_conf", FILES, RESOLVED, "the servers behind systemd-resolved"),
+    Item("nm-servers", "resolv_conf", FILES, NETWORK_MANAGER, "the servers behind NetworkManager's dnsmasq"),
+    Item("dnsmasq-servers", "resolv_conf", FILES, DNSMASQ, "the servers behind dnsmasq"),
     Item("daemon-json", "daemon_json", FILES, "/etc/docker/daemon.json", "settings of the engine"),
     Item("ip-tables-names", "ip_tables_names", FILES, "/proc/net/ip_tables_names", "loaded legacy tables"),
     Item("ip6-tables-names", "ip_tables_names", FILES, "/proc/net/ip6_tables_names", "loaded legacy tables"),
@@ -116,6 +126,10 @@ ITEMS = (
     Item("bridge-fdb", "bridge_fdb", BOTH, "bridge fdb", "behind which port each MAC lives"),
     Item("lsns", "lsns", HOST, LIST_NAMESPACES, "network namespaces, their numbers and files", instead="lsns -t net"),
     Item("ip-netns", "ip_netns", HOST, "ip netns", "network namespaces that have a name"),
+    Item("engine-files", "ls_l", HOST, ENGINE_FILES, "how the engine ended, and whose file resolv.conf is"),
+    Item("docker-unit", "systemctl_show", HOST, UNIT, "whether the engine is meant to run, and how it ended"),
+    Item("docker-journal", "journal", HOST, JOURNAL, "why the engine does not start"),
+    Item("dockerd", "ps", HOST, LIST_ENGINES, "which engines run, and in which network namespaces"),
     Item("docker-proxy", "ps", HOST, LIST_PROXIES, "which ports the engine forwards itself, and where to"),
     Item("ss", "ss", BOTH, "ss -tulpn", "who listens", ("tcp_diag", "udp_diag"), "env PROC_ROOT=/proc ss -tulpn"),
     Item("tc-qdisc", "tc_qdisc", BOTH, "tc -s qdisc", "queues, and the packets that they dropped", moves=True),
@@ -291,6 +305,7 @@ _JSON_OPTION = re.compile(r'"(?P<name>--?[\w.-]+)",\s*(?=")')
 _SYSCTL = re.compile(r"(?m)^\S*(?:fastopen_key|stable_secret) = (?P<secret>\S+)$")
 
 _ARGUMENT_KEYS = ("Args", "Cmd", "Command", "Entrypoint", "OnBuild", "Shell", "Test")
+PROXY_VARIABLES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")  # kept but for their passwords
 _NAME_KEYS = frozenset(
     "Aliases Containers DNSNames Domainname Driver EndpointID Hostname ID Id Image Links Name NetworkID NetworkMode "
     "Networks SandboxID SandboxKey".split()
@@ -396,7 +411,7 @@ class Masker:
             return encoded("".join(argument + "\n" for argument in arguments))
         if format_name == "sysctl":
             return encoded(self._each("sysctl", _SYSCTL, decoded(data)))
-        if format_name in ("stderr", "collector_log", "lsns", "ps"):
+        if format_name in ("stderr", "collector_log", "journal", "lsns", "ps"):
             return encoded(self.text(decoded(data)))
         return encoded(self._shapes(decoded(data))) if b"://" in data else data
 
@@ -438,11 +453,13 @@ class Masker:
         return masked
 
     def environment(self, entry: str) -> str:
-        """Mask the value in NAME=value. Every value is taken for a secret, every name is kept."""
+        """Mask the value in NAME=value. Every value but a proxy's address is taken for a secret, every name is kept."""
         name, equals, value = entry.partition("=")
         self._names.add(name)
         if not self.enabled or not value:
             return entry
+        if name.lower() in PROXY_VARIABLES:
+            return name + equals + self.text(value)
         counts = collections.Counter(self.counts)
         self.text(value)  # finds the secrets inside, such as a URL's password: they may stand elsewhere on their own
         self.counts = counts
@@ -1154,7 +1171,7 @@ class Collector:
         """Copy the files that the engine has made for a container."""
         for item in ITEMS:
             if item.where == CONTAINER and space.container is not None:
-                path = str(space.container.get(item.command) or "")
+                path = own_file(space.container, item.command)
                 if path.startswith("/"):
                     self._copy(item, space, path, "{}/{}.txt".format(space.folder, item.id))
                 else:
@@ -1525,6 +1542,16 @@ def for_tool(name: str, tool: str, table: str = "") -> Item:
 def network_mode(container: Dict[str, Any]) -> str:
     """HostConfig.NetworkMode of `docker inspect`: host, none, a network's name, or container:<id> of the owner."""
     return str((container.get("HostConfig") or {}).get("NetworkMode") or "")
+
+
+def own_file(container: Dict[str, Any], key: str) -> str:
+    """The file that the engine has made for a container, by its key of `docker inspect`; or the one that somebody has
+    mounted in its place.
+    """
+    place = {"ResolvConfPath": "/etc/resolv.conf", "HostsPath": "/etc/hosts"}[key]
+    mounts = [mount for mount in container.get("Mounts") or () if isinstance(mount, dict)]
+    mounted = [str(mount.get("Source") or "") for mount in mounts if mount.get("Destination") == place]
+    return mounted[0] if mounted else str(container.get(key) or "")
 
 
 def namespace_path(container: Dict[str, Any], root: str = "") -> str:

@@ -28,7 +28,7 @@ def verdicts(site: Any, *checks: str) -> set[Verdict]:
 def test_the_host_that_the_tests_change_is_clean(site: Any) -> None:
     analysis = site.analysis()
     assert analysis.findings == ()
-    assert {outcome.verdict for outcome in analysis.outcomes} == {CLEAN}
+    assert {outcome.verdict for outcome in analysis.outcomes} <= {CLEAN, NOT_APPLICABLE}
 
 
 # --- the wrong place --------------------------------------------------------------------------------------------------

@@ -316,3 +316,20 @@ def test_json_that_is_nested_too_deep_is_masked_as_text() -> None:
 def test_bytes_that_are_no_utf8_and_lone_surrogates_survive() -> None:
     assert collect.Masker().stored("ip_addr", b"\xff://\xfe") == b"\xff://\xfe"
     assert json.loads(collect.Masker().stored("docker_inspect", b'["\\ud800"]')) == ["\ud800"]
+
+
+def test_the_address_of_a_proxy_is_kept_and_its_password_is_not() -> None:
+    masker = collect.Masker()
+    kept = [
+        masker.environment(f"{name}={value}")
+        for name, value in [
+            ("http_proxy", "http://127.0.0.1:3128"),
+            ("HTTPS_PROXY", "http://user:Tr0ub4dor@proxy.corp:3128/"),
+            ("no_proxy", "localhost,.corp"),
+        ]
+    ]
+    assert kept == [
+        "http_proxy=http://127.0.0.1:3128",
+        "HTTPS_PROXY=http://user:<masked>@proxy.corp:3128/",
+        "no_proxy=localhost,.corp",
+    ]

@@ -171,3 +171,14 @@ def test_the_files_that_the_engine_made_for_a_container_are_copied(fake_host: Fa
     bundle = fake_host.collect()
     assert bundle.text("resolv-conf", f"netns:{WEB}") == "nameserver 127.0.0.11\n"
     assert bundle.artifact("hosts", f"netns:{WEB}")["skipped"] == "inspect does not tell its HostsPath"
+
+
+def test_a_file_that_somebody_mounted_is_copied_in_the_place_of_the_engine_s(
+    fake_host: FakeHost, tmp_path: Path
+) -> None:
+    (tmp_path / "mounted").write_text("nameserver 127.0.0.1\n")
+    for container in fake_host.containers:
+        container["ResolvConfPath"] = "/nowhere"
+        container["Mounts"] = [None, {"Destination": "/etc/resolv.conf", "Source": str(tmp_path / "mounted")}]
+    fake_host.set_containers()
+    assert fake_host.collect().text("resolv-conf", f"netns:{WEB}") == "nameserver 127.0.0.1\n"

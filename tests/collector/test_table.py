@@ -7,6 +7,13 @@ from collections import Counter
 import netdiag_collect as collect
 
 HOST_COMMANDS = {
+    "engine-files": ("ls_l", "ls -ln --full-time /var/run/docker.pid /var/run/docker.sock /etc/resolv.conf"),
+    "docker-unit": (
+        "systemctl_show",
+        "systemctl show docker.service -p Id,LoadState,ActiveState,SubState,Result,UnitFileState,NRestarts",
+    ),
+    "docker-journal": ("journal", "journalctl --no-pager -o short-iso -n 200 -u docker.service"),
+    "dockerd": ("ps", "ps -ww -C dockerd -o pid,netns,args"),
     "netns": ("netns", "readlink /proc/self/ns/net"),
     "ip-addr": ("ip_addr", "ip -d -s addr"),
     "ip-link": ("ip_addr", "ip -d link"),
@@ -59,6 +66,9 @@ PODMAN_COMMANDS = {
 FILES = {
     "os-release": ("os_release", "/etc/os-release"),
     "resolv-conf": ("resolv_conf", "/etc/resolv.conf"),
+    "resolved-servers": ("resolv_conf", "/run/systemd/resolve/resolv.conf"),
+    "nm-servers": ("resolv_conf", "/run/NetworkManager/no-stub-resolv.conf"),
+    "dnsmasq-servers": ("resolv_conf", "/run/dnsmasq/resolv.conf"),
     "daemon-json": ("daemon_json", "/etc/docker/daemon.json"),
     "netavark-driver": ("netavark_driver", "/run/containers/networks/firewall/firewall-driver"),
     "softnet-stat": ("proc_net_softnet_stat", "/proc/net/softnet_stat"),
@@ -80,6 +90,7 @@ def test_the_host_is_asked_exactly_what_the_parsers_know() -> None:
 def test_a_container_is_asked_the_same_but_for_what_is_the_same_everywhere() -> None:
     only_on_host = {"ip-link", "ip-nexthop", "bridge-vlan", "ebtables", "ipset", "conntrack-stats", "conntrack"}
     only_on_host |= {"{tool}-version", "lsns", "ip-netns", "docker-proxy", "ebtables-nat"}
+    only_on_host |= {"engine-files", "docker-unit", "docker-journal", "dockerd"}
     names = {
         "ip-tables-names": ("ip_tables_names", "cat /proc/net/ip_tables_names"),
         "ip6-tables-names": ("ip_tables_names", "cat /proc/net/ip6_tables_names"),

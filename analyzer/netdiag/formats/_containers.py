@@ -11,7 +11,7 @@ Before Docker 1.9 there were no `Networks`: the settings themselves were those o
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from netdiag.formats._document import Document
@@ -30,6 +30,8 @@ from netdiag.formats.records import (
 )
 from netdiag.spans import Source
 
+_OF_COMPOSE = "com.docker.compose."
+_PROXY_VARIABLES = frozenset({"http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy"})
 _SHORT_ID = re.compile(r"[0-9a-f]{12}")
 _ENDPOINT_KEYS = {"EndpointID", "NetworkID", "IPAddress"}
 _OLD_SETTINGS_KEYS = {"Bridge", "IPAddress", "Ports"}
@@ -115,7 +117,35 @@ def _container(value: JsonValue, *, networks_place: JsonPlace | None, engine: st
         powers=tuple(_powers(asked, place.at("HostConfig"))),
         arguments=tuple(word for word in (content.get("Path"), *(content.get("Args") or ())) if word),
         variables=tuple(entry.partition("=")[0] for entry in config.get("Env") or ()),
+        proxies=_proxies(config.get("Env") or ()),
+        dns=_dns(asked),
+        links=tuple(link for link in asked.get("Links") or () if link),
+        image=config.get("Image"),
+        project=table(config.get("Labels")).get(f"{_OF_COMPOSE}project"),
+        service=table(config.get("Labels")).get(f"{_OF_COMPOSE}service"),
+        finished=moment(state.get("FinishedAt")),
+        exit_code=state.get("ExitCode"),
+        restarts=content.get("RestartCount"),
+        restart_policy=table(asked.get("RestartPolicy")).get("Name"),
+        out_of_memory=state.get("OOMKilled"),
     )
+
+
+def _proxies(variables: Iterable[str]) -> dict[str, str]:
+    """Programs read either case; where both are set they nearly all prefer the lower one."""
+    found = {}
+    for variable in sorted(variables):  # upper case comes first
+        name, _, value = variable.partition("=")
+        if name.lower() in _PROXY_VARIABLES:
+            found[name.lower()] = value
+    return found
+
+
+def _dns(asked: dict[str, Any]) -> tuple[IpAddress, ...] | None:
+    """None when the text does not tell."""
+    if "Dns" not in asked:
+        return None
+    return tuple(server for text in asked["Dns"] or () if (server := address(text)))
 
 
 def _set_mac(content: dict[str, Any]) -> str | None:

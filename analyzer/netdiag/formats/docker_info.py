@@ -7,22 +7,29 @@ from netdiag.formats._document import Document, Format
 from netdiag.formats._json import JsonValue, one_a_line, read_json, unread_value
 from netdiag.formats._schema import drop_invalid
 from netdiag.formats._values import address_pool, table
-from netdiag.formats.records import AddressPool, EngineInfo, Remark
+from netdiag.formats.records import AddressPool, EngineInfo, NoAnswer, Remark
 from netdiag.spans import Source
 
 
 def read(source: Source) -> Document:
-    """The engine's description, no record when the client got no answer; never raises."""
+    """The engine's description, or that the client got no answer; never raises."""
     text = read_json(source)
-    infos, unread = [], list(text.unread)
+    infos: list[EngineInfo | NoAnswer] = []
+    unread = list(text.unread)
     for value in text.values:
         if not isinstance(value.value, dict) or not {"ServerVersion", "ServerErrors"} & value.value.keys():
             unread += unread_value(value, "not an answer of docker info")
             continue
         unread += drop_invalid(value, "docker_info")
-        if value.value.get("ServerVersion"):
-            infos.append(_info(value))
+        infos.append(_info(value) if value.value.get("ServerVersion") else _no_answer(value))
     return Document(source, FORMAT.name, tuple(infos), one_a_line(unread), text.notes)
+
+
+def _no_answer(value: JsonValue) -> NoAnswer:
+    """Up to 20.10 the client prints the reason here; later ones print only what an engine did not tell."""
+    errors = [error for error in value.value.get("ServerErrors") or () if error]
+    place = value.place.at("ServerErrors", 0) if errors else value.place.at("ServerVersion")
+    return NoAnswer(errors[0] if errors else "", place)
 
 
 def _info(value: JsonValue) -> EngineInfo:
@@ -42,6 +49,10 @@ def _info(value: JsonValue) -> EngineInfo:
             for index, text in enumerate(content.get("Warnings") or ())
             if text
         ),
+        kernel=content.get("KernelVersion") or None,
+        http_proxy=content.get("HttpProxy") or None,
+        https_proxy=content.get("HttpsProxy") or None,
+        no_proxy=content.get("NoProxy") or None,
     )
 
 

@@ -13,7 +13,7 @@ from lark import Token, Transformer, v_args
 from netdiag.formats._document import Document, Format, Unread
 from netdiag.formats._lines import line_span, read_lines
 from netdiag.formats._values import address_pool
-from netdiag.formats.records import AddressPool, EngineInfo, Remark
+from netdiag.formats.records import AddressPool, EngineInfo, NoAnswer, Remark
 from netdiag.spans import Source
 
 _FORWARDING_IS_OFF = "IPv4 forwarding is disabled"
@@ -41,7 +41,7 @@ class _Meaning(Transformer[Token, _Line]):
 
 
 def read(source: Source) -> Document:
-    """The engine's description, no record when the client got no answer; never raises."""
+    """The engine's description, or why the client got no answer; never raises."""
     unread: list[Unread] = []
     lines: list[tuple[int, _Line]] = []
     for number, line in read_lines(source, FORMAT.name, _Meaning()):
@@ -52,9 +52,11 @@ def read(source: Source) -> Document:
     return Document(source, FORMAT.name, tuple(_infos(source, lines)), tuple(unread))
 
 
-def _infos(source: Source, lines: Sequence[tuple[int, _Line]]) -> Iterator[EngineInfo]:
+def _infos(source: Source, lines: Sequence[tuple[int, _Line]]) -> Iterator[EngineInfo | NoAnswer]:
     number, version = next(((number, line) for number, line in lines if line.key == "Server Version"), (0, None))
     if version is None:
+        errors = ((number, line.text) for number, line in lines if line.key == "ERROR")
+        yield from (NoAnswer(text, line_span(source, number)) for number, text in errors)
         return
     said = [line for _, line in lines]
     warning = next((number for number, line in lines if line.text == _FORWARDING_IS_OFF), None)
@@ -72,6 +74,10 @@ def _infos(source: Source, lines: Sequence[tuple[int, _Line]]) -> Iterator[Engin
         place=line_span(source, warning or number),
         address_pools=tuple(pool for pool in pools if pool),
         warnings=tuple(Remark(line.text, line_span(source, at)) for at, line in lines if line.key == "WARNING"),
+        kernel=settings.get("Kernel Version") or None,
+        http_proxy=settings.get("HTTP Proxy") or None,
+        https_proxy=settings.get("HTTPS Proxy") or None,
+        no_proxy=settings.get("No Proxy") or None,
     )
 
 

@@ -750,7 +750,10 @@ class Container:
     `error` is why its last start failed (`State.Error`), empty when it did not. `engine` is whose container it is,
     `docker` or `podman`, which is also the command that commands it. `health` is the word of its health check
     (`starting`, `healthy`, `unhealthy`). `powers` are what it may do beyond the engine's default: `privileged`, and the
-    capabilities that were added. `arguments` are its command line and `variables` the names in its environment.
+    capabilities that were added. `arguments` are its command line and `variables` the names in its environment;
+    `proxies` are those of its variables that name a proxy (`http_proxy`, `no_proxy`, ...), in lower case. `dns` are the
+    name servers that were asked for it, `links` the names that it knows others by. `project` and `service` are those of
+    docker compose. `restarts` counts how often the engine started it again.
     `ports_told` is false when the output does not say which ports are published.
     """
 
@@ -776,10 +779,29 @@ class Container:
     powers: tuple[Remark, ...] = ()
     arguments: tuple[str, ...] = ()
     variables: tuple[str, ...] = ()
+    proxies: Mapping[str, str] = field(default_factory=dict)
+    dns: tuple[IpAddress, ...] | None = None
+    links: tuple[str, ...] = ()
+    image: str | None = None
+    project: str | None = None
+    service: str | None = None
+    finished: datetime | None = None
+    exit_code: int | None = None
+    restarts: int | None = None
+    restart_policy: str | None = None
+    out_of_memory: bool | None = None
 
     @property
     def span(self) -> Span:
         return self.place.span
+
+    def span_at(self, *path: str | int) -> Span:
+        """Where `inspect` tells something of the container, by the keys that lead there; the place of its name in other
+        outputs.
+        """
+        if not isinstance(self.place, JsonPlace):
+            return self.span
+        return JsonPlace(self.place.source, self.place.offset, (*self.place.path[:-1], *path)).span
 
 
 @dataclass(frozen=True)
@@ -883,6 +905,24 @@ class EngineInfo:
     place: Place
     address_pools: tuple[AddressPool, ...] | None = None
     warnings: tuple[Remark, ...] = ()
+    kernel: str | None = None
+    http_proxy: str | None = None
+    https_proxy: str | None = None
+    no_proxy: str | None = None
+
+    @property
+    def span(self) -> Span:
+        return self.place.span
+
+
+@dataclass(frozen=True)
+class NoAnswer:
+    """The docker client got no answer of an engine. `message` is what it says of that, empty where that is only in what
+    it wrote to stderr.
+    """
+
+    message: str
+    place: Place
 
     @property
     def span(self) -> Span:
@@ -1194,12 +1234,65 @@ class ResolverSetting:
 
 
 @dataclass(frozen=True)
+class ResolverRemark:
+    """What Docker (from 25 on) notes in a container's resolv.conf about how it made it.
+
+    `topic` is `host file` (its path, then `legacy` or `internal resolver`), `external` (the servers that the engine's
+    resolver asks; `host(...)` are asked from the host), `overrides` (what was asked for), `defaults` (the engine's own
+    servers are used), or `no external` (there is no server to ask).
+    """
+
+    topic: str
+    values: tuple[str, ...]
+    span: Span
+
+
+@dataclass(frozen=True)
 class HostNames:
     """A line of /etc/hosts: the names of an address, the canonical one first."""
 
     address: IpAddress
     names: tuple[str, ...]
     span: Span
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """A line of `ls -l`. `kind` is `file`, `directory`, `link`, `socket`, `pipe`, `block` or `character`.
+
+    `mode` are its nine letters, `owner` and `group` names or with `-n` numbers; `written` is known with `--full-time`;
+    `target` is where a symbolic link leads.
+    """
+
+    path: str
+    kind: str
+    mode: str
+    owner: str
+    group: str
+    span: Span
+    size: int | None = None
+    written: datetime | None = None
+    target: str | None = None
+
+
+@dataclass(frozen=True)
+class UnitProperty:
+    """A property of a systemd unit, by its name in `systemctl show`."""
+
+    name: str
+    value: str
+    span: Span
+
+
+@dataclass(frozen=True)
+class JournalLine:
+    """A line of the journal: what `program` wrote. `time` is None where the year and the zone are not told."""
+
+    program: str
+    message: str
+    span: Span
+    pid: int | None = None
+    time: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,6 @@
-"""/etc/resolv.conf: the name servers and how names are looked up."""
+"""/etc/resolv.conf: the name servers and how names are looked up; in a container's also what Docker notes about it
+(moby libnetwork/internal/resolvconf, from 25 on).
+"""
 
 from functools import partial
 from typing import Any
@@ -7,7 +9,7 @@ from lark import Token, Transformer, v_args
 
 from netdiag.formats._document import Document, Format
 from netdiag.formats._lines import as_address, read_records
-from netdiag.formats.records import NameServer, ResolverSetting
+from netdiag.formats.records import NameServer, ResolverRemark, ResolverSetting
 from netdiag.spans import Source
 
 
@@ -20,6 +22,22 @@ class _Meaning(Transformer[Token, Any]):
 
     def comment(self, _: Token) -> None:
         return None
+
+    def host_file(self, *words: Token) -> partial[ResolverRemark]:
+        path = next((str(word) for word in words if word.type == "PATH"), "")
+        return partial(ResolverRemark, "host file", (path, str(words[-1])))
+
+    def external(self, *servers: Token) -> partial[ResolverRemark]:
+        return partial(ResolverRemark, "external", tuple(map(str, servers)))
+
+    def overrides(self, *names: Token) -> partial[ResolverRemark]:
+        return partial(ResolverRemark, "overrides", tuple(map(str, names)))
+
+    def defaults(self) -> partial[ResolverRemark]:
+        return partial(ResolverRemark, "defaults", ())
+
+    def no_external(self) -> partial[ResolverRemark]:
+        return partial(ResolverRemark, "no external", ())
 
     def zone(self, device: Token) -> dict[str, str]:
         return {"device": str(device)}

@@ -26,8 +26,10 @@ from netdiag.formats.records import (
     EngineInfo,
     EngineVersion,
     FdbEntry,
+    FileEntry,
     HostNames,
     IpSet,
+    JournalLine,
     KernelCounter,
     Link,
     NamedNamespace,
@@ -38,22 +40,25 @@ from netdiag.formats.records import (
     NetavarkDriver,
     Network,
     NextHopObject,
+    NoAnswer,
     PodmanInfo,
     PolicyRule,
     ProcessLine,
     PublishedPort,
     Qdisc,
+    ResolverRemark,
     ResolverSetting,
     Route,
     Socket,
     SoftnetCounters,
     Subnet,
     Sysctl,
+    UnitProperty,
 )
 from netdiag.model.bridges import build_bridges
 from netdiag.model.compat import checked_against_nft
 from netdiag.model.ebtables import build_ebtables
-from netdiag.model.engine import Engine, Podman, dialect_of
+from netdiag.model.engine import Engine, Podman, Silence, dialect_of
 from netdiag.model.firewall import build_firewall
 from netdiag.model.host import Host, Namespace, NamespaceKind, without_var
 from netdiag.model.knowledge import Extent, Facts, not_whole
@@ -61,6 +66,7 @@ from netdiag.model.movement import is_extra_look, movement
 from netdiag.model.nftables import build_nftables
 from netdiag.model.peers import veth_pairs
 from netdiag.model.proxies import build_proxies
+from netdiag.spans import Source
 
 T = TypeVar("T")
 
@@ -100,7 +106,10 @@ def build(bundle: Bundle, documents: Sequence[Document]) -> Host:
         sandbox_pairs=sandbox_pairs,
         namespaces_in_use=in_use,
         named_namespaces=collected.facts(NamedNamespace, "ip_netns"),
-        proxies=build_proxies(_processes(collected), namespaces[0].sockets, namespaces[0].number),
+        proxies=build_proxies(_processes(collected, "docker-proxy"), namespaces[0].sockets, namespaces[0].number),
+        upstream_servers=collected.facts(
+            NameServer, "resolv_conf", scope=FILES_SCOPE, only=lambda document: _is_upstream(document.source)
+        ),
         softnet=collected.facts(SoftnetCounters, "proc_net_softnet_stat"),
         conntrack=collected.facts(ConntrackStatistics, "conntrack_stats"),
         collected_from=_beginning(bundle),
@@ -252,6 +261,7 @@ def _namespace(
         counters=facts(KernelCounter, "nstat"),
         name_servers=of_files(NameServer, "resolv_conf"),
         resolver=of_files(ResolverSetting, "resolv_conf"),
+        resolver_remarks=of_files(ResolverRemark, "resolv_conf"),
         names=of_files(HostNames, "hosts"),
         firewall=checked_against_nft(firewall, rulesets),
         nftables=build_nftables(
@@ -288,20 +298,47 @@ def _kind(scope: str, path: str, residents: Sequence[Container]) -> NamespaceKin
     return NamespaceKind.ENGINE if path.rpartition("/")[0].endswith("/netns") else NamespaceKind.UNKNOWN
 
 
-def _processes(collected: _Collected) -> Facts[ProcessLine]:
-    """`ps -C` fails when no process has the name, which is an answer."""
-    found = collected.facts(ProcessLine, "ps")
-    failed = [document for document in collected.of("ps") if document.source.trouble]
+#: The lists of processes that the collector makes, each of one name.
+_PROCESSES_OF = frozenset({"docker-proxy", "dockerd"})
+
+
+def _processes(collected: _Collected, name: str) -> Facts[ProcessLine]:
+    """The processes of a name, of any namespace. `ps -C` fails when there is none, which is an answer."""
+
+    def wanted(document: Document) -> bool:
+        return document.source.artifact not in _PROCESSES_OF - {name}
+
+    found = collected.facts(ProcessLine, "ps", only=wanted)
+    found = replace(found, items=tuple(each for each in found if _program(each.command) == name))
+    failed = [document for document in collected.of("ps") if document.source.trouble and wanted(document)]
     none = all(each.source.trouble == "exit code 1" and not each.records and not each.unread for each in failed)
     return Facts(found.items, Extent.WHOLE) if failed and none else found
 
 
+def _program(command: str) -> str:
+    return (command.split() or [""])[0].rpartition("/")[2]
+
+
 def _facts_of_file(collected: _Collected, scope: str, kind: type[T], artifact_format: str) -> Facts[T]:
-    """The records of a file that the processes of a namespace read. The collector keeps the host's files apart."""
+    """The records of a file that the processes of a namespace read. The collector keeps the host's files apart; one
+    that does not exist there holds nothing.
+    """
     of_scope = partial(collected.facts, kind, artifact_format)
     if scope != HOST_SCOPE:
         return of_scope(scope=scope)
-    return collected.first_of(lambda: of_scope(scope=FILES_SCOPE), lambda: of_scope(scope=HOST_SCOPE))
+    left_out = [each for each in collected.left_out(artifact_format, scope=FILES_SCOPE) if not _is_upstream(each)]
+    if any(each.reason.endswith(_NO_SUCH_FILE) for each in left_out):
+        return Facts((), Extent.WHOLE)
+    of_files = partial(of_scope, scope=FILES_SCOPE, only=lambda document: not _is_upstream(document.source))
+    return collected.first_of(of_files, lambda: of_scope(scope=HOST_SCOPE))
+
+
+#: The files in which resolvers of the host keep the servers that they ask.
+_UPSTREAM = frozenset({"resolved-servers", "nm-servers", "dnsmasq-servers"})
+
+
+def _is_upstream(collected: Source | NotCollected) -> bool:
+    return collected.artifact in _UPSTREAM
 
 
 def _tells_ipv6(document: Document) -> bool:
@@ -544,14 +581,38 @@ def _engine(collected: _Collected, root: Namespace) -> Engine:
     settings = _settings(collected)
     dialect, proof = dialect_of(version, root.firewall, root.nftables, info, settings)
     absent = _absence(collected, "docker")
-    return Engine(version, info, settings, dialect, proof, f"Docker is not on this host ({absent})" if absent else "")
+    return Engine(
+        version=version,
+        info=info,
+        settings=settings,
+        dialect=dialect,
+        dialect_proof=proof,
+        absent=f"Docker is not on this host ({absent})" if absent else "",
+        silence=_silence(collected) if info is None and version is None else None,
+        processes=_processes(collected, "dockerd"),
+        files=collected.facts(FileEntry, "ls_l"),
+        unit=collected.facts(UnitProperty, "systemctl_show"),
+        journal=collected.facts(JournalLine, "journal"),
+    )
+
+
+def _silence(collected: _Collected) -> Silence | None:
+    """What the client said when it got no answer; from Docker 23 on it is only in what it writes to stderr."""
+    for document in collected.of("docker_info", "docker_info_text", "docker_version", "docker_version_text"):
+        said = next((record for record in document.records if isinstance(record, NoAnswer)), None)
+        trouble = document.source.trouble
+        message = (said.message if said else "") or trouble.partition(": ")[2] or trouble
+        if message:
+            return Silence(message, said.span if said else None, hangs=trouble.startswith("timed out"))
+    return None
 
 
 def _podman(collected: _Collected) -> Podman:
     version = next(iter(collected.facts(EngineVersion, "podman_version", "podman_version_text")), None)
     info = next(iter(collected.facts(PodmanInfo, "podman_info", "podman_info_text")), None)
     driver = next(iter(collected.facts(NetavarkDriver, "netavark_driver")), None)
-    return Podman(version, info, driver, _absence(collected, "podman"))
+    absent = _absence(collected, "podman") if collected.by_collector else ""
+    return Podman(version, info, driver, absent)
 
 
 def _settings(collected: _Collected) -> Facts[DaemonSetting]:

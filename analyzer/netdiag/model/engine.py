@@ -4,7 +4,18 @@ import re
 from dataclasses import dataclass, field
 from enum import Enum
 
-from netdiag.formats.records import DaemonSetting, EngineInfo, EngineVersion, NetavarkDriver, PodmanInfo, Rule
+from netdiag.formats.records import (
+    DaemonSetting,
+    EngineInfo,
+    EngineVersion,
+    FileEntry,
+    JournalLine,
+    NetavarkDriver,
+    PodmanInfo,
+    ProcessLine,
+    Rule,
+    UnitProperty,
+)
 from netdiag.model.firewall import FirewallTable
 from netdiag.model.knowledge import Facts
 from netdiag.model.nftables import NativeTable
@@ -31,9 +42,21 @@ class Dialect(Enum):
 
 
 @dataclass(frozen=True)
+class Silence:
+    """Docker was asked and did not answer: what its client says, and where. `hangs` is whether it was given up on."""
+
+    message: str
+    span: Span | None = None
+    hangs: bool = False
+
+
+@dataclass(frozen=True)
 class Engine:
     """Docker as far as the bundle tells. `dialect_proof` is the line that the dialect was read from; `absent` is why
     there is no Docker on this host, empty when there is or may be one.
+
+    `silence` is set when it was asked and did not answer. `processes` are the dockerd processes of every network
+    namespace, `files` its pid file and socket and the host's resolv.conf, `unit` and `journal` what systemd says.
     """
 
     version: EngineVersion | None = None
@@ -42,6 +65,14 @@ class Engine:
     dialect: Dialect | None = None
     dialect_proof: Span | None = None
     absent: str = ""
+    silence: Silence | None = None
+    processes: Facts[ProcessLine] = field(default_factory=Facts)
+    files: Facts[FileEntry] = field(default_factory=Facts)
+    unit: Facts[UnitProperty] = field(default_factory=Facts)
+    journal: Facts[JournalLine] = field(default_factory=Facts)
+
+    def file(self, path: str) -> FileEntry | None:
+        return next((each for each in self.files if each.path == path), None)
 
     def setting(self, name: str) -> DaemonSetting | None:
         return next((setting for setting in self.settings if setting.name == name), None)

@@ -32,6 +32,7 @@ from netdiag.formats.records import (
     NextHopObject,
     PolicyRule,
     Qdisc,
+    ResolverRemark,
     ResolverSetting,
     Route,
     Socket,
@@ -75,7 +76,7 @@ class Namespace:
     `in_use` its row of `lsns`. `bridges` are those of the other outputs, with their ports.
 
     `counters` are those of the kernel's protocols (`nstat`), `name_servers`, `resolver` and `names` what its processes
-    read in resolv.conf and hosts.
+    read in resolv.conf and hosts, `resolver_remarks` what Docker notes there.
     """
 
     id: str
@@ -102,6 +103,7 @@ class Namespace:
     counters: Facts[KernelCounter] = field(default_factory=Facts)
     name_servers: Facts[NameServer] = field(default_factory=Facts)
     resolver: Facts[ResolverSetting] = field(default_factory=Facts)
+    resolver_remarks: Facts[ResolverRemark] = field(default_factory=Facts)
     names: Facts[HostNames] = field(default_factory=Facts)
     firewall: Facts[FirewallTable] = field(default_factory=Facts)
     nftables: Facts[NativeTable] = field(default_factory=Facts)
@@ -199,8 +201,9 @@ class Host:
 
     `veth_pairs` have their outer end on the host, `sandbox_pairs` in a sandbox of the engine (overlay networks).
     `namespaces_in_use` is what `lsns` lists and `named_namespaces` what `ip netns` does, of which not all were entered.
-    `proxies` are the docker-proxy processes. `softnet` has a line for each CPU, `conntrack` the counters of connection
-    tracking, likewise.
+    `proxies` are the docker-proxy processes, `upstream_servers` the servers that a resolver of the host asks
+    (systemd-resolved, NetworkManager's or another dnsmasq). `softnet` has a line for each CPU, `conntrack` the counters
+    of connection tracking, likewise.
 
     `collected_from` is when the collection began by the host's own clock, None when the bundle does not tell.
     `movement` is what moved while it went on, None when the collector did not look twice.
@@ -217,6 +220,7 @@ class Host:
     namespaces_in_use: Facts[NamespaceInUse] = field(default_factory=Facts)
     named_namespaces: Facts[NamedNamespace] = field(default_factory=Facts)
     proxies: Facts[PortProxy] = field(default_factory=Facts)
+    upstream_servers: Facts[NameServer] = field(default_factory=Facts)
     softnet: Facts[SoftnetCounters] = field(default_factory=Facts)
     conntrack: Facts[ConntrackStatistics] = field(default_factory=Facts)
     collected_from: datetime | None = None
