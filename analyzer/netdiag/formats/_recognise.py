@@ -14,6 +14,8 @@ from netdiag.spans import Source
 
 # enough to tell outputs apart, and little enough for every format to try
 _HEAD_LINES = 200
+# characters of a line in which to look for what an output must have; no line of a real one is longer
+_WIDTH = 65536
 # formats that take words they do not know, and so the lines of others too: of equally good readers they come last, the
 # more such words a format takes the later
 _PLAIN = ("hosts", "ip_route")
@@ -29,7 +31,7 @@ def may_be(name: str, source: Source) -> bool:
     if not grammar.exists():  # JSON outputs have a schema or nothing where the others have a grammar
         return source.text.lstrip()[:1] in ("{", "[", '"')
     mark = _mark(name)
-    return mark is None or mark.search(_head(source)) is not None
+    return mark is None or mark.search("\n".join(line[:_WIDTH] for line in source.lines[:_HEAD_LINES])) is not None
 
 
 @cache
