@@ -76,6 +76,7 @@ ROOTS = Path(os.environ.get("NETDIAG_ROOTS", "/var/tmp/netdiag-roots"))
 MAKING_A_ROOT_TIMEOUT_S = 1800.0
 
 PROGRAMS_OF_PACKAGE = {
+    "bridge-utils": ("brctl",),
     "busybox-static": ("busybox",),
     "conntrack": ("conntrack",),
     "curl": ("curl",),
