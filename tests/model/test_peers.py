@@ -64,6 +64,24 @@ def test_a_number_of_another_namespace_speaks_against_a_pair(read: Any, host_of:
     assert host.veth_pairs == ()
 
 
+def test_a_namespace_with_a_name_is_named_instead_of_numbered(read: Any, host_of: Any) -> None:
+    """As podman's are, while lsns goes on to number them."""
+    named = outer(7, 6, "vetha", "1").replace("link-netnsid 1", "link-netns netns-web")
+    rows = LSNS + LSNS_WEB.replace("/run/docker/netns/f45db8a1782d", "/run/netns/netns-web           ")
+
+    def host(name: str) -> Host:
+        scope, command = f"netns:{WEB}", f"nsenter --net=/run/netns/{name} -- ip -d -s addr"
+        inner = (
+            read("netns", "net:[4026532401]\n", scope, command=command),
+            read("ip_addr", LO + veth(6, 7), scope, command=command),
+        )
+        found: Host = host_of(read("ip_addr", LO + named), read("lsns", rows), *inner)
+        return found
+
+    assert joined(host("netns-web")) == [("vetha", "netns:c", {Way.IFINDEX})]
+    assert joined(host("netns-other")) == []
+
+
 def test_two_ends_with_the_same_numbers_are_told_apart_by_the_number_of_the_namespace(read: Any, host_of: Any) -> None:
     host = host_of(
         read("ip_addr", LO + outer(7, 6, "vetha", "2")),

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from netdiag.model.host import Host, Namespace
 
 
+#: Where namespaces with a name are.
+_NAMED = "/run/netns"
+
+
 class Way(Enum):
     """How it is known that two things belong together."""
 
@@ -165,10 +169,16 @@ class _Numbers:
                 self._take(viewer, number, namespace, outer.link.span)
 
     def speak_against(self, outer: _End, inner: _End) -> bool:
-        """Whether the number that the outer end names is another namespace's, or this namespace has another number."""
+        """Whether the number that the outer end names is another namespace's, or this namespace has another number.
+
+        For a namespace with a name (`ip netns`, podman) its name is printed in the place of the number.
+        """
         viewer, number = outer.netns.id, outer.link.peer_netns
         if not number:
             return False
+        if not number.isdecimal():
+            place, _, name = inner.netns.path.rpartition("/")
+            return place == _NAMED and name != number
         by_number = self._namespace.get((viewer, number), inner.netns.id)
         by_namespace = self._number.get((viewer, inner.netns.id), number)
         return by_number != inner.netns.id or by_namespace != number
