@@ -128,6 +128,7 @@ def _container(value: JsonValue, *, networks_place: JsonPlace | None, engine: st
         restarts=content.get("RestartCount"),
         restart_policy=table(asked.get("RestartPolicy")).get("Name"),
         out_of_memory=state.get("OOMKilled"),
+        runtime=asked.get("Runtime"),
     )
 
 

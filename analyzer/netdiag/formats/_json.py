@@ -43,8 +43,7 @@ class JsonPlace(Place):
         parent.
         """
         start, end = _locate(self.source.text, self.offset, self.path)
-        line = self.source.text.count("\n", 0, start) + 1
-        column = start - (self.source.text.rfind("\n", 0, start) + 1) + 1
+        line, column = self.source.place_of(start)
         return self.source.span(line, column, column + end - start)
 
 
@@ -79,7 +78,7 @@ def read_json(source: Source) -> JsonText:
     except json.JSONDecodeError as error:
         return JsonText(tuple(values), _unread_from(source, error.lineno, error.msg))
     except (RecursionError, ValueError) as error:
-        first = source.text.count("\n", 0, values[-1].end if values else 0) + 1
+        first, _ = source.place_of(values[-1].end if values else 0)
         return JsonText(tuple(values), _unread_from(source, first, _why_not(error)))
     return JsonText(tuple(values))
 
@@ -140,8 +139,8 @@ def _why_not(error: Exception) -> str:
 def unread_value(value: JsonValue, reason: str) -> tuple[Unread, ...]:
     """All lines of a value that means nothing to the format."""
     source = value.place.source
-    first = source.text.count("\n", 0, max(value.place.offset, 0)) + 1
-    last = source.text.count("\n", 0, value.end) + 1
+    first, _ = source.place_of(max(value.place.offset, 0))
+    last, _ = source.place_of(value.end)
     return tuple(unread for unread in _unread_from(source, first, reason) if unread.line <= last)
 
 

@@ -20,6 +20,11 @@ def address(text: Any) -> IpAddress | None:
         return None
 
 
+def address_of_pair(text: Any) -> IpAddress | None:
+    """The address of `192.0.2.1:2377` or `[2001:db8::1]:2377`."""
+    return address(str(text).rpartition(":")[0].strip("[]")) if text else None
+
+
 def address4(text: Any) -> IPv4Address | None:
     found = address(text)
     return found if isinstance(found, IPv4Address) else None

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from netdiag.formats._document import Document, Format
-from netdiag.formats._json import JsonValue, one_a_line, read_json, unread_value
+from netdiag.formats._json import JsonPlace, JsonValue, one_a_line, read_json, unread_value
 from netdiag.formats._schema import drop_invalid
-from netdiag.formats._values import address_pool, table
-from netdiag.formats.records import AddressPool, EngineInfo, NoAnswer, Remark
+from netdiag.formats._values import address, address_of_pair, address_pool, table
+from netdiag.formats.records import AddressPool, EngineInfo, NoAnswer, Remark, Swarm
 from netdiag.spans import Source
 
 
@@ -53,6 +53,21 @@ def _info(value: JsonValue) -> EngineInfo:
         http_proxy=content.get("HttpProxy") or None,
         https_proxy=content.get("HttpsProxy") or None,
         no_proxy=content.get("NoProxy") or None,
+        swarm=_swarm(table(content.get("Swarm")), value.place.at("Swarm", "LocalNodeState")),
+    )
+
+
+def _swarm(content: dict[str, Any], place: JsonPlace) -> Swarm | None:
+    if content.get("LocalNodeState") in (None, "inactive"):
+        return None
+    managers = (address_of_pair(table(each).get("Addr")) for each in content.get("RemoteManagers") or ())
+    return Swarm(
+        place=place,
+        node_address=address(content.get("NodeAddr")),
+        is_manager=content.get("ControlAvailable"),
+        managers=tuple(found for found in managers if found),
+        nodes=content.get("Nodes"),
+        data_path_port=table(content.get("Cluster")).get("DataPathPort"),
     )
 
 

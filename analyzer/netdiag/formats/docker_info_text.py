@@ -12,8 +12,8 @@ from lark import Token, Transformer, v_args
 
 from netdiag.formats._document import Document, Format, Unread
 from netdiag.formats._lines import line_span, read_lines
-from netdiag.formats._values import address_pool
-from netdiag.formats.records import AddressPool, EngineInfo, NoAnswer, Remark
+from netdiag.formats._values import address, address_of_pair, address_pool
+from netdiag.formats.records import AddressPool, EngineInfo, NoAnswer, Remark, Swarm
 from netdiag.spans import Source
 
 _FORWARDING_IS_OFF = "IPv4 forwarding is disabled"
@@ -73,12 +73,36 @@ def _infos(source: Source, lines: Sequence[tuple[int, _Line]]) -> Iterator[Engin
         live_restore=live_restore == "true" if live_restore else None,
         place=line_span(source, warning or number),
         address_pools=tuple(pool for pool in pools if pool),
+        swarm=_swarm(source, lines, version.indent),
         warnings=tuple(Remark(line.text, line_span(source, at)) for at, line in lines if line.key == "WARNING"),
         kernel=settings.get("Kernel Version") or None,
         http_proxy=settings.get("HTTP Proxy") or None,
         https_proxy=settings.get("HTTPS Proxy") or None,
         no_proxy=settings.get("No Proxy") or None,
     )
+
+
+def _swarm(source: Source, lines: Sequence[tuple[int, _Line]], indent: int) -> Swarm | None:
+    """What stands below `Swarm: active`."""
+    number, state = next(((number, line.text) for number, line in lines if line.key == "Swarm"), (0, ""))
+    if state in ("", "inactive"):
+        return None
+    said = list(_below([line for _, line in lines], indent, "Swarm"))
+    told = {line.key: line.text for line in said}
+    is_manager = told.get("Is Manager")
+    managers = (address_of_pair(line.text or line.key) for line in _below(said, indent + 1, "Manager Addresses"))
+    return Swarm(
+        place=line_span(source, number),
+        node_address=address(told.get("Node Address")),
+        is_manager=is_manager == "true" if is_manager else None,
+        managers=tuple(found for found in managers if found),
+        nodes=_number(told.get("Nodes")),
+        data_path_port=_number(told.get("Data Path Port")),
+    )
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and text.isdecimal() else None
 
 
 def _below(lines: Sequence[_Line], indent: int, heading: str) -> Iterator[_Line]:

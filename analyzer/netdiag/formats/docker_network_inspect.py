@@ -7,7 +7,7 @@ from netdiag.formats._document import Document, Format
 from netdiag.formats._json import JsonPlace, JsonValue, one_a_line, read_json, unread_value
 from netdiag.formats._schema import drop_invalid
 from netdiag.formats._values import address, interface4, interface6, moment, network, table
-from netdiag.formats.records import Network, NetworkMember, Subnet
+from netdiag.formats.records import Network, NetworkMember, NetworkPeer, Subnet
 from netdiag.spans import Source
 
 
@@ -44,6 +44,8 @@ def _network(value: JsonValue) -> Network:
         options={key: text or "" for key, text in table(content.get("Options")).items()},
         enable_ipv6=content.get("EnableIPv6"),
         attachable=content.get("Attachable"),
+        ingress=content.get("Ingress"),
+        peers=tuple(_peers(content.get("Peers"), place.at("Peers"))),
         labels={key: text or "" for key, text in table(content.get("Labels")).items()},
         subnets=tuple(_subnets(table(content.get("IPAM")).get("Config"), place.at("IPAM", "Config"))),
         members=tuple(_members(members, place.at("Containers"))) if isinstance(members, dict) else None,
@@ -75,6 +77,13 @@ def _members(containers: dict[str, Any], place: JsonPlace) -> Iterator[NetworkMe
             place=place.at(container_id, "IPv4Address"),
             address6=interface6(member.get("IPv6Address")),
         )
+
+
+def _peers(peers: Any, place: JsonPlace) -> Iterator[NetworkPeer]:
+    for index, content in enumerate(peers or ()):
+        found = address(table(content).get("IP"))
+        if found:
+            yield NetworkPeer(content.get("Name") or "", found, place.at(index, "IP"))
 
 
 FORMAT = Format(

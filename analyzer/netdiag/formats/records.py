@@ -755,6 +755,7 @@ class Container:
     name servers that were asked for it, `links` the names that it knows others by. `project` and `service` are those of
     docker compose. `restarts` counts how often the engine started it again.
     `ports_told` is false when the output does not say which ports are published.
+    `runtime` is the program that runs it (`runc`).
     """
 
     id: str
@@ -790,6 +791,7 @@ class Container:
     restarts: int | None = None
     restart_policy: str | None = None
     out_of_memory: bool | None = None
+    runtime: str | None = None
 
     @property
     def span(self) -> Span:
@@ -841,9 +843,23 @@ class NetworkMember:
 
 
 @dataclass(frozen=True)
+class NetworkPeer:
+    """A node of a swarm that has endpoints on an overlay network."""
+
+    name: str
+    address: IpAddress
+    place: Place
+
+    @property
+    def span(self) -> Span:
+        return self.place.span
+
+
+@dataclass(frozen=True)
 class Network:
     """A network of an engine. None stands for "not told": a network that is known only from a container's endpoint has
-    no driver.
+    no driver. `peers` are the nodes of an overlay network, this one among them; `ingress` is whether it is the one that
+    a swarm publishes ports by.
     """
 
     id: str
@@ -862,6 +878,8 @@ class Network:
     attachable: bool | None = None
     labels: Mapping[str, str] | None = None
     engine: str = "docker"
+    ingress: bool | None = None
+    peers: tuple[NetworkPeer, ...] = ()
 
     @property
     def span(self) -> Span:
@@ -890,9 +908,30 @@ class AddressPool:
 
 
 @dataclass(frozen=True)
+class Swarm:
+    """What `docker info` says of a swarm that the engine is part of. None stands for "not told".
+
+    `node_address` is the address that the other nodes know this one by, `managers` are those of all managers; only a
+    manager tells the number of `nodes` and the UDP port of overlay networks (`data_path_port`).
+    """
+
+    place: Place
+    node_address: IpAddress | None = None
+    is_manager: bool | None = None
+    managers: tuple[IpAddress, ...] = ()
+    nodes: int | None = None
+    data_path_port: int | None = None
+
+    @property
+    def span(self) -> Span:
+        return self.place.span
+
+
+@dataclass(frozen=True)
 class EngineInfo:
     """What `docker info` says of the engine's host. `security_options` are e.g. `name=rootless`; `address_pools` are
-    those that somebody configured, empty for the engine's own; `warnings` are the engine's about its own settings.
+    those that somebody configured, empty for the engine's own; `warnings` are the engine's about its own settings;
+    `swarm` is None while the engine is not in one.
     """
 
     host_name: str | None
@@ -909,6 +948,7 @@ class EngineInfo:
     http_proxy: str | None = None
     https_proxy: str | None = None
     no_proxy: str | None = None
+    swarm: Swarm | None = None
 
     @property
     def span(self) -> Span:
@@ -1329,3 +1369,34 @@ class LogLine:
     time: str
     message: str
     span: Span
+
+
+@dataclass(frozen=True)
+class KernelMessage:
+    """A line of the kernel's log. `time` is as printed: seconds since the start of the system, or a date.
+
+    `level` is the word of `dmesg -x` (`err`, `warn`, ...), None where it is not printed.
+    """
+
+    text: str
+    span: Span
+    time: str = ""
+    level: str | None = None
+
+
+@dataclass(frozen=True)
+class ManagedLink:
+    """An interface as a program that sets interfaces up sees it: `manager` is `systemd-networkd` or `NetworkManager`.
+
+    `state` is the column SETUP of `networkctl` (`configured`, `unmanaged`, ...) or STATE of `nmcli device` (`connected
+    (externally)`, `unmanaged`, ...). `operational` is networkctl's word for the carrier and the addresses, `connection`
+    the name of NetworkManager's profile.
+    """
+
+    manager: str
+    device: str
+    state: str
+    span: Span
+    kind: str | None = None
+    operational: str | None = None
+    connection: str | None = None
