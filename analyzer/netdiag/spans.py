@@ -5,6 +5,7 @@ every claim can show its proof.
 """
 
 from abc import ABC, abstractmethod
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -36,6 +37,19 @@ class Source:
         if lines[-1] == "":
             lines.pop()
         return tuple(line.removesuffix("\r") for line in lines)
+
+    @cached_property
+    def _line_starts(self) -> list[int]:
+        starts, start = [0], self.text.find("\n") + 1
+        while start:
+            starts.append(start)
+            start = self.text.find("\n", start) + 1
+        return starts
+
+    def place_of(self, offset: int) -> tuple[int, int]:
+        """Line and column, 1-based, of a character of the text."""
+        line = bisect_right(self._line_starts, offset)
+        return line, offset - self._line_starts[line - 1] + 1
 
     def span(self, line: int, column: int = 1, column_end: int | None = None) -> "Span":
         """Part of one line, 1-based; without `column_end` up to the end of the line."""

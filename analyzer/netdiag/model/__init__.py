@@ -6,6 +6,7 @@ from netdiag.model.firewall import FirewallChain, FirewallTable
 from netdiag.model.host import Host, Namespace, NamespaceKind
 from netdiag.model.knowledge import Extent, Facts, Gate, Truth
 from netdiag.model.movement import Grown, Moved, Movement
+from netdiag.model.nics import Nic
 from netdiag.model.peers import HostEnd, Joint, VethPair, Way
 from netdiag.model.policy import Packet
 from netdiag.model.routing import Hop, Lookup, Outcome, Routing
@@ -28,6 +29,7 @@ __all__ = [
     "Movement",
     "Namespace",
     "NamespaceKind",
+    "Nic",
     "Outcome",
     "Packet",
     "Podman",

@@ -5,6 +5,7 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from netdiag.formats.records import BridgeLine, BridgePort, BridgeVlan, Link
 from netdiag.model.knowledge import Facts
@@ -18,7 +19,8 @@ _SWITCH = {"on": True, "off": False, "1": True, "0": False}
 class Port:
     """A port of a bridge. `state` is the STP state (`forwarding`, `disabled`, ...); None is what nothing tells.
 
-    `span` is the line that tells that it is a port of this bridge. `vlans` is empty when `bridge vlan` was not
+    `span` is the line that tells that it is a port of this bridge, `settings` are the first lines of the records that
+    tell how it is set. `vlans` is empty when `bridge vlan` was not
     collected, and `vlans_known` then False.
     """
 
@@ -29,10 +31,17 @@ class Port:
     isolated: bool | None = None
     learning: bool | None = None
     flood: bool | None = None
+    bcast_flood: bool | None = None
     locked: bool | None = None
     neigh_suppress: bool | None = None
     vlans: tuple[BridgeVlan, ...] = ()
     vlans_known: bool = False
+    settings: tuple[Span, ...] = ()
+
+    @property
+    def settings_known(self) -> bool:
+        """Its settings were collected, all those that its kernel has, and not just its state."""
+        return self.learning is not None
 
 
 @dataclass(frozen=True)
@@ -49,8 +58,12 @@ class Bridge:
     nf_call_iptables: bool | None = None
     vlans: tuple[BridgeVlan, ...] = ()
 
+    @cached_property
+    def _port_by_name(self) -> Mapping[str, Port]:
+        return {port.name: port for port in self.ports}
+
     def port(self, name: str) -> Port | None:
-        return next((port for port in self.ports if port.name == name), None)
+        return self._port_by_name.get(name)
 
 
 def build_bridges(
@@ -134,10 +147,12 @@ def _port(
         isolated=_switch(details.get("isolated")),
         learning=_switch(details.get("learning")),
         flood=_switch(details.get("flood")),
+        bcast_flood=_switch(details.get("bcast_flood")),
         locked=_switch(details.get("locked")),
         neigh_suppress=_switch(details.get("neigh_suppress")),
         vlans=tuple(vlans),
         vlans_known=known,
+        settings=tuple(each.span for each in (told, link) if each),
     )
 
 

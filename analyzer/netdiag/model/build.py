@@ -18,6 +18,7 @@ from netdiag.formats.records import (
     BridgeLine,
     BridgePort,
     BridgeVlan,
+    ConntrackEntry,
     ConntrackStatistics,
     Container,
     ContainerLine,
@@ -29,9 +30,13 @@ from netdiag.formats.records import (
     FileEntry,
     HostNames,
     IpSet,
+    IptablesVersion,
     JournalLine,
     KernelCounter,
+    KernelMessage,
     Link,
+    LogLine,
+    ManagedLink,
     NamedNamespace,
     NameServer,
     NamespaceInUse,
@@ -60,10 +65,12 @@ from netdiag.model.compat import checked_against_nft
 from netdiag.model.ebtables import build_ebtables
 from netdiag.model.engine import Engine, Podman, Silence, dialect_of
 from netdiag.model.firewall import build_firewall
+from netdiag.model.gaps import gaps
 from netdiag.model.host import Host, Namespace, NamespaceKind, without_var
 from netdiag.model.knowledge import Extent, Facts, not_whole
 from netdiag.model.movement import is_extra_look, movement
 from netdiag.model.nftables import build_nftables
+from netdiag.model.nics import Nic, build_nics
 from netdiag.model.peers import veth_pairs
 from netdiag.model.proxies import build_proxies
 from netdiag.spans import Source
@@ -106,14 +113,21 @@ def build(bundle: Bundle, documents: Sequence[Document]) -> Host:
         sandbox_pairs=sandbox_pairs,
         namespaces_in_use=in_use,
         named_namespaces=collected.facts(NamedNamespace, "ip_netns"),
+        network_managers=_network_managers(collected, namespaces[0].number),
+        managed_links=collected.facts(ManagedLink, "networkctl", "nmcli_device"),
         proxies=build_proxies(_processes(collected, "docker-proxy"), namespaces[0].sockets, namespaces[0].number),
         upstream_servers=collected.facts(
             NameServer, "resolv_conf", scope=FILES_SCOPE, only=lambda document: _is_upstream(document.source)
         ),
         softnet=collected.facts(SoftnetCounters, "proc_net_softnet_stat"),
         conntrack=collected.facts(ConntrackStatistics, "conntrack_stats"),
+        kernel_log=collected.facts(KernelMessage, "dmesg"),
+        iptables=collected.facts(IptablesVersion, "iptables_version"),
+        ipsec=collected.facts(KernelCounter, "proc_net_snmp", only=_tells_ipsec),
         collected_from=_beginning(bundle),
+        log=collected.facts(LogLine, "collector_log"),
         movement=movement(bundle, documents, containers),
+        gaps=gaps(bundle, documents) if collected.by_collector else None,
     )
 
 
@@ -188,7 +202,8 @@ class _Collected:
     def first_of(self, *choices: Callable[[], Facts[T]]) -> Facts[T]:
         """The first choice of which anything was collected, else the first."""
         found = (facts for choice in choices if (facts := choice()).extent is not Extent.NONE)
-        return next(found, None) or choices[0]()
+        chosen = next(found, None)
+        return choices[0]() if chosen is None else chosen  # an empty list is one that was collected
 
     def is_absent(self, artifact_format: str) -> bool:
         """The collector looked for the file, and there is none."""
@@ -251,14 +266,17 @@ def _namespace(
         ),
         ipv6_rules=facts(PolicyRule, "ip_rule", only=_tells_ipv6),
         nexthops=collected.facts(NextHopObject, "ip_nexthop", scope=scope),
-        neighbours=facts(Neighbour, "ip_neigh", "arp_n"),
+        neighbours=_with_proxy(facts(Neighbour, "ip_neigh", "arp_n", only=_is_no_proxy_list), proxied=False),
+        proxied=_with_proxy(facts(Neighbour, "ip_neigh", only=_is_proxy_list), proxied=True),
         bridge_ports=ports,
         bridge_vlans=vlans,
         fdb=facts(FdbEntry, "bridge_fdb"),
         sockets=facts(Socket, "ss"),
-        sysctls=facts(Sysctl, "sysctl"),
+        sysctls=_sysctls(collected, scope),
         qdiscs=facts(Qdisc, "tc_qdisc"),
+        nics=_nics(collected, scope),
         counters=facts(KernelCounter, "nstat"),
+        connections=_connections(collected, scope),
         name_servers=of_files(NameServer, "resolv_conf"),
         resolver=of_files(ResolverSetting, "resolv_conf"),
         resolver_remarks=of_files(ResolverRemark, "resolv_conf"),
@@ -319,6 +337,65 @@ def _program(command: str) -> str:
     return (command.split() or [""])[0].rpartition("/")[2]
 
 
+def _nics(collected: _Collected, scope: str) -> Facts[Nic]:
+    """The devices that ethtool was asked about: never said to be all there are."""
+    found = build_nics(collected.of("ethtool", scope=scope))
+    why = "ethtool was asked about some devices only" if found else "the bundle has no output of ethtool"
+    return Facts(found, Extent.PART if found else Extent.NONE, why, ("ethtool",))
+
+
+#: Programs that set up the interfaces of a host.
+_MANAGERS = ("systemd-networkd", "NetworkManager")
+
+
+def _network_managers(collected: _Collected, here: int | None) -> Facts[ProcessLine]:
+    """Those of the host's own namespace, by an output of `ps` that lists all processes or asks for them."""
+    documents = [each for each in collected.of("ps") if " -C " not in each.source.command or _asks_for_managers(each)]
+    if not documents:
+        return Facts((), Extent.NONE, "the bundle has no list of processes", ("ps",))
+    found = (line for document in documents for line in document.records if isinstance(line, ProcessLine))
+    names = {line: line.command.split(" ", 1)[0].rpartition("/")[2] for line in found}
+    ours = [line for line in names if here is None or line.netns in (here, None)]
+    running = [line for line in ours if names[line] in _MANAGERS]
+    return Facts(tuple(running), Extent.WHOLE)
+
+
+def _asks_for_managers(document: Document) -> bool:
+    return all(name in document.source.command for name in _MANAGERS)
+
+
+def _tells_ipsec(document: Document) -> bool:
+    """/proc/net/xfrm_stat, which has the shape of /proc/net/snmp6."""
+    return any(isinstance(record, KernelCounter) and record.name.startswith("Xfrm") for record in document.records)
+
+
+def _connections(collected: _Collected, scope: str) -> Facts[ConntrackEntry]:
+    """The tracked connections: of a collection all of them, where that was asked for, else those without an answer."""
+    facts = partial(collected.facts, ConntrackEntry, "conntrack", scope=scope)
+    return collected.first_of(
+        lambda: facts(only=lambda document: document.source.artifact != "conntrack-udp"),
+        lambda: facts(doubt=lambda document: f"{document.source.path} has UDP flows without an answer only"),
+    )
+
+
+def _sysctls(collected: _Collected, scope: str) -> Facts[Sysctl]:
+    """The settings of a namespace. sysctl of procps 4 ends with 1 when it may not read a single one of them, such as
+    `stable_secret` of IPv6, and lists all others. A loose file may be the answer to a question about a few.
+    """
+
+    def doubt(document: Document) -> str:
+        keys = {record.key.rpartition(".")[0] for record in document.records if isinstance(record, Sysctl)}
+        all_listed = collected.by_collector or {"net.core", "net.ipv4.conf.all"} <= keys
+        return "" if all_listed else f"{document.source.path} may not list all settings"
+
+    found = collected.facts(Sysctl, "sysctl", scope=scope, doubt=doubt)
+    documents = collected.of("sysctl", scope=scope)
+    only_refused = all(each.source.trouble in ("", "exit code 1") and not each.unread for each in documents)
+    if found.items and only_refused and not any(map(doubt, documents)):
+        return Facts(found.items, Extent.WHOLE)
+    return found
+
+
 def _facts_of_file(collected: _Collected, scope: str, kind: type[T], artifact_format: str) -> Facts[T]:
     """The records of a file that the processes of a namespace read. The collector keeps the host's files apart; one
     that does not exist there holds nothing.
@@ -339,6 +416,22 @@ _UPSTREAM = frozenset({"resolved-servers", "nm-servers", "dnsmasq-servers"})
 
 def _is_upstream(collected: Source | NotCollected) -> bool:
     return collected.artifact in _UPSTREAM
+
+
+def _is_proxy_list(document: Document) -> bool:
+    """`ip neigh show proxy`, by its command or by what it tells."""
+    if document.source.command:
+        return document.source.command.endswith(" proxy")
+    return any(isinstance(record, Neighbour) and "proxy" in record.flags for record in document.records)
+
+
+def _is_no_proxy_list(document: Document) -> bool:
+    return not _is_proxy_list(document)
+
+
+def _with_proxy(neighbours: Facts[Neighbour], *, proxied: bool) -> Facts[Neighbour]:
+    """The entries for machines that the host answers for, or those for its neighbours."""
+    return replace(neighbours, items=tuple(entry for entry in neighbours if ("proxy" in entry.flags) is proxied))
 
 
 def _tells_ipv6(document: Document) -> bool:
@@ -545,6 +638,8 @@ def _networks(collected: _Collected, containers: Facts[Container]) -> Facts[Netw
         for container in containers
         for endpoint in container.endpoints
         if endpoint.network_id and endpoint.network_id not in known
+        # the engine makes these anew, with other ids, each time that it starts
+        if not (inspected.whole and endpoint.network in _ENGINES[container.engine].everyone)
     }
     if not extra:
         return inspected

@@ -6,7 +6,8 @@ from moby's sources and generated documents (libnetwork/drivers/bridge, integrat
 rules that must be there are expected: what hangs on something that the bundle does not tell is left out.
 """
 
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_network
@@ -27,7 +28,7 @@ from netdiag.model.gates import (
     uses_proxy,
 )
 from netdiag.model.host import Host
-from netdiag.model.knowledge import all_of
+from netdiag.model.knowledge import all_of, once
 from netdiag.spans import Span
 
 _ESTABLISHED = (Match("ctstate", "RELATED,ESTABLISHED"),)
@@ -80,12 +81,24 @@ def meaning(rule: Rule) -> tuple[object, ...]:
     )
 
 
+@once
+def rules_by_meaning(host: Host) -> Mapping[tuple[object, ...], Sequence[Rule]]:
+    """All rules of the host's own namespace, in every backend."""
+    found: dict[tuple[object, ...], list[Rule]] = defaultdict(list)
+    for table in host.root.firewall:
+        for rule in table.rules():
+            found[meaning(rule)].append(rule)
+    return found
+
+
+@once
 def missing_rules(host: Host) -> tuple[Expected, ...]:
     """The expected rules that no backend has."""
-    there = {meaning(rule) for table in host.root.firewall for rule in table.rules()}
+    there = rules_by_meaning(host)
     return tuple(each for each in expected_rules(host) if meaning(each.rule) not in there)
 
 
+@once
 def expected_rules(host: Host) -> tuple[Expected, ...]:
     """All rules that the engine must have programmed; none when it does not program iptables, or may not."""
     dialect = host.engine.dialect
@@ -256,8 +269,10 @@ class _Bridge:
             yield self._filter(passes, "FORWARD", "ACCEPT", **outwards)
             yield self._filter(passes, "FORWARD", self._between_members, **between)
             return
-        if self.dialect is Dialect.V28_0_0:
-            return  # its rules for one bridge were not seen on any host
+        rest = "ACCEPT" if self.mode == "nat-unprotected" else "DROP"
+        if self.dialect is Dialect.V28_0_0:  # its rules of one bridge in FORWARD were not seen on any host
+            yield self._filter(Purpose.ISOLATION, "DOCKER", rest, **inwards)
+            return
         yield self._filter(passes, "DOCKER-CT", "ACCEPT", out_interface=bridge, matches=_ESTABLISHED)
         yield self._filter(passes, "DOCKER-BRIDGE", "DOCKER", out_interface=bridge)
         if self._between_members == "ACCEPT":
@@ -265,8 +280,7 @@ class _Bridge:
         else:
             yield self._filter(passes, "DOCKER-FORWARD", "DROP", **between)
             yield self._filter(passes, "DOCKER-FORWARD", "ACCEPT", **outwards)
-        open_ = self.mode == "nat-unprotected"
-        yield self._filter(Purpose.ISOLATION, "DOCKER", "ACCEPT" if open_ else "DROP", **inwards)
+        yield self._filter(Purpose.ISOLATION, "DOCKER", rest, **inwards)
 
     def _translate(self) -> Iterator[Expected]:
         if not self.masquerades:

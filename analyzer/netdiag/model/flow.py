@@ -5,13 +5,12 @@ the answer tells which rules were decisive. Order and jumps are those of iptable
 `RETURN` and the end of a chain go back, a `goto` does not come back.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any, Generic, TypeVar, overload
 
-from netdiag.formats.records import IpAddress, IpNetwork, Match, NftRule, Rule
+from netdiag.formats.records import IpNetwork, Match, NftRule, Rule
 from netdiag.model import nftables
 from netdiag.model.firewall import SOURCE_NAT, FirewallTable, in_ports
 from netdiag.model.knowledge import Truth
@@ -33,13 +32,12 @@ from netdiag.model.packets import (
 )
 from netdiag.model.turns import Fate, Turn
 
-__all__ = ["AnyRule", "AnyTable", "Decision", "Fate", "Flow", "Ground", "decide", "rule_matches", "told_apart"]
+__all__ = ["AnyRule", "AnyTable", "Decision", "Fate", "Flow", "Ground", "decide", "rule_matches"]
 
 AnyRule = Rule | NftRule
 AnyTable = FirewallTable | NativeTable
 
 _DEEPEST_JUMP = 32
-_PORT_OPTIONS = frozenset({"dport", "dports", "ctorigdstport"})
 
 _TERMINAL = {
     "ACCEPT": Fate.ACCEPTED,
@@ -90,37 +88,6 @@ def decide(table: AnyTable, chain: str, flow: Flow, ground: Ground = ...) -> tup
 def decide(table: AnyTable, chain: str, flow: Flow, ground: Ground = _NOWHERE) -> tuple[Decision[Any], ...]:
     """All ways that the flow may take through the chain; just one when every rule on its way could be judged."""
     return _walk(table, chain, flow, ground, {}, 0)
-
-
-def told_apart(table: FirewallTable, chain: str) -> Callable[[Flow], Hashable]:
-    """A key for flows: two flows with the same key meet the same answer of every rule that the chain leads to.
-
-    With it a question about thousands of flows is answered once for each kind of them.
-    """
-    rules = list(table.rules_after(chain))
-    networks: dict[int, set[int]] = defaultdict(set)
-    for network in (end for rule in rules for end in (rule.source, rule.destination) if end is not None):
-        networks[int(network.netmask)].add(int(network.network_address))
-    ports = {match.value for rule in rules for match in rule.matches if match.option in _PORT_OPTIONS}
-    lists = sorted(value for value in ports if not value.isdecimal())
-
-    def of_address(address: IpAddress | None) -> Hashable:
-        if address is None:
-            return None
-        return tuple((mask, int(address) & mask) for mask, found in networks.items() if int(address) & mask in found)
-
-    def of_port(port: int | None) -> Hashable:
-        if port is None:
-            return None
-        return str(port) if str(port) in ports else "", tuple(in_ports(value, port) for value in lists)
-
-    def key(flow: Flow) -> Hashable:
-        ends = of_address(flow.source), of_address(flow.destination)
-        asked = of_port(flow.destination_port), of_port(flow.original_destination_port)
-        rest = flow.source_port, flow.original_destination, flow.icmp_type, flow.bridged
-        return flow.protocol, flow.in_interface, flow.out_interface, flow.state, ends, asked, rest
-
-    return key
 
 
 _Walked = dict[str, tuple[Decision[Any], ...]]
@@ -198,8 +165,8 @@ def _ways_of(
     """Where a rule sends a packet that it takes."""
     if turn.fate is not None:
         return (Decision(turn.fate, rule),)
-    if turn.chain is None:
-        return (Decision(Fate.PASSES, rule),)
+    if turn.chain is None:  # a program, for one, may let it through here and now, or give it back
+        return (Decision(Fate.ACCEPTED, rule, rule), Decision(Fate.PASSES, rule))
     return _walk(table, turn.chain, flow, ground, walked, depth + 1)
 
 

@@ -43,9 +43,9 @@ def whole(facts: Facts[T], what: str) -> Gate:
     return YES if facts.whole else unknown(what, *facts.missing, because=facts.why)
 
 
-def table_known(host: Host, name: str) -> Gate:
-    """All IPv4 rules of a table, in every backend, so that a rule that is not there does not exist."""
-    firewall, tables = host.root.firewall, host.root.tables(name)
+def table_known(host: Host, name: str, family: str = "ipv4") -> Gate:
+    """All rules of a table, in every backend, so that a rule that is not there does not exist."""
+    firewall, tables = host.root.firewall, host.root.tables(name, family)
     if firewall.extent is Extent.NONE:
         return unknown(f"the {name} rules", *firewall.missing, because=firewall.why)
     doubt = next((table.doubt for table in tables if table.doubt), "")
@@ -54,14 +54,14 @@ def table_known(host: Host, name: str) -> Gate:
     return YES
 
 
-def uplinks(host: Host) -> frozenset[str]:
-    """The links that lead outside: those of IPv4 default routes in any table, also of one in two halves as VPNs make
-    it. Empty when the bundle does not tell.
+def uplinks(host: Host, version: int = 4) -> frozenset[str]:
+    """The links that lead outside: those of default routes in any table, also of one in two halves as VPNs make it.
+    Empty when the bundle does not tell.
     """
     return frozenset(
         hop.device
-        for route in host.root.routes
-        if route.destination.version == 4 and route.destination.prefixlen <= 1 and route.type == "unicast"
+        for route in (host.root.routes if version == 4 else host.root.ipv6_routes)
+        if route.destination.prefixlen <= 1 and route.type == "unicast"
         for hop in route.next_hops
         if hop.device
     )
@@ -110,6 +110,11 @@ def _docker_chain(host: Host) -> bool:
     return any("DOCKER" in table.chains for table in host.root.firewall)
 
 
+def is_run_here(host: Host, container: Container) -> Gate:
+    """The engine of a container manages the namespace that the bundle calls `host`."""
+    return podman_is_here(host) if container.engine == "podman" else engine_is_here(host)
+
+
 def manages_iptables(host: Host) -> Gate:
     """The engine programs the IPv4 rules of iptables: not `iptables: false`, not the nftables backend, not rootless
     elsewhere.
@@ -126,6 +131,20 @@ def _iptables_setting(host: Host) -> Gate:
     if setting or host.engine.settings.whole or _docker_chain(host):
         return YES
     return unknown("whether the daemon manages iptables", *host.engine.settings.missing)
+
+
+def manages_firewall(host: Host) -> Gate:
+    """The engine programs the firewall of this namespace, by iptables or by its nftables backend."""
+    if host.engine.dialect is Dialect.V29_NFTABLES:
+        setting = host.engine.setting("iptables")
+        off = setting is not None and setting.value == "false"
+        return no("the daemon was told not to manage iptables (iptables: false)") if off else engine_is_here(host)
+    return manages_iptables(host)
+
+
+def programs_firewall(host: Host, network: Network) -> Gate:
+    """The engine of a network programs the firewall of this namespace for it."""
+    return podman_is_here(host) if network.engine == "podman" else manages_firewall(host)
 
 
 #: The first release that programs ip6tables unless told otherwise.
@@ -168,6 +187,16 @@ def uses_proxy(host: Host) -> Gate:
     return unknown("whether the userland proxy is on", *host.engine.settings.missing)
 
 
+def dialect_known(host: Host) -> Gate:
+    """It is known which rules this version of the engine writes into iptables."""
+    dialect = host.engine.dialect
+    if dialect is None:
+        return unknown("which rules this version of the engine keeps", "docker_version")
+    if dialect is Dialect.V29_NFTABLES:
+        return no(f"Docker {dialect.value} keeps no rules in iptables")
+    return YES
+
+
 def is_settled(host: Host, what: str, since: datetime | None) -> Gate:
     """Something was there before the collection began, so that every command saw it; unknown if it came in between."""
     if since is None or host.collected_from is None or since < host.collected_from:
@@ -188,6 +217,8 @@ def is_local_bridge(host: Host, network: Network) -> Gate:
             return no(f"network {network.name} has no bridge")
         if network.name == "bridge" or carrier_of_gateway(host, network):
             return YES
+        if host.networks.whole:
+            return no(f"network {network.name} no longer exists")
         return unknown(f"the driver of network {network.name}", f"{network.engine}_network_inspect")
     if network.driver != "bridge":
         return no(f"network {network.name} has driver {network.driver}")
@@ -238,29 +269,29 @@ def bridge_option(network: Network, name: str) -> str | None:
     return (network.options or {}).get(_OPTION + name)
 
 
-def reaches_outside(network: Network) -> Gate:
+def reaches_outside(network: Network, version: int = 4) -> Gate:
     """The network is meant to reach the outside: not `--internal`, not isolated."""
     if network.internal is None and network.name != "bridge":  # the default network is never internal
         return unknown(f"whether network {network.name} is internal", f"{network.engine}_network_inspect")
     if network.internal:
         return no(f"network {network.name} is internal")
-    if bridge_option(network, "gateway_mode_ipv4") == "isolated":
+    if bridge_option(network, f"gateway_mode_ipv{version}") == "isolated":
         return no(f"network {network.name} is isolated")
     return YES
 
 
-def translates_addresses(network: Network) -> Gate:
+def translates_addresses(network: Network, version: int = 4) -> Gate:
     """Docker gives the network source NAT: it reaches outside, and neither masquerading nor NAT was switched off for
     it.
     """
-    outside = reaches_outside(network)
+    outside = reaches_outside(network, version)
     if bridge_option(network, "enable_ip_masquerade") == "false":
         return no(f"masquerading is switched off for network {network.name} (enable_ip_masquerade=false)")
-    mode = bridge_option(network, "gateway_mode_ipv4")
+    mode = bridge_option(network, f"gateway_mode_ipv{version}")
     if mode in _UNTRANSLATED_MODES:
         return no(f"network {network.name} is in gateway mode {mode}")
-    if network.enable_ipv4 is False:
-        return no(f"network {network.name} has no IPv4")
+    if (network.enable_ipv4 if version == 4 else network.enable_ipv6) is False:
+        return no(f"network {network.name} has no IPv{version}")
     return outside
 
 

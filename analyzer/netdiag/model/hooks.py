@@ -5,7 +5,7 @@ and each has a policy of its own. Priorities: linux/netfilter_ipv4.h; chains of 
 legacy, iptables-nft, nftables, which the kernel does not promise and on which no verdict depends.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from netdiag.formats.records import Chain, NftChain
@@ -34,7 +34,7 @@ _TABLES_AT = {
 
 #: The interface that packets do not have at a hook; it is compared as the empty name.
 _WITHOUT_IN = frozenset({"OUTPUT"})
-_WITHOUT_OUT = frozenset({"PREROUTING", "INPUT"})
+_WITHOUT_OUT = frozenset({"INGRESS", "PREROUTING", "INPUT"})
 
 _BACKENDS = ("legacy", "nft", "")
 
@@ -73,6 +73,13 @@ def base_chains(netns: Namespace, hook: str, version: int = 4) -> tuple[BaseChai
     return tuple(sorted(found, key=lambda chain: chain.priority))
 
 
+def ingress_chains(netns: Namespace, device: str, version: int = 4) -> tuple[BaseChain, ...]:
+    """The chains that a device's packets of IPv4 (4) or IPv6 (6) meet as they come in, before all else."""
+    found = _of_nftables(netns, "INGRESS", lambda table: table.family == "netdev" or table.sees(version))
+    on_device = (chain for chain in found if isinstance(chain.head, NftChain) and device in chain.head.devices)
+    return tuple(sorted(on_device, key=lambda chain: chain.priority))
+
+
 def bridge_chains(netns: Namespace, hook: str) -> tuple[BaseChain, ...]:
     """The chains of nftables' bridge family, ebtables-nft's too, that frames meet at a hook."""
     found = _of_nftables(netns, hook, lambda table: table.family == "bridge")
@@ -106,12 +113,15 @@ def _of_nftables(netns: Namespace, hook: str, wanted: Callable[[NativeTable], bo
 
 def ways_through(chain: BaseChain, flow: Flow, ground: Ground) -> tuple[Decision[AnyRule], ...]:
     """The ways of a flow through a base chain, its policy included: none of them `PASSES`."""
-    flow = _at_hook(chain.hook, flow)
+    return tuple(replace(way, rule=None) if passed else way for way, passed in _ways(chain, flow, ground))
+
+
+def _ways(chain: BaseChain, flow: Flow, ground: Ground) -> Iterator[tuple[Decision[AnyRule], bool]]:
+    """The same, and whether the policy decided; then the rule is the `RETURN` that left it to that, if one did."""
     by_policy = Fate.DROPPED if chain.drops else Fate.ACCEPTED
-    return tuple(
-        replace(way, fate=by_policy, rule=None) if way.fate is Fate.PASSES else way
-        for way in decide(chain.table, chain.name, flow, ground)
-    )
+    for way in decide(chain.table, chain.name, _at_hook(chain.hook, flow), ground):
+        passed = way.fate is Fate.PASSES
+        yield (replace(way, fate=by_policy) if passed else way), passed
 
 
 def _at_hook(hook: str, flow: Flow) -> Flow:
@@ -140,19 +150,55 @@ def passage_of(chains: tuple[BaseChain, ...], flow: Flow, ground: Ground) -> Pas
     return doubtful or Passage(Truth.YES)
 
 
+@dataclass(frozen=True)
+class Obstacle:
+    """Where a flow is dropped for sure, or may be. Without a `rule` it is the chain's policy.
+
+    `depends_on` is the first rule that could not be judged: without one the drop is certain.
+    """
+
+    chain: BaseChain
+    rule: AnyRule | None = None
+    depends_on: AnyRule | None = None
+
+    @property
+    def certain(self) -> bool:
+        return self.depends_on is None
+
+
+def obstacles(chains: Iterable[BaseChain], flow: Flow, ground: Ground) -> Iterator[Obstacle]:
+    """What stands in the way of a flow through these base chains: up to the first chain that drops it for sure.
+
+    Where all ways end in a drop, the last one is what remains when no doubtful rule takes the flow: it is the one that
+    drops it, and is certain.
+    """
+    for chain in chains:
+        ways = ways_through(chain, flow, ground)
+        drops = [way for way in ways if way.fate is Fate.DROPPED]
+        if drops and len(drops) == len(ways):
+            yield Obstacle(chain, drops[-1].rule)
+            return
+        yield from (Obstacle(chain, way.rule, way.depends_on or way.rule or ways[0].rule) for way in drops)
+
+
 def translations(netns: Namespace, hook: str, flow: Flow) -> tuple[Decision[AnyRule], ...]:
-    """What the nat chains of a hook do with the first packet of a flow: `TRANSLATED` by a rule or `ACCEPTED` as it is.
+    """What the nat chains of a hook do with the first packet of a flow: `TRANSLATED` by a rule or `ACCEPTED` as it is,
+    then with the rule that accepts it or returns, if there is one.
 
     The first chain that translates decides; several ways when a rule could not be judged.
     """
+    return translations_of(base_chains(netns, hook, flow.version), flow, netns.ground)
+
+
+def translations_of(chains: tuple[BaseChain, ...], flow: Flow, ground: Ground) -> tuple[Decision[AnyRule], ...]:
+    """Likewise by these base chains."""
     found: list[Decision[AnyRule]] = []
     untouched: Decision[AnyRule] = Decision(Fate.ACCEPTED)
-    for chain in base_chains(netns, hook, flow.version):
+    for chain in chains:
         if chain.kind != "nat":
             continue
         ways = [
-            replace(way, depends_on=untouched.depends_on or way.depends_on)
-            for way in ways_through(chain, flow, netns.ground)
+            replace(way, depends_on=untouched.depends_on or way.depends_on) for way, _ in _ways(chain, flow, ground)
         ]
         found += [way for way in ways if way.fate is Fate.TRANSLATED]
         others = [way for way in ways if way.fate is not Fate.TRANSLATED]

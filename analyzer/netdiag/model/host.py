@@ -15,6 +15,7 @@ from typing import TypeVar
 from netdiag.formats.records import (
     BridgePort,
     BridgeVlan,
+    ConntrackEntry,
     ConntrackStatistics,
     Container,
     Endpoint,
@@ -22,8 +23,12 @@ from netdiag.formats.records import (
     HostNames,
     IpAddress,
     IpSet,
+    IptablesVersion,
     KernelCounter,
+    KernelMessage,
     Link,
+    LogLine,
+    ManagedLink,
     NamedNamespace,
     NameServer,
     NamespaceInUse,
@@ -31,6 +36,7 @@ from netdiag.formats.records import (
     Network,
     NextHopObject,
     PolicyRule,
+    ProcessLine,
     Qdisc,
     ResolverRemark,
     ResolverSetting,
@@ -44,9 +50,11 @@ from netdiag.model.bridges import Bridge
 from netdiag.model.ebtables import FrameTable
 from netdiag.model.engine import Engine, Podman
 from netdiag.model.firewall import FirewallTable
+from netdiag.model.gaps import Gap
 from netdiag.model.knowledge import Facts
 from netdiag.model.movement import Movement
 from netdiag.model.nftables import NativeTable
+from netdiag.model.nics import Nic
 from netdiag.model.packets import Ground
 from netdiag.model.peers import VethPair
 from netdiag.model.proxies import PortProxy
@@ -70,13 +78,15 @@ class NamespaceKind(Enum):
 @dataclass(frozen=True)
 class Namespace:
     """One network namespace. `id` is `host`, `netns:<container id>`, or `netns:<name>` of one that is no container's;
-    `containers` are the ids of those that live in it. `routes` and `rules` are those of IPv4.
+    `containers` are the ids of those that live in it. `routes` and `rules` are those of IPv4. `proxied` are the IPv6
+    addresses of others that it answers for.
 
     `path` is the file by which it was entered (empty for the host's), `number` the inode by which the kernel knows it,
     `in_use` its row of `lsns`. `bridges` are those of the other outputs, with their ports.
 
-    `counters` are those of the kernel's protocols (`nstat`), `name_servers`, `resolver` and `names` what its processes
-    read in resolv.conf and hosts, `resolver_remarks` what Docker notes there.
+    `counters` are those of the kernel's protocols (`nstat`), `connections` what the kernel tracks, `name_servers`,
+    `resolver` and `names` what its processes read in resolv.conf and hosts, `resolver_remarks` what Docker notes there.
+    `nics` are devices by what their drivers say (`ethtool`).
     """
 
     id: str
@@ -94,13 +104,16 @@ class Namespace:
     ipv6_rules: Facts[PolicyRule] = field(default_factory=Facts)
     nexthops: Facts[NextHopObject] = field(default_factory=Facts)
     neighbours: Facts[Neighbour] = field(default_factory=Facts)
+    proxied: Facts[Neighbour] = field(default_factory=Facts)
     bridge_ports: Facts[BridgePort] = field(default_factory=Facts)
     bridge_vlans: Facts[BridgeVlan] = field(default_factory=Facts)
     fdb: Facts[FdbEntry] = field(default_factory=Facts)
     sockets: Facts[Socket] = field(default_factory=Facts)
     sysctls: Facts[Sysctl] = field(default_factory=Facts)
     qdiscs: Facts[Qdisc] = field(default_factory=Facts)
+    nics: Facts[Nic] = field(default_factory=Facts)
     counters: Facts[KernelCounter] = field(default_factory=Facts)
+    connections: Facts[ConntrackEntry] = field(default_factory=Facts)
     name_servers: Facts[NameServer] = field(default_factory=Facts)
     resolver: Facts[ResolverSetting] = field(default_factory=Facts)
     resolver_remarks: Facts[ResolverRemark] = field(default_factory=Facts)
@@ -147,6 +160,11 @@ class Namespace:
     def bridge(self, name: str) -> Bridge | None:
         return self._bridge_by_name.get(name)
 
+    def runs_stp(self, name: str) -> bool | None:
+        """Whether a bridge runs the spanning tree protocol, None where nothing tells."""
+        found = self.bridge(name)
+        return found.stp if found else None
+
     @cached_property
     def _learned_by_mac(self) -> Mapping[str, Sequence[FdbEntry]]:
         return _grouped((entry.mac.lower(), entry) for entry in self.fdb if not {"permanent", "self"} & {*entry.flags})
@@ -162,6 +180,21 @@ class Namespace:
     def neighbours_at(self, address: IpAddress) -> Sequence[Neighbour]:
         """What is known of the MAC address of a neighbour, on every interface."""
         return self._neighbours_by_address.get(address, ())
+
+    @cached_property
+    def _links_by_master(self) -> Mapping[str, tuple[Link, ...]]:
+        found: dict[str, list[Link]] = defaultdict(list)
+        for link in self.links:
+            if link.master:
+                found[link.master].append(link)
+        return {master: tuple(links) for master, links in found.items()}
+
+    def ports_of(self, master: str) -> tuple[Link, ...]:
+        """The links that are ports of this bridge, or otherwise below this link."""
+        return self._links_by_master.get(master, ())
+
+    def nic(self, name: str) -> Nic | None:
+        return next((nic for nic in self.nics if nic.name == name), None)
 
     @cached_property
     def _sysctl_by_key(self) -> Mapping[str, Sysctl]:
@@ -201,12 +234,18 @@ class Host:
 
     `veth_pairs` have their outer end on the host, `sandbox_pairs` in a sandbox of the engine (overlay networks).
     `namespaces_in_use` is what `lsns` lists and `named_namespaces` what `ip netns` does, of which not all were entered.
-    `proxies` are the docker-proxy processes, `upstream_servers` the servers that a resolver of the host asks
-    (systemd-resolved, NetworkManager's or another dnsmasq). `softnet` has a line for each CPU, `conntrack` the counters
-    of connection tracking, likewise.
+    `network_managers` are the processes of systemd-networkd and NetworkManager in the host's namespace,
+    `managed_links` what they say of its links. `proxies` are the docker-proxy processes, `upstream_servers` the servers
+    that a resolver of the host asks (systemd-resolved, NetworkManager's or another dnsmasq). `softnet` has a line for
+    each CPU, `conntrack` the counters of connection tracking, likewise. `kernel_log` is what the kernel complained
+    about since the system began, as far as its log still has it.
+    `iptables` are the commands iptables and ip6tables, with the backend that each uses, `ipsec` the counters of
+    /proc/net/xfrm_stat.
 
-    `collected_from` is when the collection began by the host's own clock, None when the bundle does not tell.
-    `movement` is what moved while it went on, None when the collector did not look twice.
+    `collected_from` is when the collection began by the host's own clock, None when the bundle does not tell. `log` is
+    the collector's: what it did not get, and what commands complained about.
+    `movement` is what moved while it went on, None when the collector did not look twice. `gaps` are the outputs that
+    are missing or not whole, None when the collector did not make the bundle.
     """
 
     name: str
@@ -221,10 +260,17 @@ class Host:
     named_namespaces: Facts[NamedNamespace] = field(default_factory=Facts)
     proxies: Facts[PortProxy] = field(default_factory=Facts)
     upstream_servers: Facts[NameServer] = field(default_factory=Facts)
+    network_managers: Facts[ProcessLine] = field(default_factory=Facts)
+    managed_links: Facts[ManagedLink] = field(default_factory=Facts)
     softnet: Facts[SoftnetCounters] = field(default_factory=Facts)
     conntrack: Facts[ConntrackStatistics] = field(default_factory=Facts)
+    kernel_log: Facts[KernelMessage] = field(default_factory=Facts)
+    iptables: Facts[IptablesVersion] = field(default_factory=Facts)
+    ipsec: Facts[KernelCounter] = field(default_factory=Facts)
     collected_from: datetime | None = None
+    log: Facts[LogLine] = field(default_factory=Facts)
     movement: Movement | None = None
+    gaps: tuple[Gap, ...] | None = None
 
     @property
     def root(self) -> Namespace:

@@ -2,13 +2,15 @@
 why.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
+from functools import wraps
 from typing import Generic, TypeVar
 
 from netdiag.formats import Document
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 
@@ -51,6 +53,24 @@ def not_whole(document: Document) -> str:
     if document.unread:
         return f"{document.source.path}: {len(document.unread)} lines were not understood"
     return ""
+
+
+def once(question: Callable[[S], T]) -> Callable[[S], T]:
+    """A question about an object that is answered once, as `cached_property` does it, but asked by a function.
+
+    The answer is kept in the object's own `__dict__`, so a changed copy of it starts without one.
+    """
+    name = f"{question.__module__}.{question.__qualname__}"
+
+    @wraps(question)
+    def ask(of: S) -> T:
+        answers = vars(of)
+        if name not in answers:
+            answers[name] = question(of)
+        answer: T = answers[name]
+        return answer
+
+    return ask
 
 
 class Truth(Enum):

@@ -26,6 +26,7 @@ from netdiag.model.packets import (
     in_state,
     interface_fits,
     inverted,
+    is_icmp_code,
     is_icmp_type,
     is_of_type,
     truth,
@@ -233,7 +234,7 @@ _ADDRESSES = {"ip saddr": 4, "ip daddr": 4, "ip6 saddr": 6, "ip6 daddr": 6}
 _PORTS = ("sport", "dport")
 _PROTOCOLS = {"icmpv6": "ipv6-icmp", "1": "icmp", "6": "tcp", "17": "udp", "58": "ipv6-icmp", "132": "sctp"}
 _VERSION_OF = {"ip": 4, "icmp": 4, "ip6": 6, "icmpv6": 6}
-_VERSIONS = {"ipv4": 4, "ip": 4, "4": 4, "ipv6": 6, "ip6": 6, "6": 6}
+_VERSIONS = {"ipv4": 4, "ip": 4, "4": 4, "ipv6": 6, "ip6": 6, "6": 6, "arp": 0}
 _COMPARISONS = frozenset({"<", ">", "<=", ">="})
 
 
@@ -369,6 +370,7 @@ _QUESTIONS: Mapping[str, Callable[[str, Flow, Ground], Truth]] = {
     "ip6 nexthdr": _is_protocol,
     "meta nfproto": _is_version,
     "meta protocol": _is_version,
+    "ether type": _is_version,
     "ip version": _is_version,
     "ip6 version": _is_version,
     "ct state": lambda value, flow, _: in_state((value,), flow),
@@ -378,6 +380,7 @@ _QUESTIONS: Mapping[str, Callable[[str, Flow, Ground], Truth]] = {
     "fib saddr type": lambda value, flow, ground: is_of_type(flow.source, (value,), ground),
     "icmp type": lambda value, flow, _: is_icmp_type(value, flow),
     "icmpv6 type": lambda value, flow, _: is_icmp_type(value, flow),
+    "icmp code": lambda value, flow, _: is_icmp_code(value, flow),
     "tcp flags": _has_flag,
 }
 

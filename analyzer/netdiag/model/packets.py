@@ -66,7 +66,8 @@ class Flow:
 
     `state` is that of connection tracking (NEW, ESTABLISHED, RELATED, INVALID or UNTRACKED); a NEW packet of TCP is a
     SYN. `original_destination` and `original_destination_port` are those before DNAT; a flow that has the port was
-    translated. `icmp_type` is a number. `bridged` tells whether a bridge forwards the packet, not the IP layer.
+    translated. `icmp_type` and `icmp_code` are numbers. `bridged` tells whether a bridge forwards the packet, not the
+    IP layer. The protocol `arp` is that of a frame without an IP packet, which only the rules of bridges see.
     """
 
     protocol: str | None = None
@@ -80,11 +81,14 @@ class Flow:
     source_port: int | None = None
     original_destination: IpAddress | None = None
     icmp_type: int | None = None
+    icmp_code: int | None = None
     bridged: bool | None = None
 
     @property
     def version(self) -> int:
-        """4 or 6, by the addresses; 4 when neither end is known."""
+        """4 or 6, by the addresses; 4 when neither end is known. 0 for what is no IP packet."""
+        if self.protocol == "arp":
+            return 0
         known = self.destination or self.source
         return known.version if known else 4
 
@@ -297,7 +301,7 @@ def has_tcp_flags(mask: Iterable[str], wanted: Iterable[str], flow: Flow) -> Tru
 
 
 def is_icmp_type(wanted: str, flow: Flow) -> Truth:
-    """Whether an ICMP message has the type that a number, a name or `TYPE/CODE` asks for; codes are not known."""
+    """Whether an ICMP message has the type that a number, a name or `TYPE/CODE` asks for."""
     kind, _, code = wanted.partition("/")
     if kind == "any":
         return Truth.YES
@@ -306,7 +310,26 @@ def is_icmp_type(wanted: str, flow: Flow) -> Truth:
         return Truth.UNKNOWN
     if number != flow.icmp_type:
         return Truth.NO
-    return Truth.UNKNOWN if code else Truth.YES
+    return is_icmp_code(code, flow) if code else Truth.YES
+
+
+#: Codes of ICMP's destination-unreachable that nft prints by name (RFC 792, RFC 1812).
+_UNREACHABLE_CODES = {
+    "net-unreachable": 0,
+    "host-unreachable": 1,
+    "prot-unreachable": 2,
+    "port-unreachable": 3,
+    "frag-needed": 4,
+    "net-prohibited": 9,
+    "host-prohibited": 10,
+    "admin-prohibited": 13,
+}
+
+
+def is_icmp_code(wanted: str, flow: Flow) -> Truth:
+    """Whether an ICMP message has the code that a number or nft's name for it asks for."""
+    number = int(wanted) if wanted.isdecimal() else _UNREACHABLE_CODES.get(wanted)
+    return Truth.UNKNOWN if number is None or flow.icmp_code is None else truth(number == flow.icmp_code)
 
 
 def is_of_type(address: IpAddress | None, wanted: Iterable[str], ground: Ground) -> Truth:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from netdiag.formats.records import IpAddress, Link, NextHop, NextHopObject, PolicyRule, Route
 from netdiag.model.knowledge import Facts, Truth
 from netdiag.model.policy import Condition, Packet
-from netdiag.model.source_address import ipv4_source, ipv6_source
+from netdiag.model.source_address import Ipv6Sources, ipv4_source
 from netdiag.spans import Source
 
 if TYPE_CHECKING:
@@ -171,6 +171,10 @@ class Routing:
     @property
     def links(self) -> Mapping[str, Link]:
         return self._links
+
+    @cached_property
+    def ipv6_sources(self) -> Ipv6Sources:
+        return Ipv6Sources(self._links)
 
     @cached_property
     def forwards_ipv6(self) -> bool:
@@ -457,7 +461,7 @@ class _Family:
         chosen: IpAddress | None = packet.source or route.source
         if chosen is None and packet.in_interface is None:
             if isinstance(packet.destination, IPv6Address):
-                chosen = ipv6_source(links, hop.device, packet.destination)
+                chosen = self._routing.ipv6_sources.best(hop.device, packet.destination)
             else:
                 gateway = hop.gateway if isinstance(hop.gateway, IPv4Address) else None
                 chosen = ipv4_source(links, hop.device, gateway, route.scope or "global")

@@ -4,7 +4,8 @@ IPv4 as `inet_select_addr` does (net/ipv4/devinet.c), IPv6 by the rules of RFC 6
 (net/ipv6/addrconf.c), without those for mobile and temporary addresses.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
 
 from netdiag.formats.records import Address, IpAddress, Link
@@ -65,17 +66,46 @@ def _primary(link: Link | None) -> Iterator[Address]:
             yield address
 
 
-def ipv6_source(links: Mapping[str, Link], device: str | None, destination: IPv6Address) -> IpAddress | None:
-    """The best address for a destination that is reached by a device, by the rules 1, 2, 3, 5, 6 and 8 of RFC 6724."""
-    near = destination.is_multicast or _ipv6_scope(destination) <= _LINK_LOCAL
-    names = [device] if near and device else [device, *(name for name in links if name != device)]
-    best: tuple[tuple[int, ...], IPv6Address] | None = None
-    for name in names:
-        link = links.get(name or "")
+class Ipv6Sources:
+    """The IPv6 addresses that a host may take as its own. Those that reach beyond their link are sorted out once: it
+    has a link-local one for each of its containers.
+    """
+
+    def __init__(self, links: Mapping[str, Link]) -> None:
+        self._links = links
+        self._far = [(name, address) for name in links for address in self._of(name) if _reaches_far(address)]
+
+    def best(self, device: str | None, destination: IPv6Address) -> IpAddress | None:
+        """The best address for a destination that is reached by a device, by the rules 1, 2, 3, 5, 6 and 8 of RFC
+        6724.
+        """
+        own = [(device, address) for address in self._of(device)]
+        if destination.is_multicast or _ipv6_scope(destination) <= _LINK_LOCAL:
+            return _best(own, device, destination)
+        others = [(name, address) for name, address in self._far if name != device]
+        found = _best([*own, *others], device, destination)
+        if found is None:
+            found = _best([(name, a) for name in self._links for a in self._of(name)], device, destination)
+        return found
+
+    def _of(self, name: str | None) -> Iterator[Address]:
+        link = self._links.get(name or "")
         for address in link.addresses if link and link.up is not False else ():
-            found = address.address.ip
-            if not isinstance(found, IPv6Address) or _NOT_USABLE & set(address.flags):
-                continue
+            if address.address.version == 6 and not _NOT_USABLE & set(address.flags):
+                yield address
+
+
+def _reaches_far(address: Address) -> bool:
+    return isinstance(address.address.ip, IPv6Address) and _ipv6_scope(address.address.ip) > _LINK_LOCAL
+
+
+def _best(
+    candidates: Sequence[tuple[str | None, Address]], device: str | None, destination: IPv6Address
+) -> IpAddress | None:
+    best: tuple[tuple[int, ...], IPv6Address] | None = None
+    for name, address in candidates:
+        found = address.address.ip
+        if isinstance(found, IPv6Address):
             rank = _rank(address, found, destination, on_device=name == device)
             if best is None or rank > best[0]:
                 best = rank, found
@@ -95,6 +125,7 @@ def _rank(address: Address, found: IPv6Address, destination: IPv6Address, *, on_
     )
 
 
+@lru_cache(maxsize=4096)
 def _ipv6_scope(address: IPv6Address) -> int:
     """RFC 4007, as the fourth hexadecimal digit of multicast addresses counts them."""
     if address.is_multicast:
@@ -104,6 +135,7 @@ def _ipv6_scope(address: IPv6Address) -> int:
     return 5 if address.is_site_local else 14
 
 
+@lru_cache(maxsize=4096)
 def _label(address: IPv6Address) -> int:
     return next(label for prefix, label in _LABELS if address in prefix)
 
