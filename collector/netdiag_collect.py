@@ -84,6 +84,7 @@ NETAVARK_DRIVER = "/run/containers/networks/firewall/firewall-driver"
 TRACE_CMD = "trace-cmd record -m 4096 "  # kB of each CPU
 PERF_FIELDS = "comm,pid,tid,cpu,time,event,trace"
 CONNTRACK = ("nf_conntrack_netlink",)
+UNREPLIED = r"\[UNREPLIED\]"
 LIST_NAMESPACES = "lsns -t net -o NS,TYPE,NPROCS,PID,USER,NETNSID,NSFS,COMMAND"
 LIST_PROXIES = "ps -ww -C docker-proxy -o pid,netns,args"
 LIST_ENGINES = "ps -ww -C dockerd -o pid,netns,args"
@@ -93,6 +94,7 @@ NETWORK_MANAGER = "/run/NetworkManager/no-stub-resolv.conf"
 DNSMASQ = "/run/dnsmasq/resolv.conf"
 UNIT = "systemctl show docker.service -p Id,LoadState,ActiveState,SubState,Result,UnitFileState,NRestarts"
 JOURNAL = "journalctl --no-pager -o short-iso -n 200 -u docker.service"
+LIST_MANAGERS = "ps -ww -C systemd-networkd,NetworkManager -o pid,netns,args"
 READ_SYSCTLS = "grep -r . /proc/sys/net"
 ITEMS = (
     Item("os-release", "os_release", FILES, "/etc/os-release", "the distribution, so its defaults"),
@@ -107,6 +109,7 @@ ITEMS = (
     Item("ip6-tables-names", "ip_tables_names", NETNS, "cat /proc/net/ip6_tables_names", "the namespace's"),
     Item("netavark-driver", "netavark_driver", FILES, NETAVARK_DRIVER, "by what podman's rules are programmed"),
     Item("softnet-stat", "proc_net_softnet_stat", FILES, "/proc/net/softnet_stat", "drops of each CPU", moves=True),
+    Item("xfrm-stat", "proc_net_snmp", FILES, "/proc/net/xfrm_stat", "packets that IPsec refused", moves=True),
     Item("resolv-conf", "resolv_conf", CONTAINER, "ResolvConfPath", "the name servers of the container"),
     Item("hosts", "hosts", CONTAINER, "HostsPath", "the names that the container knows by itself"),
     Item("netns", "netns", BOTH, "readlink /proc/self/ns/net", "which network namespace this is, to the kernel"),
@@ -118,6 +121,7 @@ ITEMS = (
     Item("ip6-rule", "ip_rule", BOTH, "ip -6 rule", "the same for IPv6"),
     Item("ip-nexthop", "ip_nexthop", HOST, "ip nexthop", "next hops that routes only name by a number"),
     Item("ip-neigh", "ip_neigh", BOTH, "ip neigh", "which MAC answers for which address"),
+    Item("ip6-neigh-proxy", "ip_neigh", HOST, "ip -6 neigh show proxy", "whose addresses the host answers for"),
     Item("route-n", "route_n", BOTH, "route -n", "the main routes, where ip is missing or old"),
     Item("ifconfig", "ifconfig", BOTH, "ifconfig -a", "interfaces and counters, where ip is missing or old"),
     Item("arp-n", "arp_n", BOTH, "arp -n", "neighbours, where ip is missing or old"),
@@ -131,6 +135,9 @@ ITEMS = (
     Item("docker-journal", "journal", HOST, JOURNAL, "why the engine does not start"),
     Item("dockerd", "ps", HOST, LIST_ENGINES, "which engines run, and in which network namespaces"),
     Item("docker-proxy", "ps", HOST, LIST_PROXIES, "which ports the engine forwards itself, and where to"),
+    Item("network-managers", "ps", HOST, LIST_MANAGERS, "who else sets interfaces up"),
+    Item("networkctl", "networkctl", HOST, "networkctl --no-pager list", "which of them systemd-networkd sets up"),
+    Item("nmcli", "nmcli_device", HOST, "nmcli device", "which of them NetworkManager sets up"),
     Item("ss", "ss", BOTH, "ss -tulpn", "who listens", ("tcp_diag", "udp_diag"), "env PROC_ROOT=/proc ss -tulpn"),
     Item("tc-qdisc", "tc_qdisc", BOTH, "tc -s qdisc", "queues, and the packets that they dropped", moves=True),
     Item("nstat", "nstat", BOTH, "nstat -asz", "counters of the kernel's protocols", moves=True),
@@ -141,6 +148,10 @@ ITEMS = (
     Item("ipset", "ipset", HOST, "ipset list", "the sets that rules name", needs=("ip_set",)),
     Item("conntrack-stats", "conntrack_stats", HOST, "conntrack -S", "lost flows", CONNTRACK, moves=True),
     Item("conntrack", "conntrack", HOST, "conntrack -L", "flows that are translated", CONNTRACK, option="conntrack"),
+    Item("dmesg", "dmesg", HOST, "dmesg --level=emerg,alert,crit,err,warn", "what the kernel says", instead="dmesg"),
+    Item(
+        "conntrack-udp", "conntrack", HOST, "conntrack -L -p udp", "flows without an answer", CONNTRACK, only=UNREPLIED
+    ),
     # {tool} is iptables, ip6tables and the other backend of each; {table} is one of TABLES
     Item("{tool}-version", "iptables_version", HOST, "{tool} -V", "which backend the command uses"),
     Item("{tool}-save", "iptables_save", BOTH, "{tool}-save -c", "all rules of the tables there are, with counters"),
@@ -200,10 +211,12 @@ INSPECT_KEYS = {
     **dict.fromkeys("Id Name Created Path Args Driver Platform RestartCount NetworkSettings Mounts".split(), ""),
     **dict.fromkeys("ResolvConfPath HostsPath HostnamePath".split(), ""),
     "State": "Status Running Paused Restarting OOMKilled Dead Pid ExitCode Error StartedAt FinishedAt Health",
-    "Config": "Hostname Domainname Image Env ExposedPorts MacAddress NetworkDisabled",
+    "Config": "Hostname Domainname Image Env Labels ExposedPorts MacAddress NetworkDisabled",
     "HostConfig": "NetworkMode PortBindings PublishAllPorts RestartPolicy Dns DnsOptions DnsSearch ExtraHosts Links"
     " Privileged CapAdd CapDrop PidMode UsernsMode Sysctls Runtime Isolation AutoRemove",
 }
+
+KEPT_LABELS = ("com.docker.", "io.podman.")  # whose container it is: docker compose, podman's pods
 
 INSPECT_BATCH = 50  # containers or networks for one `docker inspect`
 STDERR_BYTES = 64 * 1024
@@ -322,6 +335,9 @@ def kept_of(container: Any) -> Any:
         if wanted and isinstance(value, dict):
             kept[key] = {name: value[name] for name in value if name in wanted}
     state = kept.get("State")
+    config = kept.get("Config")
+    if isinstance(config, dict) and isinstance(config.get("Labels"), dict):
+        config["Labels"] = {name: value for name, value in config["Labels"].items() if name.startswith(KEPT_LABELS)}
     if isinstance(state, dict) and isinstance(state.get("Health"), dict):
         state["Health"] = {name: state["Health"][name] for name in state["Health"] if name != "Log"}
     return kept
@@ -411,7 +427,7 @@ class Masker:
             return encoded("".join(argument + "\n" for argument in arguments))
         if format_name == "sysctl":
             return encoded(self._each("sysctl", _SYSCTL, decoded(data)))
-        if format_name in ("stderr", "collector_log", "journal", "lsns", "ps"):
+        if format_name in ("stderr", "collector_log", "dmesg", "journal", "lsns", "ps"):
             return encoded(self.text(decoded(data)))
         return encoded(self._shapes(decoded(data))) if b"://" in data else data
 
@@ -1256,6 +1272,10 @@ class Collector:
             duration_s=round(result.duration, 3),
             stderr_path=stderr_path,
         )
+        if result.exit_code and not result.timed_out:
+            complaint = result.stderr.decode("utf-8", "replace").strip().splitlines()
+            reason = ": " + complaint[0].strip() if complaint else ""
+            self.note("{} {}: exit code {}{}".format(space.scope, item.id, result.exit_code, reason))
         if result.timed_out:
             message = "{} {}: killed, it did not end within {:g} s".format(space.scope, item.id, self._runner.timeout)
             self.note(message)

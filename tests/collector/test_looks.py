@@ -11,7 +11,16 @@ import pytest
 from .fakes import COLLECTOR, WEB, Collected, FakeHost
 
 MOVING = {
-    *("softnet-stat", "ip-addr", "tc-qdisc", "nstat", "conntrack-stats", "iptables-save", "ip6tables-save"),
+    *(
+        "softnet-stat",
+        "xfrm-stat",
+        "ip-addr",
+        "tc-qdisc",
+        "nstat",
+        "conntrack-stats",
+        "iptables-save",
+        "ip6tables-save",
+    ),
 }
 
 

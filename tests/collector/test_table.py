@@ -23,6 +23,7 @@ HOST_COMMANDS = {
     "ip6-rule": ("ip_rule", "ip -6 rule"),
     "ip-nexthop": ("ip_nexthop", "ip nexthop"),
     "ip-neigh": ("ip_neigh", "ip neigh"),
+    "ip6-neigh-proxy": ("ip_neigh", "ip -6 neigh show proxy"),
     "route-n": ("route_n", "route -n"),
     "ifconfig": ("ifconfig", "ifconfig -a"),
     "arp-n": ("arp_n", "arp -n"),
@@ -32,6 +33,9 @@ HOST_COMMANDS = {
     "lsns": ("lsns", "lsns -t net -o NS,TYPE,NPROCS,PID,USER,NETNSID,NSFS,COMMAND"),
     "ip-netns": ("ip_netns", "ip netns"),
     "docker-proxy": ("ps", "ps -ww -C docker-proxy -o pid,netns,args"),
+    "network-managers": ("ps", "ps -ww -C systemd-networkd,NetworkManager -o pid,netns,args"),
+    "networkctl": ("networkctl", "networkctl --no-pager list"),
+    "nmcli": ("nmcli_device", "nmcli device"),
     "ss": ("ss", "ss -tulpn"),
     "tc-qdisc": ("tc_qdisc", "tc -s qdisc"),
     "nstat": ("nstat", "nstat -asz"),
@@ -42,6 +46,8 @@ HOST_COMMANDS = {
     "ipset": ("ipset", "ipset list"),
     "conntrack-stats": ("conntrack_stats", "conntrack -S"),
     "conntrack": ("conntrack", "conntrack -L"),
+    "dmesg": ("dmesg", "dmesg --level=emerg,alert,crit,err,warn"),
+    "conntrack-udp": ("conntrack", "conntrack -L -p udp"),
     "{tool}-version": ("iptables_version", "{tool} -V"),
     "{tool}-save": ("iptables_save", "{tool}-save -c"),
     "{tool}-{table}": ("iptables_list", "{tool} -t {table} -L -v -n -x"),
@@ -72,6 +78,7 @@ FILES = {
     "daemon-json": ("daemon_json", "/etc/docker/daemon.json"),
     "netavark-driver": ("netavark_driver", "/run/containers/networks/firewall/firewall-driver"),
     "softnet-stat": ("proc_net_softnet_stat", "/proc/net/softnet_stat"),
+    "xfrm-stat": ("proc_net_snmp", "/proc/net/xfrm_stat"),
     "ip-tables-names": ("ip_tables_names", "/proc/net/ip_tables_names"),
     "ip6-tables-names": ("ip_tables_names", "/proc/net/ip6_tables_names"),
 }
@@ -91,6 +98,9 @@ def test_a_container_is_asked_the_same_but_for_what_is_the_same_everywhere() -> 
     only_on_host = {"ip-link", "ip-nexthop", "bridge-vlan", "ebtables", "ipset", "conntrack-stats", "conntrack"}
     only_on_host |= {"{tool}-version", "lsns", "ip-netns", "docker-proxy", "ebtables-nat"}
     only_on_host |= {"engine-files", "docker-unit", "docker-journal", "dockerd"}
+    only_on_host |= {"network-managers", "networkctl", "nmcli"}
+    only_on_host |= {"dmesg"}
+    only_on_host |= {"conntrack-udp", "ip6-neigh-proxy"}
     names = {
         "ip-tables-names": ("ip_tables_names", "cat /proc/net/ip_tables_names"),
         "ip6-tables-names": ("ip_tables_names", "cat /proc/net/ip6_tables_names"),
@@ -134,4 +144,5 @@ def test_what_is_run_instead_needs_no_kernel_module() -> None:
         "ipset": (("ip_set",), ""),
         "conntrack-stats": (("nf_conntrack_netlink",), ""),
         "conntrack": (("nf_conntrack_netlink",), ""),
+        "conntrack-udp": (("nf_conntrack_netlink",), ""),
     }
