@@ -4,7 +4,7 @@ time.
 
 import copy
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,10 +51,16 @@ RULES = f"""\
 [0:0] -A FORWARD -o {BRIDGE} -j DOCKER
 [0:0] -A FORWARD -i {BRIDGE} ! -o {BRIDGE} -j ACCEPT
 [0:0] -A FORWARD -i {BRIDGE} -o {BRIDGE} -j ACCEPT
+[0:0] -A FORWARD -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+[0:0] -A FORWARD -o docker0 -j DOCKER
+[0:0] -A FORWARD -i docker0 ! -o docker0 -j ACCEPT
+[0:0] -A FORWARD -i docker0 -o docker0 -j ACCEPT
 [0:0] -A DOCKER -d 172.18.0.2/32 ! -i {BRIDGE} -o {BRIDGE} -p tcp -m tcp --dport 80 -j ACCEPT
 [0:0] -A DOCKER-ISOLATION-STAGE-1 -i {BRIDGE} ! -o {BRIDGE} -j DOCKER-ISOLATION-STAGE-2
+[0:0] -A DOCKER-ISOLATION-STAGE-1 -i docker0 ! -o docker0 -j DOCKER-ISOLATION-STAGE-2
 [0:0] -A DOCKER-ISOLATION-STAGE-1 -j RETURN
 [0:0] -A DOCKER-ISOLATION-STAGE-2 -o {BRIDGE} -j DROP
+[0:0] -A DOCKER-ISOLATION-STAGE-2 -o docker0 -j DROP
 [0:0] -A DOCKER-ISOLATION-STAGE-2 -j RETURN
 [0:0] -A DOCKER-USER -j RETURN
 COMMIT
@@ -70,6 +76,7 @@ COMMIT
 [0:0] -A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE
 [0:0] -A POSTROUTING -s 172.18.0.2/32 -d 172.18.0.2/32 -p tcp -m tcp --dport 80 -j MASQUERADE
 [0:0] -A DOCKER -i {BRIDGE} -j RETURN
+[0:0] -A DOCKER -i docker0 -j RETURN
 [0:0] -A DOCKER ! -i {BRIDGE} -p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.18.0.2:80
 COMMIT
 """
@@ -77,6 +84,14 @@ COMMIT
 MASQUERADE = f"[0:0] -A POSTROUTING -s 172.18.0.0/16 ! -o {BRIDGE} -j MASQUERADE\n"
 TRANSLATION = f"[0:0] -A DOCKER ! -i {BRIDGE} -p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.18.0.2:80\n"
 USER_RETURN = "[0:0] -A DOCKER-USER -j RETURN\n"
+
+#: What there is more of on a host without the userland proxy.
+FROM_HOST = f"[0:0] -A POSTROUTING -o {BRIDGE} -m addrtype --src-type LOCAL -j MASQUERADE\n"
+WITHOUT_PROXY = f"""\
+net.bridge.bridge-nf-call-iptables = 1
+net.ipv4.conf.all.route_localnet = 0
+net.ipv4.conf.{BRIDGE}.route_localnet = 1
+"""
 
 LINKS = f"""\
 1: lo: <LOOPBACK,UP,LOWER_UP> mtu 65536 qdisc noqueue state UNKNOWN group default qlen 1000
@@ -87,14 +102,18 @@ LINKS = f"""\
     link/ether 52:54:00:12:34:56 brd ff:ff:ff:ff:ff:ff promiscuity 0 minmtu 68 maxmtu 65535
     inet 203.0.113.10/24 brd 203.0.113.255 scope global eth0
        valid_lft forever preferred_lft forever
+    RX:  bytes packets errors dropped  missed   mcast
+      81234567   91234      0    1250       0      12
+    TX:  bytes packets errors dropped carrier collsns
+      91234567   81234      0       0       0       0
 3: docker0: <NO-CARRIER,BROADCAST,MULTICAST,UP> mtu 1500 qdisc noqueue state DOWN group default
     link/ether 02:42:3d:04:11:33 brd ff:ff:ff:ff:ff:ff promiscuity 0 minmtu 68 maxmtu 65535
-    bridge forward_delay 1500 hello_time 200 max_age 2000
+    bridge forward_delay 1500 hello_time 200 max_age 2000 stp_state 0 priority 32768 vlan_filtering 0
     inet 172.17.0.1/16 brd 172.17.255.255 scope global docker0
        valid_lft forever preferred_lft forever
 4: {BRIDGE}: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc noqueue state UP group default
     link/ether 02:42:1a:f7:bf:a9 brd ff:ff:ff:ff:ff:ff promiscuity 0 minmtu 68 maxmtu 65535
-    bridge forward_delay 1500 hello_time 200 max_age 2000
+    bridge forward_delay 1500 hello_time 200 max_age 2000 stp_state 0 priority 32768 vlan_filtering 0
     inet 172.18.0.1/16 brd 172.18.255.255 scope global {BRIDGE}
        valid_lft forever preferred_lft forever
 6: veth1a2b3c4@if5: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc noqueue master {BRIDGE} state UP group default
@@ -114,11 +133,92 @@ INNER_LINKS = """\
        valid_lft forever preferred_lft forever
 """
 
+PORTS = f"""\
+6: veth1a2b3c4@if5: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 master {BRIDGE} state forwarding priority 32 cost 2
+    hairpin off guard off root_block off fastleave off learning on flood on mcast_flood on bcast_flood on isolated off
+"""
+
+ENTRIES = f"""\
+02:42:1a:f7:bf:a9 dev {BRIDGE} master {BRIDGE} permanent
+02:42:ac:12:00:02 dev veth1a2b3c4 master {BRIDGE}
+8a:8e:5f:00:11:22 dev veth1a2b3c4 master {BRIDGE} permanent
+33:33:00:00:00:01 dev veth1a2b3c4 self permanent
+"""
+
+QUEUES = f"""\
+qdisc noqueue 0: dev lo root refcnt 2
+qdisc fq_codel 0: dev eth0 root refcnt 2 limit 10240p flows 1024 quantum 1514 target 5ms interval 100ms
+ Sent 91234567 bytes 81234 pkt (dropped 3, overlimits 0 requeues 2)
+ backlog 0b 0p requeues 2
+qdisc noqueue 0: dev {BRIDGE} root refcnt 2
+qdisc noqueue 0: dev veth1a2b3c4 root refcnt 2
+"""
+
+SPACES = """\
+        NS TYPE NPROCS   PID USER    NETNSID NSFS                           COMMAND
+4026531840 net     121     1 root unassigned                                /sbin/init
+4026532617 net       2  4711 root          0 /run/docker/netns/0123456789ab /bin/sh /bin/serve
+"""
+
+NIC = """\
+Settings for eth0:
+\tSupported link modes:   10baseT/Half 10baseT/Full
+\t                        1000baseT/Full
+\tSpeed: 1000Mb/s
+\tDuplex: Full
+\tAuto-negotiation: on
+\tLink detected: yes
+Features for eth0:
+generic-receive-offload: on
+large-receive-offload: off [fixed]
+rx-gro-hw: on
+Ring parameters for eth0:
+Pre-set maximums:
+RX:\t\t4096
+TX:\t\t4096
+Current hardware settings:
+RX:\t\t256
+TX:\t\t256
+NIC statistics:
+     rx_packets: 91234
+     rx_missed_errors: 0
+"""
+
+SYSCTLS = f"""\
+net.ipv4.conf.all.forwarding = 1
+net.ipv4.conf.{BRIDGE}.forwarding = 1
+net.ipv4.conf.eth0.forwarding = 1
+net.ipv4.ip_forward = 1
+net.ipv4.ip_local_port_range = 32768	60999
+net.ipv4.ip_local_reserved_ports =
+net.ipv6.conf.{BRIDGE}.accept_ra = 0
+net.ipv6.conf.docker0.accept_ra = 0
+"""
+
+SOCKETS = "Netid State  Recv-Q Send-Q Local Address:Port Peer Address:Port Process\n"
+
 ROUTES = f"""\
 default via 203.0.113.1 dev eth0
 172.17.0.0/16 dev docker0 proto kernel scope link src 172.17.0.1 linkdown
 172.18.0.0/16 dev {BRIDGE} proto kernel scope link src 172.18.0.1
 203.0.113.0/24 dev eth0 proto kernel scope link src 203.0.113.10
+"""
+
+
+NEIGHBOURS = f"""\
+172.18.0.2 dev {BRIDGE} lladdr 02:42:ac:12:00:02 REACHABLE
+203.0.113.1 dev eth0 lladdr 52:54:00:00:00:01 REACHABLE
+"""
+
+POLICY_RULES = """\
+0:\tfrom all lookup local
+32766:\tfrom all lookup main
+32767:\tfrom all lookup default
+"""
+
+INNER_ROUTES = """\
+default via 172.18.0.1 dev eth0
+172.18.0.0/16 dev eth0 proto kernel scope link src 172.18.0.2
 """
 
 
@@ -192,19 +292,41 @@ _HOST: dict[str, Any] = {
     ],
     "docker/dockerd-cmdline.txt": "/usr/bin/dockerd\n-H\nfd://\n",
     "host/ip-addr.txt": LINKS,
+    "host/bridge-link.txt": PORTS,
+    "host/bridge-fdb.txt": ENTRIES,
+    "host/tc-qdisc.txt": QUEUES,
+    "host/ethtool.txt": NIC,
+    "host/lsns.txt": SPACES,
+    "host/ps.txt": "    PID      NETNS COMMAND\n      1 4026531840 /sbin/init\n",
+    "host/dmesg.txt": "[    1.004211] clocksource: tsc: mask: 0xffffffffffffffff\n",
+    f"netns/{WEB}/tc-qdisc.txt": "qdisc noqueue 0: dev lo root refcnt 2\nqdisc noqueue 0: dev eth0 root refcnt 2\n",
     "host/ip-route.txt": ROUTES,
+    "host/ip-neigh.txt": NEIGHBOURS,
+    "host/ip-rule.txt": POLICY_RULES,
     "host/iptables-save.txt": RULES,
-    "host/sysctl.txt": "net.ipv4.ip_forward = 1\n",
-    "host/ss.txt": "Netid State  Recv-Q Send-Q Local Address:Port Peer Address:Port Process\n",
+    "host/nft-ruleset.txt": "table inet site { # handle 1\n}\n",
+    "host/conntrack-stats.txt": "cpu=0\tfound=0 invalid=3 insert=0 drop=0 early_drop=0 error=0 search_restart=0\n",
+    "host/nstat.txt": "#kernel\nIpInReceives                    52100              0.0\n",
+    "files/collector-log.txt": "2026-11-23T10:15:00.042Z dockerd is process 49\n",
+    "host/sysctl.txt": SYSCTLS,
+    "host/conntrack.txt": "",
+    "files/proc-net-softnet-stat.txt": " ".join(["0000e5a1", *["00000000"] * 14]) + "\n",
     f"netns/{WEB}/ip-addr.txt": INNER_LINKS,
+    f"netns/{WEB}/ip-route.txt": INNER_ROUTES,
+    f"netns/{WEB}/nstat.txt": "#kernel\nUdpRcvbufErrors                 0                  0.0\n",
 }
 
 
 class Site:
-    """The files of a healthy host; `files` and `docker()` are changed by a test before `analysis()`."""
+    """The files of a healthy host; `files` and `docker()` are changed by a test before `analysis()`.
+
+    Somebody listens on each published port, on the host and in the container, unless a test gives the sockets itself.
+    """
 
     WEB, BLUE, BRIDGE = WEB, BLUE, BRIDGE
+    SOCKETS = SOCKETS
     RULES, MASQUERADE, TRANSLATION, USER_RETURN = RULES, MASQUERADE, TRANSLATION, USER_RETURN
+    FROM_HOST, WITHOUT_PROXY = FROM_HOST, WITHOUT_PROXY
     network = staticmethod(network)
     endpoint = staticmethod(endpoint)
     container = staticmethod(container)
@@ -231,7 +353,26 @@ class Site:
         name = "iptables_save" if artifact.endswith("-save") else artifact.replace("-", "_")
         self.skipped.append({**ABSENT, "id": artifact, "format": name, "scope": scope, "skipped": reason})
 
+    def _sockets(self) -> Iterator[tuple[str, str]]:
+        """The output of `ss` where a test does not give it."""
+        host: list[str] = []
+        inspected = self.files.get("docker/docker-inspect.txt", "")
+        for each in inspected if isinstance(inspected, list) else ():
+            inside: list[str] = []
+            for name, bindings in (each["NetworkSettings"]["Ports"] or {}).items():
+                number, _, protocol = name.partition("/")
+                for binding in bindings or ():
+                    address = binding["HostIp"]
+                    host.append(_socket(protocol, f"[{address}]" if ":" in address else address, binding["HostPort"]))
+                    inside.append(_socket(protocol, "*", number))
+            yield f"netns/{each['Id']}/ss.txt", SOCKETS + "".join(dict.fromkeys(inside))
+        yield "host/ss.txt", SOCKETS + "".join(host)
+
     def analysis(self, **manifest: Any) -> Analysis:
+        scopes = {path.rpartition("/")[0] for path in self.files}
+        for path, text in self._sockets():
+            if path.rpartition("/")[0] in scopes:
+                self.files.setdefault(path, text)
         files = {path: text if isinstance(text, str) else json.dumps(text) for path, text in self.files.items()}
         facts = {path: {"id": Path(path).stem, "format": _format(path)} for path in files}
         for path, more in self.facts.items():
@@ -246,9 +387,15 @@ class Site:
         return outcome.verdict, messages or outcome.reason
 
 
+def _socket(protocol: str, address: str, port: str) -> str:
+    state = "LISTEN" if protocol == "tcp" else "UNCONN"
+    return f'{protocol} {state} 0 4096 {address}:{port} *:* users:(("server",pid=9,fd=4))\n'
+
+
 def _format(path: str) -> str:
     name = Path(path).stem.replace("-", "_")
-    return "iptables_save" if name.endswith("_save") else name
+    others = {"ip6_route": "ip_route", "ip6_rule": "ip_rule", "ip6_neigh_proxy": "ip_neigh"}
+    return "iptables_save" if name.endswith("_save") else others.get(name, name)
 
 
 @pytest.fixture

@@ -1,19 +1,22 @@
 """What several checks ask of a host: its bridge networks, its published ports, the way to put the rules back."""
 
+import json
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from netdiag.checks._base import NotApplicable, Unjudged, sort_out, unjudged
 from netdiag.finding import Evidence, Role, Subject
-from netdiag.formats.records import Container, Endpoint, IpAddress, Network, PublishedPort, Rule
+from netdiag.formats.records import Chain, Container, Endpoint, IpAddress, Network, NftRule, PublishedPort, Rule
 from netdiag.model import FirewallChain, Gate, Host, VethPair
+from netdiag.model.flow import AnyRule
 from netdiag.model.gates import (
     bridge_name,
     has_own_namespace,
     is_local_bridge,
     is_managed_here,
     is_running,
+    programs_firewall,
     unknown,
 )
 from netdiag.model.knowledge import all_of
@@ -48,14 +51,22 @@ def docker_networks(host: Host, *gates: Gate) -> tuple[list[BridgeNetwork], list
     return _judged(host, tuple(network for network in host.networks if network.engine == "docker"), gates)
 
 
+def firewalled_networks(host: Host, *gates: Gate) -> tuple[list[BridgeNetwork], list[Unjudged | NotApplicable]]:
+    """The same of every engine that programs the firewall for its networks."""
+    return _judged(host, host.networks.items, gates, programs_firewall)
+
+
 def _judged(
-    host: Host, networks: Sequence[Network], gates: Sequence[Gate]
+    host: Host,
+    networks: Sequence[Network],
+    gates: Sequence[Gate],
+    allowed: Callable[[Host, Network], Gate] = is_managed_here,
 ) -> tuple[list[BridgeNetwork], list[Unjudged | NotApplicable]]:
     if not networks:
         return [], [no_networks(host)]
     passed, others = sort_out(
         networks,
-        lambda network: all_of(is_managed_here(host, network), *gates, is_local_bridge(host, network)),
+        lambda network: all_of(allowed(host, network), *gates, is_local_bridge(host, network)),
         "the engine has no networks",
     )
     return [BridgeNetwork(network, bridge_name(host, network)) for network in passed], others
@@ -66,6 +77,15 @@ def no_networks(host: Host) -> Unjudged | NotApplicable:
     if host.networks.whole:
         return NotApplicable("the engine has no networks")
     return unjudged(unknown("which networks there are", "docker_network_inspect", because=host.networks.why))
+
+
+def no_containers(host: Host, nothing: str, question: str) -> Unjudged | NotApplicable:
+    """What to say when no container is known to have what a check is about: that none has, or that the bundle does not
+    tell.
+    """
+    if host.containers.whole:
+        return NotApplicable(nothing)
+    return unjudged(unknown(question, *host.containers.missing, because=host.containers.why))
 
 
 @dataclass(frozen=True)
@@ -130,14 +150,43 @@ def addition(address: IpAddress, prefix_length: int, device: str) -> str:
     return sh(f"ip addr add {{}}/{{}} {broadcast}dev {{}}", address, prefix_length, device)
 
 
-def deletion(rule: Rule) -> str:
-    """The command that deletes a rule: by its text when `iptables-save` printed it, else by its number in the chain."""
-    tool = "ip6tables" if rule.family == "ipv6" else "iptables"
+def deletion(rule: AnyRule) -> str:
+    """The command that deletes a rule: by its handle (nftables), by its text when `iptables-save` printed it, else by
+    its number in the chain.
+    """
+    if isinstance(rule, NftRule):
+        return sh("nft delete rule {} {} {} handle {}", rule.family, rule.table, rule.chain, rule.handle)
+    tool = tool_of(rule)
     _, found, specification = rule.span.excerpt.partition("-A ")
     if found and rule.span.excerpt.startswith(("-A ", "[")):
         words = (word if word == "!" else shlex.quote(word) for word in shlex.split(specification))
         return f"{tool} -t {rule.table} -D {' '.join(words)}"
     return sh("{} -t {} -D {} {}", tool, rule.table, rule.chain, rule.position)
+
+
+def tool_of(record: Rule | Chain) -> str:
+    """The command that changes a rule or a chain where it is: the other backend's when its output shows it."""
+    tool = "ip6tables" if record.family == "ipv6" else "iptables"
+    artifact = record.span.source.artifact
+    backend = next((name for name in ("legacy", "nft") if artifact.startswith(f"{tool}-{name}-")), "")
+    return f"{tool}-{backend}" if backend else tool
+
+
+def settings_written(host: Host, **settings: object) -> tuple[str, ...]:
+    """The command that writes these settings (`_` for `-`) into daemon.json beside those that stand there, by the
+    Python that the collector runs on; none when the daemon has one of them from its command line, because it refuses to
+    be told twice.
+    """
+    named = {name.replace("_", "-"): value for name, value in settings.items()}
+    known = (host.engine.setting(name) for name in named)
+    if any(setting and setting.span.source.format == "dockerd_cmdline" for setting in known):
+        return ()
+    program = (
+        'import json, os; path = "/etc/docker/daemon.json"; os.makedirs(os.path.dirname(path), exist_ok=True); '
+        "old = json.load(open(path)) if os.path.exists(path) else {}; "
+        f'json.dump({{**old, **json.loads(r"""{json.dumps(named)}""")}}, open(path, "w"), indent=2)'
+    )
+    return (shlex.join(["python3", "-c", program]),)
 
 
 def restart(host: Host, engine: str = "docker") -> tuple[str, ...]:

@@ -31,6 +31,7 @@ moby libnetwork/drivers/bridge/setup_device_linux.go; moby/moby#40170; docs.dock
 
 from netdiag.checks._base import Fault, Verdicts, check, confidence_of_absence, unjudged
 from netdiag.checks._docker import BridgeNetwork, addition, attachments, bridge_networks, related, restart, sh, veth_of
+from netdiag.checks._veths import enslave
 from netdiag.finding import Evidence, Severity
 from netdiag.model import Host
 from netdiag.model.gates import carrier_of_gateway, collected, whole
@@ -78,7 +79,8 @@ def _remedy(host: Host, bridge: BridgeNetwork) -> tuple[str, ...]:
     if not host.root.links.whole:
         return ()
     device = bridge.device
-    gateways = [(subnet.gateway, subnet.subnet.prefixlen) for subnet in bridge.network.subnets if subnet.gateway]
+    told = ((host.gateway_of(bridge.network, subnet), subnet.subnet.prefixlen) for subnet in bridge.network.subnets)
+    gateways = [(gateway, length) for gateway, length in told if gateway]
     pairs = [veth_of(host, attachment) for attachment in attachments(host, [bridge])]
     ports = [pair.outer.name for pair in pairs if pair]
     if not gateways or len(ports) < len(pairs):
@@ -87,5 +89,5 @@ def _remedy(host: Host, bridge: BridgeNetwork) -> tuple[str, ...]:
         sh("ip link add name {} type bridge", device),
         *(addition(gateway, length, device) for gateway, length in gateways),
         sh("ip link set dev {} up", device),
-        *(sh("ip link set dev {} master {}", port, device) for port in ports),
+        *enslave(host, ports, device),
     )

@@ -16,7 +16,7 @@ confidence.
 
 ## Not a problem when
 A second engine manages the same host (a snap beside a package, Docker in Docker with the host's network): its networks
-own the bridge.
+own the bridge. A bridge with ports, whose addresses no other network has, is a note for that reason.
 
 ## Repair
 Delete the bridge when no container is attached to it.
@@ -80,14 +80,18 @@ def _fault(host: Host, link: Link, rival: Network | None) -> Fault:
         message += f", but has an address of network `{rival.name}` ({rival.id[:12]})"
         evidence.append(related(rival.span, f"network {rival.name} has the id {rival.id[:12]}"))
         evidence += [related(address.span, "the address") for address in link.addresses if address.span != link.span]
-    ports = [port.name for port in host.root.links if port.master == link.name]
+    ports = host.root.ports_of(link.name)
     unused = host.root.links.whole and host.networks.whole and not ports
+    if ports:
+        message += f"; it has {len(ports)} port{'s' if len(ports) > 1 else ''}, so somebody uses it"
+        evidence.append(related(ports[0].span, "a port of it"))
+    severity = Severity.ERROR if rival and host.networks.whole else None
     return Fault(
         message=message,
         subjects=(Subject("bridge", link.name),),
         evidence=tuple(evidence),
-        remedy=(sh("ip link delete {} type bridge", link.name),) if unused else (),
+        remedy=(sh("ip link delete {} type bridge", link.name) if unused else sh("ip link show master {}", link.name),),
         verify=("docker network ls --no-trunc", sh("bridge link show | grep -w {}", link.name)),
-        severity=Severity.ERROR if rival and host.networks.whole else None,
+        severity=Severity.NOTE if ports and not rival else severity,
         confidence=confidence_of_absence(host.networks),
     )

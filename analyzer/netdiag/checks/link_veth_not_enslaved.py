@@ -24,47 +24,32 @@ Make the veth a port of the bridge again; then keep systemd-networkd or NetworkM
 moby/moby#26492; moby/moby#40217; moby/moby#38942; systemd/systemd#979.
 """
 
-from netdiag.checks._base import Fault, NotApplicable, Unjudged, Verdicts, check
-from netdiag.checks._docker import Attachment, attachments, bridge_networks, related, sh, veth_of
+from netdiag.checks._base import Fault, Verdicts, check
+from netdiag.checks._docker import related, sh
+from netdiag.checks._veths import ContainerPort, container_ports, enslave
 from netdiag.finding import Evidence, Severity, Subject
-from netdiag.model import Host, VethPair
-from netdiag.model.gates import collected
+from netdiag.model import Host
 
 
-@check(Severity.ERROR, layer="link")
+@check(Severity.ERROR, layer="link", symptom_of=("link-nm-or-networkd-managed",))
 def link_veth_not_enslaved(host: Host) -> Verdicts:
-    bridges, others = bridge_networks(host, collected(host.root.links, "the links of the host"))
+    ports, others = container_ports(host)
     yield from others
-    attached = list(attachments(host, bridges))
-    if not attached and not others:
-        yield NotApplicable("no running container is on a bridge network")
-    for attachment in attached:
-        pair = veth_of(host, attachment)
-        if pair is None:
-            yield _cannot_join(host, attachment)
-        elif pair.outer.master is None and host.root.link(attachment.bridge.device):
-            yield _fault(attachment, pair)
+    for port in ports:
+        if port.outer.master is None and host.root.link(port.bridge):
+            yield _fault(host, port)
 
 
-def _cannot_join(host: Host, attachment: Attachment) -> Unjudged:
-    container, network = attachment.container, attachment.endpoint.network
-    collected_netns = host.namespace_of(container) is not None
-    why = "no link there fits" if collected_netns else "the namespace was not collected"
-    pid = container.pid or sh("$({} inspect -f '{{{{.State.Pid}}}}' {})", container.engine, container.name)
-    ask = () if collected_netns else (f"nsenter -t {pid} -n ip -d addr",)
-    return Unjudged(f"which veth carries {container.name} on network {network}", why, ("ip-addr",), ask)
-
-
-def _fault(attachment: Attachment, pair: VethPair) -> Fault:
-    container, device, veth = attachment.container, attachment.bridge.device, pair.outer.name
+def _fault(host: Host, port: ContainerPort) -> Fault:
+    veth = port.outer.name
     return Fault(
-        message=f"`{veth}` of container `{container.name}` is not a port of bridge `{device}`",
-        subjects=(Subject("container", container.name), Subject("interface", veth), Subject("bridge", device)),
+        message=f"`{veth}` of container `{port.container}` is not a port of bridge `{port.bridge}`",
+        subjects=(*port.subjects, Subject("bridge", port.bridge)),
         evidence=(
-            Evidence(pair.outer.span, "this veth has no master"),
-            related(pair.inner.span, f"its other end, in container {container.name}"),
-            related(attachment.endpoint.span, f"the container is on network {attachment.bridge.network.name}"),
+            Evidence(port.outer.span, "this veth has no master"),
+            related(port.inner.span, f"its other end, in container {port.container}"),
+            related(port.attachment.endpoint.span, f"the container is on network {port.network}"),
         ),
-        remedy=(sh("ip link set dev {} master {}", veth, device),),
+        remedy=enslave(host, [veth], port.bridge),
         verify=(sh("bridge link show dev {}", veth),),
     )

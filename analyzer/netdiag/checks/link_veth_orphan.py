@@ -15,8 +15,9 @@ bridge. A sandbox of Docker's that has neither a container nor a process (`lsns`
 
 ## Not a problem when
 A build runs (the steps of `docker build` are on the default bridge and are no containers): its sandbox has a process.
-libvirt, LXC, systemd-nspawn, Podman, a CNI plug-in or a person made the veth: it then is no port of a Docker bridge.
-Swarm's own sandboxes have ports on `docker_gwbridge`, which is left out.
+libvirt, LXC, systemd-nspawn, Podman, a CNI plug-in or a person made the veth: it then is no port of a Docker bridge, or
+its other end is on another bridge of the host or has an address. Swarm's own sandboxes have ports on `docker_gwbridge`,
+which is left out.
 
 ## Repair
 Delete the veth; then find who holds the namespace (`lsns -t net`).
@@ -42,7 +43,7 @@ _NAMED_BY_DOCKER = re.compile(r"veth[0-9a-f]{7}")
 _OF_SWARM = "docker_gwbridge"
 
 
-@check(Severity.WARNING, layer="link")
+@check(Severity.WARNING, layer="link", symptom_of=("link-netns-leak", "bridge-l2-loop", "bridge-uplink-enslaved"))
 def link_veth_orphan(host: Host) -> Verdicts:
     bridges, others = bridge_networks(host, whole(host.root.links, "the links of the host"))
     yield from others
@@ -53,7 +54,11 @@ def link_veth_orphan(host: Host) -> Verdicts:
         if not is_used(host, netns).no
         for inner in netns.links
     }
-    suspects = [link for link in host.root.links if _is_suspect(link, devices, inner_ends)] if bridges else []
+    suspects = [
+        link
+        for link in (host.root.links if bridges else ())
+        if _is_suspect(link, devices, inner_ends) and not _joins_something(host, link)
+    ]
     if suspects and not host.containers.whole:
         yield unjudged(whole(host.containers, f"who owns {suspects[0].name}"))
         return
@@ -94,6 +99,16 @@ def _is_suspect(link: Link, devices: set[str], inner_ends: set[tuple[int | None,
         return False
     peer_is_here = link.peer_name is not None
     return link.master in devices or (peer_is_here and link.master is None and _both_named_by_docker(link))
+
+
+def _joins_something(host: Host, link: Link) -> bool:
+    """Somebody has joined a Docker bridge with something else of the host: the other end is on another bridge, or has
+    an address.
+    """
+    peer = host.root.link(link.peer_name) if link.peer_name else None
+    if peer is None:
+        return False
+    return peer.master not in (None, link.master) or any(address.scope != "link" for address in peer.addresses)
 
 
 def _both_named_by_docker(link: Link) -> bool:

@@ -11,7 +11,7 @@ Without it, the engine's own socket takes the connection and nothing ever answer
 Gates: the engine manages the IPv4 rules of this namespace; the container runs, has its own namespace and publishes the
 port on an IPv4 address; its networks are not all in gateway mode routed or internal, and it has IPv4. A DNAT rule fits
 when protocol, host port and host address do, and when it leads to the container's port on one of the container's
-addresses. The finding is a warning when `ss` shows docker-proxy on the port. When chain DOCKER is gone altogether,
+addresses. The finding is a warning when docker-proxy runs for the port. When chain DOCKER is gone altogether,
 nat-docker-jump-missing says so instead.
 
 ## Not a problem when
@@ -34,18 +34,24 @@ from ipaddress import IPv6Address
 
 from netdiag.checks._base import Fault, NotApplicable, Unjudged, Verdicts, check, unjudged
 from netdiag.checks._docker import chain_span, published_ports, related, sh
+from netdiag.checks._ports import proxies
 from netdiag.finding import Confidence, Evidence, Severity, Subject
 from netdiag.formats.records import Container, Endpoint, IpNetwork, PublishedPort, Rule, Socket
 from netdiag.model import FirewallTable, Host
 from netdiag.model.firewall import matched, port_matches, target_option
 from netdiag.model.gates import bridge_name, bridge_option, manages_iptables, table_known, unknown, uses_proxy
 from netdiag.model.knowledge import all_of
+from netdiag.model.proxies import PortProxy
 
 #: Where rules stand that do not ask for one port by its number.
 _SEVERAL_PORTS = ""
 
 
-@check(Severity.ERROR, layer="nat")
+@check(
+    Severity.ERROR,
+    layer="nat",
+    symptom_of=("nat-docker-jump-missing", "filter-docker-chains-missing"),
+)
 def nat_dnat_missing(host: Host) -> Verdicts:
     ports = [
         (container, port)
@@ -63,11 +69,12 @@ def nat_dnat_missing(host: Host) -> Verdicts:
         yield NotApplicable(gate.why) if gate.no else unjudged(gate)
         return
     with_docker = [table for table in host.root.tables("nat") if "DOCKER" in table.chains]
+    answering = proxies(host)
     translations = _by_port(rule for table in with_docker for rule in table.rules_after("DOCKER"))
     for container, port in ports if with_docker else ():
         candidates = (*translations[str(port.host_port)], *translations[_SEVERAL_PORTS])
         if not any(_leads_to(host, rule, container, port) for rule in candidates):
-            yield _fault(host, with_docker[0], container, port)
+            yield _fault(host, with_docker[0], container, port, answering.get((port.host_port, port.protocol)))
     if not host.containers.whole:
         yield unjudged(unknown("which other ports are published", "docker_inspect", because=host.containers.why))
 
@@ -119,29 +126,36 @@ def _is_bound_within(port: PublishedPort, network: IpNetwork) -> bool:
     return port.host_address is None or (not port.host_address.is_unspecified and port.host_address in network)
 
 
-def _fault(host: Host, table: FirewallTable, container: Container, port: PublishedPort) -> Fault:
-    listener = _proxy_of(host, port)
+def _fault(
+    host: Host, table: FirewallTable, container: Container, port: PublishedPort, proxy: PortProxy | None
+) -> Fault:
     name = f"{port.host_port}/{port.protocol}"
     evidence = [
         Evidence(chain_span(table.chains["DOCKER"]), f"no DNAT for host port {name} here"),
         related(port.span, f"container {container.name} publishes it for its port {port.container_port}"),
     ]
-    if listener:
-        evidence.append(related(listener.span, "docker-proxy still answers on the port"))
+    if proxy:
+        evidence.append(related(proxy.span, "docker-proxy still answers on the port"))
+    elif placeholder := _placeholder_of(host, port):
+        waiting = f", {placeholder.receive_queue} wait there" if placeholder.receive_queue else ""
+        evidence.append(
+            related(placeholder.span, f"the engine's own socket takes connections and answers none{waiting}")
+        )
     return Fault(
         message=f"published port {name} of container `{container.name}` has no DNAT rule",
         subjects=(Subject("container", container.name), Subject("port", name)),
         evidence=tuple(evidence),
         remedy=_remedy(host, container, port),
         verify=("iptables -t nat -L DOCKER -v -n -x",),
-        severity=Severity.WARNING if listener else Severity.ERROR,
+        severity=Severity.WARNING if proxy else Severity.ERROR,
         confidence=Confidence.HIGH if host.root.firewall.whole else Confidence.MEDIUM,
     )
 
 
-def _proxy_of(host: Host, port: PublishedPort) -> Socket | None:
+def _placeholder_of(host: Host, port: PublishedPort) -> Socket | None:
+    """The socket by which the daemon keeps the port for itself when it runs without docker-proxy."""
     sockets = (s for s in host.root.sockets if s.port == port.host_port and s.protocol == port.protocol)
-    return next((s for s in sockets if any(process.name == "docker-proxy" for process in s.processes)), None)
+    return next((s for s in sockets if any(process.name == "dockerd" for process in s.processes)), None)
 
 
 def _remedy(host: Host, container: Container, port: PublishedPort) -> tuple[str, ...]:

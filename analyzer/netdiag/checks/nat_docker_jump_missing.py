@@ -1,7 +1,8 @@
 """nat PREROUTING/OUTPUT no longer jumps to DOCKER.
 
 ## What it finds
-A nat table in which PREROUTING or OUTPUT does not lead to chain DOCKER, or which has no chain DOCKER at all.
+A nat table in which PREROUTING or OUTPUT does not lead to chain DOCKER, or which has no chain DOCKER at all. When
+neither leads there and the chain is empty, the table was flushed, and what else is missing in it is part of that.
 
 ## Why it matters
 No published port is translated any more. With the userland proxy on, connections are still answered, but by the proxy:
@@ -16,7 +17,7 @@ on, because the proxy answers local clients then. Without any published port a m
 The daemon runs with `iptables: false` or with its nftables backend.
 
 ## Repair
-Append the jump again; restart the engine when the chain itself is gone.
+Append the jump again; restart the engine when the chain itself is gone or the table was flushed.
 
 ## Verify
 The jump is there; `Chain DOCKER` has references again.
@@ -31,10 +32,11 @@ from netdiag.finding import Confidence, Evidence, Severity, Subject
 from netdiag.model import FirewallTable, Host
 from netdiag.model.gates import manages_iptables, table_known, uses_proxy
 
+_JUMP_FROM = ("PREROUTING", "OUTPUT")
 _MATCH = "-m addrtype --dst-type LOCAL -j DOCKER"
 
 
-@check(Severity.ERROR, layer="nat")
+@check(Severity.ERROR, layer="nat", symptom_of=("filter-docker-chains-missing",))
 def nat_docker_jump_missing(host: Host) -> Verdicts:
     bridges, others = docker_networks(host, table_known(host, "nat"), manages_iptables(host))
     if not bridges:
@@ -45,9 +47,38 @@ def nat_docker_jump_missing(host: Host) -> Verdicts:
     if not with_docker:
         yield _no_chain(host, bridges, tables)
         return
-    for chain in ("PREROUTING", "OUTPUT"):
-        if not any(table.reaches(chain, "DOCKER") for table in with_docker):
-            yield _no_jump(host, with_docker[0], chain)
+    without = [chain for chain in _JUMP_FROM if not any(table.reaches(chain, "DOCKER") for table in with_docker)]
+    if len(without) == len(_JUMP_FROM) and not any(table.chains["DOCKER"].rules for table in with_docker):
+        yield _flushed(host, bridges, with_docker[0])
+        return
+    for chain in without:
+        yield _no_jump(host, with_docker[0], chain)
+
+
+def _flushed(host: Host, bridges: list[BridgeNetwork], table: FirewallTable) -> Fault:
+    chains = (*_JUMP_FROM, "DOCKER")
+    heads = [table.chains[name].head.span for name in chains if name in table.chains]
+    published = published_ports(host, "docker")
+    return Fault(
+        message="the nat table was flushed: nothing leads to chain DOCKER, which is empty",
+        subjects=tuple(Subject("chain", f"nat {name}") for name in chains),
+        evidence=(
+            *(Evidence(span, "without the engine's rules") for span in heads),
+            *(related(port.span, f"published by {container.name}") for container, port in published[:3]),
+        ),
+        remedy=restart(host),
+        verify=("iptables -t nat -S",),
+        severity=_severity(host, "PREROUTING"),
+        confidence=_confidence(host),
+        affects=_all_translated(host, bridges),
+    )
+
+
+def _all_translated(host: Host, bridges: list[BridgeNetwork]) -> tuple[Subject, ...]:
+    """What rules of the nat table are about: the networks, and the containers that publish ports."""
+    networks = (Subject("network", bridge.network.name) for bridge in bridges)
+    containers = (Subject("container", container.name) for container, _ in published_ports(host, "docker"))
+    return tuple(dict.fromkeys((*networks, *containers)))
 
 
 def _no_chain(host: Host, bridges: list[BridgeNetwork], tables: tuple[FirewallTable, ...]) -> Fault:
@@ -68,6 +99,7 @@ def _no_chain(host: Host, bridges: list[BridgeNetwork], tables: tuple[FirewallTa
         verify=("iptables -t nat -L DOCKER -v -n",),
         severity=_severity(host, "PREROUTING"),
         confidence=_confidence(host),
+        affects=_all_translated(host, bridges),
     )
 
 

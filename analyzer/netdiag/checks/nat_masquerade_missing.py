@@ -20,8 +20,8 @@ The network is internal or routed, `enable_ip_masquerade=false` was set, a route
 a route back to the subnet.
 
 ## Repair
-Insert the rule that the engine would have made; find what removed it (`iptables -t nat -F`, a restored rule set, a
-firewall reload).
+Insert the rule that the engine would have made, SNAT for a network with the option `host_ipv4`; find what removed it
+(`iptables -t nat -F`, a restored rule set, a firewall reload).
 
 ## Verify
 The rule is there and its counter grows.
@@ -33,14 +33,15 @@ moby integration/network/bridge/iptablesdoc; moby/moby#41795; moby/moby#13381; m
 from ipaddress import IPv4Network
 
 from netdiag.checks._base import Fault, Unjudged, Verdicts, check, sort_out, unjudged
-from netdiag.checks._docker import BridgeNetwork, chain_span, docker_networks, related, sh
+from netdiag.checks._docker import BridgeNetwork, chain_span, docker_networks, related
+from netdiag.checks._nat import source_nat
 from netdiag.finding import Confidence, Evidence, Severity
 from netdiag.formats.records import Subnet
 from netdiag.model import FirewallTable, Host, Truth
 from netdiag.model.gates import manages_iptables, table_known, translates_addresses, uplinks
 
 
-@check(Severity.ERROR, layer="nat")
+@check(Severity.ERROR, layer="nat", symptom_of=("nat-docker-jump-missing", "filter-docker-chains-missing"))
 def nat_masquerade_missing(host: Host) -> Verdicts:
     bridges, others = docker_networks(host, table_known(host, "nat"), manages_iptables(host))
     yield from others
@@ -81,7 +82,7 @@ def _fault(host: Host, bridge: BridgeNetwork, subnet: Subnet, tables: tuple[Fire
     evidence.append(related(subnet.span, about_network) if chains else Evidence(subnet.span, about_network))
     caveat = "" if options_known else " (the bundle does not show whether it is internal or not to be masqueraded)"
     sure = options_known and host.root.firewall.whole
-    rule = sh("POSTROUTING -s {} ! -o {} -j MASQUERADE", subnet.subnet, bridge.device)
+    rule = source_nat(bridge, subnet.subnet)
     return Fault(
         message=f"no MASQUERADE covers {subnet.subnet} of network `{bridge.network.name}`{caveat}",
         subjects=bridge.subjects,

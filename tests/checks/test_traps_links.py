@@ -1,0 +1,323 @@
+"""Traps around links that lead outside, queues, counters and the kernel's log. Each test changes one thing of a healthy
+host.
+"""
+
+from typing import Any
+
+import pytest
+
+from netdiag.finding import Severity, Verdict
+
+CLEAN, FINDING, UNKNOWN, NOT_APPLICABLE = Verdict.CLEAN, Verdict.FINDING, Verdict.UNKNOWN, Verdict.NOT_APPLICABLE
+LINKS, QUEUES, NIC, LOG = "host/ip-addr.txt", "host/tc-qdisc.txt", "host/ethtool.txt", "host/dmesg.txt"
+NIC_CHECKS = ("perf-half-duplex-speed", "perf-lro-on-forwarding", "perf-ring-drops")
+FLAGS = "<BROADCAST,MULTICAST,UP,LOWER_UP>"
+
+
+def severities(site: Any) -> dict[str, Severity]:
+    return {finding.check: finding.severity for finding in site.analysis().findings}
+
+
+def verdicts(site: Any, *checks: str) -> set[Verdict]:
+    return {outcome.verdict for outcome in site.analysis().outcomes if outcome.check in checks}
+
+
+# --- ethtool ----------------------------------------------------------------------------------------------------------
+
+
+def test_without_ethtool_the_devices_are_an_open_question(site: Any) -> None:
+    del site.files[NIC]
+    analysis = site.analysis()
+    asked = {o.check: o.ask for o in analysis.outcomes if o.check in NIC_CHECKS}
+    assert asked == {
+        "perf-half-duplex-speed": ("ethtool eth0",),
+        "perf-lro-on-forwarding": ("ethtool -k eth0",),
+        "perf-ring-drops": ("ethtool -S eth0",),
+    }
+
+
+def test_a_virtual_uplink_has_no_such_settings(site: Any) -> None:
+    del site.files[NIC]
+    site.replace(LINKS, "2: eth0:", "2: eth0@if9:")
+    site.replace(LINKS, "    inet 203.0.113.10", "    veth\n    inet 203.0.113.10")
+    assert verdicts(site, *NIC_CHECKS) == {NOT_APPLICABLE}
+
+
+def test_the_members_of_a_bond_are_what_counts(site: Any) -> None:
+    site.replace(LINKS, "    inet 203.0.113.10", "    bond mode active-backup\n    inet 203.0.113.10")
+    site.files[LINKS] += (
+        f"9: eno1: {FLAGS} mtu 1500 qdisc mq master eth0 state UP group default qlen 1000\n"
+        "    link/ether 52:54:00:12:34:56 brd ff:ff:ff:ff:ff:ff promiscuity 1\n"
+    )
+    site.files[NIC] = site.files[NIC].replace(" eth0:", " eno1:").replace("offload: off [fixed]", "offload: on")
+    assert severities(site) == {"perf-lro-on-forwarding": Severity.ERROR}
+
+
+def test_a_vlan_leaves_by_its_parent(site: Any) -> None:
+    site.replace(LINKS, "2: eth0:", "2: eth0@eno1:")
+    site.replace(LINKS, "    inet 203.0.113.10", "    vlan protocol 802.1Q id 5\n    inet 203.0.113.10")
+    site.files[LINKS] += (
+        f"9: eno1: {FLAGS} mtu 1500 qdisc mq state UP group default qlen 1000\n"
+        "    link/ether 52:54:00:12:34:56 brd ff:ff:ff:ff:ff:ff promiscuity 0\n"
+    )
+    site.files[NIC] = site.files[NIC].replace(" eth0:", " eno1:").replace("Duplex: Full", "Duplex: Half")
+    assert severities(site) == {"perf-half-duplex-speed": Severity.WARNING}
+
+
+def test_lro_is_nobody_s_business_on_a_host_that_does_not_forward(site: Any) -> None:
+    site.replace(NIC, "large-receive-offload: off [fixed]", "large-receive-offload: on")
+    assert site.verdict("perf-lro-on-forwarding")[0] is FINDING
+    site.files["host/sysctl.txt"] = "net.ipv4.ip_forward = 0\n"
+    assert site.verdict("perf-lro-on-forwarding")[0] is NOT_APPLICABLE
+
+
+@pytest.mark.parametrize(
+    ("speed", "modes", "verdict"),
+    [
+        ("100Mb/s", "100baseT/Full", CLEAN),
+        ("100Mb/s", "1000baseT/Full", FINDING),
+        ("Unknown!", "1000baseT/Full", CLEAN),
+        ("2500Mb/s", "10000baseT/Full", CLEAN),
+    ],
+)
+def test_a_device_is_slow_when_it_can_do_more(site: Any, speed: str, modes: str, verdict: Verdict) -> None:
+    site.replace(NIC, "Speed: 1000Mb/s", f"Speed: {speed}")
+    site.replace(NIC, "1000baseT/Full", modes)
+    assert site.verdict("perf-half-duplex-speed")[0] is verdict
+
+
+@pytest.mark.parametrize(
+    ("counter", "size", "verdict"),
+    [
+        ("rx_missed_errors: 5000", 256, FINDING),
+        ("rx_missed_errors: 5000", 4096, CLEAN),  # there is no larger ring
+        ("rx_missed_errors: 90", 256, CLEAN),
+        ("tx_missed_errors: 5000", 256, CLEAN),
+        ("rx_out_of_buffer: 5000", 256, FINDING),
+    ],
+)
+def test_a_ring_is_too_small_when_it_could_be_larger(site: Any, counter: str, size: int, verdict: Verdict) -> None:
+    site.replace(NIC, "rx_missed_errors: 0", counter)
+    site.replace(NIC, "RX:\t\t256", f"RX:\t\t{size}")
+    assert site.verdict("perf-ring-drops")[0] is verdict
+
+
+# --- counters ---------------------------------------------------------------------------------------------------------
+
+
+def test_frames_of_unknown_protocols_are_no_loss(site: Any) -> None:
+    site.replace(LINKS, "91234      0    1250       0      12", "91234      0    9250       0      12")
+    assert severities(site) == {}
+
+
+@pytest.mark.parametrize(
+    ("numbers", "check"),
+    [
+        ("91234    500       0       0      12", "link-rx-tx-errors"),
+        ("91234      0       0     500      12", "link-rx-tx-errors"),
+        ("91234     60       0       0      12", None),
+        ("9123400    500       0       0      12", None),
+    ],
+    ids=["errors", "missed", "few", "of many"],
+)
+def test_losses_count_when_they_are_many_and_a_part_of_the_traffic(site: Any, numbers: str, check: str | None) -> None:
+    site.replace(LINKS, "91234      0    1250       0      12", numbers)
+    assert set(severities(site)) == ({check} if check else set())
+
+
+def test_missed_packets_of_a_small_ring_are_one_finding(site: Any) -> None:
+    site.replace(LINKS, "91234      0    1250       0      12", "91234      0       0    5000      12")
+    site.replace(NIC, "rx_missed_errors: 0", "rx_missed_errors: 5000")
+    assert list(severities(site)) == ["perf-ring-drops"]
+
+
+def test_links_without_counters_tell_no_losses(site: Any) -> None:
+    lines = site.files[LINKS].splitlines()
+    site.files[LINKS] = "\n".join(line for line in lines if not line.startswith(("    RX", "    TX", "      "))) + "\n"
+    assert site.verdict("link-rx-tx-errors")[0] is UNKNOWN
+
+
+# --- queues -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("dropped", "verdict"), [(9, CLEAN), (500, CLEAN), (5000, FINDING)], ids=["few", "under load", "many"]
+)
+def test_a_queue_that_drops_one_in_a_hundred_is_full(site: Any, dropped: int, verdict: Verdict) -> None:
+    site.replace(QUEUES, "dropped 3", f"dropped {dropped}")
+    assert site.verdict("link-txqueuelen-qdisc-drops")[0] is verdict
+
+
+@pytest.mark.parametrize("path", ["host", "netns"])
+def test_netem_is_there_to_lose_packets(site: Any, path: str) -> None:
+    file, device = (QUEUES, "veth1a2b3c4") if path == "host" else (f"netns/{site.WEB}/tc-qdisc.txt", "eth0")
+    site.replace(file, f"qdisc noqueue 0: dev {device} root", f"qdisc netem 8001: dev {device} root")
+    (finding,) = site.analysis().findings
+    assert ("container", "web") in [(s.kind, s.name) for s in finding.subjects]
+    assert finding.remedy[0].endswith(f"tc qdisc del dev {device} root")
+
+
+def test_queues_that_were_not_collected_are_an_open_question(site: Any) -> None:
+    del site.files[QUEUES]
+    assert site.verdict("link-txqueuelen-qdisc-drops")[0] is UNKNOWN
+
+
+# --- who listens ------------------------------------------------------------------------------------------------------
+
+
+def test_a_listening_program_is_told_from_a_setting(site: Any) -> None:
+    site.replace(LINKS, "ff:ff promiscuity 0 minmtu 68 maxmtu 65535\n    inet 203", "ff:ff promiscuity 1\n    inet 203")
+    (finding,) = site.analysis().findings
+    assert (finding.check, finding.severity) == ("link-promisc-or-sniffer", Severity.NOTE)
+    assert finding.remedy == ("ss -0 -l -p",)
+    site.replace(LINKS, f"2: eth0: {FLAGS}", f"2: eth0: {FLAGS.replace('UP', 'PROMISC,UP', 1)}")
+    assert site.analysis().findings[0].remedy == ("ip link set dev eth0 promisc off",)
+
+
+CHILD = (
+    "9: {}@eth0: <BROADCAST,UP> mtu 1500 qdisc noqueue state UP\n"
+    "    link/ether 52:54:00:12:34:57 brd ff:ff:ff:ff:ff:ff\n    {}\n"
+)
+
+
+@pytest.mark.parametrize(
+    "children",
+    [CHILD.format("eth0.5", "vlan protocol 802.1Q id 5"), CHILD.format("shim", "macvlan mode bridge")],
+    ids=["vlan", "macvlan"],
+)
+def test_a_parent_looks_at_the_frames_of_its_children(site: Any, children: str) -> None:
+    site.replace(LINKS, "ff:ff promiscuity 0 minmtu 68 maxmtu 65535\n    inet 203", "ff:ff promiscuity 1\n    inet 203")
+    site.files[LINKS] += children
+    assert severities(site) == {}
+
+
+def test_a_macvlan_in_a_container_is_a_child_too(site: Any) -> None:
+    site.replace(LINKS, "ff:ff promiscuity 0 minmtu 68 maxmtu 65535\n    inet 203", "ff:ff promiscuity 1\n    inet 203")
+    site.files[f"netns/{site.WEB}/ip-addr.txt"] += (
+        f"7: eth1@if2: {FLAGS} mtu 1500 qdisc noqueue state UP group default\n"
+        "    link/ether 02:42:c0:00:02:02 brd ff:ff:ff:ff:ff:ff link-netnsid 0 promiscuity 0\n    macvlan mode bridge\n"
+    )
+    assert severities(site) == {}
+
+
+# --- two connected routes ---------------------------------------------------------------------------------------------
+
+OLD = (
+    "60: oldbr: <NO-CARRIER,BROADCAST,MULTICAST,UP> mtu 1500 qdisc noqueue state DOWN group default\n"
+    "    link/ether 02:42:3d:04:11:99 brd ff:ff:ff:ff:ff:ff promiscuity 0\n    bridge stp_state 0\n"
+    "    inet 172.18.255.1/16 scope global oldbr\n"
+)
+OLD_ROUTE = "172.18.0.0/16 dev oldbr proto kernel scope link src 172.18.255.1\n"
+
+
+def two_routes(site: Any, *, first: bool, old: str = OLD) -> None:
+    site.files[LINKS] += old
+    routes = site.files["host/ip-route.txt"]
+    site.files["host/ip-route.txt"] = OLD_ROUTE + routes if first else routes + OLD_ROUTE
+
+
+# Last it takes nothing yet; that the same range is outside as well, which counts with it, is an error all the same.
+@pytest.mark.parametrize(("place", "severity"), [("first", Severity.ERROR), ("last", Severity.ERROR)])
+def test_the_older_of_two_connected_routes_takes_the_packets(site: Any, place: str, severity: Severity) -> None:
+    two_routes(site, first=place == "first")
+    assert severities(site)["link-dual-connected-route"] is severity
+
+
+def test_a_deleted_network_s_bridge_in_the_way_is_one_finding(site: Any) -> None:
+    two_routes(site, first=True, old=OLD.replace("oldbr", "br-0123456789ab"))
+    site.files["host/ip-route.txt"] = site.files["host/ip-route.txt"].replace("oldbr", "br-0123456789ab")
+    assert "link-stale-bridge" in severities(site)
+    assert "link-dual-connected-route" not in severities(site)
+
+
+# --- the kernel's log -------------------------------------------------------------------------------------------------
+
+WAITS = "[ {}.561096] unregister_netdevice: waiting for lo to become free. Usage count = 1\n"
+
+
+@pytest.mark.parametrize(("times", "severity"), [(1, Severity.NOTE), (3, Severity.ERROR)])
+def test_the_kernel_repeats_itself_while_it_hangs(site: Any, times: int, severity: Severity) -> None:
+    site.files[LOG] += "".join(WAITS.format(3152 + 10 * number) for number in range(times))
+    assert severities(site) == {"link-unregister-netdevice-hang": severity}
+
+
+def test_without_the_kernel_s_log_nobody_knows_whether_it_hangs(site: Any) -> None:
+    del site.files[LOG]
+    assert site.verdict("link-unregister-netdevice-hang")[0] is UNKNOWN
+
+
+# --- who else sets interfaces up --------------------------------------------------------------------------------------
+
+MANAGERS = "    PID      NETNS COMMAND\n    412 4026531840 {}\n"
+NETWORKCTL = (
+    "IDX LINK            TYPE     OPERATIONAL SETUP\n"
+    "  2 eth0            ether    routable    configured\n"
+    "  4 {bridge} bridge   routable    unmanaged\n"
+    "  6 veth1a2b3c4     ether    {state}\n"
+)
+NMCLI = (
+    "DEVICE           TYPE      STATE                   CONNECTION\n"
+    "eth0             ethernet  connected               Wired connection 1\n"
+    "{bridge}  bridge    {state}  --\n"
+    "veth1a2b3c4      ethernet  unmanaged               --\n"
+)
+
+
+def networkd(site: Any, state: str) -> None:
+    site.files["host/ps.txt"] = MANAGERS.format("/lib/systemd/systemd-networkd")
+    site.files["host/networkctl.txt"] = NETWORKCTL.format(bridge=site.BRIDGE, state=state)
+
+
+@pytest.mark.parametrize(
+    ("state", "verdict"),
+    [
+        ("enslaved    unmanaged", CLEAN),
+        ("enslaved    configured", FINDING),
+        ("degraded    unmanaged", CLEAN),
+        ("enslaved    pending", FINDING),
+        ("enslaved    linger", CLEAN),
+    ],
+)
+def test_networkd_manages_what_it_configures(site: Any, state: str, verdict: Verdict) -> None:
+    networkd(site, state)
+    assert site.verdict("link-nm-or-networkd-managed")[0] is verdict
+
+
+@pytest.mark.parametrize(
+    ("state", "verdict"),
+    [("connected (externally)", CLEAN), ("unmanaged", CLEAN), ("disconnected", FINDING), ("connected", FINDING)],
+)
+def test_networkmanager_may_watch_a_bridge(site: Any, state: str, verdict: Verdict) -> None:
+    site.files["host/ps.txt"] = MANAGERS.format("/usr/sbin/NetworkManager --no-daemon")
+    site.files["host/nmcli-device.txt"] = NMCLI.format(bridge=site.BRIDGE, state=state)
+    assert site.verdict("link-nm-or-networkd-managed")[0] is verdict
+
+
+def test_a_veth_that_networkd_took_off_its_bridge_is_one_finding(site: Any) -> None:
+    networkd(site, "carrier     configured")
+    site.replace(LINKS, f"noqueue master {site.BRIDGE}", "noqueue")
+    del site.files["host/bridge-link.txt"]
+    (finding,) = [f for f in site.analysis().findings if f.severity is Severity.ERROR]
+    assert finding.check == "link-nm-or-networkd-managed"
+    assert finding.remedy[-1] == f"ip link set dev veth1a2b3c4 master {site.BRIDGE}"
+
+
+def test_a_manager_of_another_namespace_is_nobody_here(site: Any) -> None:
+    site.files["host/netns.txt"] = "net:[4026531840]\n"
+    networkd(site, "enslaved    configured")
+    site.replace("host/ps.txt", "4026531840", "4026539999")
+    assert site.verdict("link-nm-or-networkd-managed")[0] is NOT_APPLICABLE
+
+
+def test_a_manager_that_nobody_asked_is_an_open_question(site: Any) -> None:
+    networkd(site, "enslaved    unmanaged")
+    del site.files["host/networkctl.txt"]
+    assert site.verdict("link-nm-or-networkd-managed")[0] is UNKNOWN
+
+
+def test_what_networkd_has_not_said_is_not_unmanaged(site: Any) -> None:
+    networkd(site, "-           unmanaged")
+    site.files["host/networkctl.txt"] = "\n".join(
+        line for line in site.files["host/networkctl.txt"].splitlines() if "eth0" not in line and "br-" not in line
+    )
+    assert site.verdict("link-nm-or-networkd-managed")[0] is UNKNOWN
