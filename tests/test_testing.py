@@ -10,6 +10,7 @@ from netdiag.finding import Verdict
 from netdiag.testing import host_of, run_check
 
 SAMPLES = Path(__file__).parents[1] / "samples" / "checks" / "nat-masquerade-missing"
+BUNDLE = Path(__file__).parents[1] / "samples" / "bundles" / "three-faults.tar.gz"
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def test_it_tells_a_quiet_bundle_from_one_that_shows_nothing(check: Check, tmp_p
 
 
 def test_it_gives_the_model_that_checks_are_given() -> None:
-    assert sorted(container.name for container in host_of(SAMPLES / "fires").containers) == ["app", "db", "web"]
+    assert sorted(container.name for container in host_of(BUNDLE).containers) == ["app", "db", "web"]
 
 
 def test_a_bundle_that_cannot_be_read_is_refused(tmp_path: Path) -> None:

@@ -68,6 +68,7 @@ def test_the_customers_command_runs_between_two_looks_at_all_namespaces(fake_hos
         == MOVING
         - {
             "softnet-stat",
+            "xfrm-stat",
             "conntrack-stats",
         }
     )

@@ -12,7 +12,8 @@ in a package, as a root directory that is made once (``root_of``).
 
 A host has the machine's kernel and Debian's programs, but its own ``/etc``, ``/var/lib``, ``/var/log``, ``/run``,
 ``/tmp``, ``/root``, processes and network; ``/usr/local`` is empty on it. Its uplink ``eth0`` (203.0.113.10/24) leads
-to a second network namespace, the outside world or *wan*: 203.0.113.1 is the router there, 198.51.100.7 a web server.
+to a second network namespace, the outside world or *wan*: 203.0.113.1 is the router there, 198.51.100.7 a web server,
+198.51.100.53 a name server that nobody asks unless a test says so.
 The wan has no route back to Docker's networks, so that a missing address translation really breaks traffic. No packet
 leaves the machine. The addresses are those of RFC 5737.
 
@@ -52,8 +53,10 @@ Backend = Literal["nft", "legacy"]
 BACKENDS: tuple[Backend, ...] = ("nft", "legacy")
 
 HOST_ADDRESS = "203.0.113.10"
+SWARM_ADDRESS, PEER_ADDRESS = "192.0.2.1", "192.0.2.2"
 ROUTER_ADDRESS = "203.0.113.1"
 OUTSIDE_SERVER = "198.51.100.7"
+NAME_SERVER = "198.51.100.53"
 PUBLISHED_PORT = 8080
 IMAGE = "lab/busybox:1"
 
@@ -80,6 +83,7 @@ PROGRAMS_OF_PACKAGE = {
     "busybox-static": ("busybox",),
     "conntrack": ("conntrack",),
     "curl": ("curl",),
+    "dbus": ("dbus-daemon",),
     "debootstrap": ("debootstrap",),
     "docker.io": ("dockerd", "docker", "docker-proxy"),
     "ethtool": ("ethtool",),
@@ -92,6 +96,7 @@ PROGRAMS_OF_PACKAGE = {
     "nftables": ("nft",),
     "procps": ("sysctl",),
     "python3": ("python3",),
+    "systemd": ("networkctl",),
     "tini": ("tini",),
     "util-linux": ("unshare", "nsenter", "setpriv"),
 }
@@ -99,25 +104,41 @@ PROGRAMS_OF_PACKAGE = {
 
 @dataclass(frozen=True)
 class Engine:
-    """A container engine as a Debian suite packages it; `packages` are the engine's, without what every host has."""
+    """A container engine as a Debian suite packages it; `packages` are the engine's, without what every host has.
+
+    `before` is run on the host before the engine starts: it starts what the engine works with.
+    """
 
     suite: str
     name: str
     packages: tuple[str, ...]
+    before: str = ""
 
 
 _DOCKER = ("docker.io", "docker-cli")
 _PODMAN = ("podman", "netavark", "aardvark-dns", "runc")
 _PODMAN_WITH_CNI = ("podman", "containernetworking-plugins", "runc")
 
+#: firewalld as systemd would start it.
+_START_FIREWALLD = """
+mkdir -p /run/dbus && dbus-daemon --system --fork
+setsid firewalld --nofork --nopid >/var/log/firewalld.log 2>&1 </dev/null &
+for _ in $(seq 100); do firewall-cmd --state >/dev/null 2>&1 && exit; sleep 0.1; done
+cat /var/log/firewalld.log; exit 1
+"""
+
 #: By the version that was seen; a suite may get a newer one. The machine's own Docker Engine is not among them.
 ENGINES = {
+    "20.10 firewalld": Engine("bookworm", "docker", ("docker.io", "firewalld", "dbus"), _START_FIREWALLD),
     "26.1": Engine("trixie", "docker", _DOCKER),
     "28.5": Engine("sid", "docker", _DOCKER),
     "podman 3.0": Engine("bullseye", "podman", _PODMAN_WITH_CNI),
     "podman 4.3": Engine("bookworm", "podman", _PODMAN),
     "podman 5.4": Engine("trixie", "podman", _PODMAN),
 }
+
+#: Hosts in a swarm, by what they are asked for by, with the engine of its nodes.
+SWARMS = {"swarm": "", "swarm 28.5": "28.5"}
 
 NEW_NAMESPACES = ("--mount", "--net", "--uts", "--ipc", "--pid", "--propagation=private")
 
@@ -163,7 +184,7 @@ def root_of(engine: str) -> Path:
                 f"a host with {engine} needs {root}, and making that needs debootstrap: apt-get install debootstrap"
             )
             raise LabError(message)
-        common = sorted({*PROGRAMS_OF_PACKAGE, "ethtool"} - {"docker.io"})
+        common = sorted({*PROGRAMS_OF_PACKAGE, "ethtool"} - {"docker.io", "dbus", "systemd"})
         script = ["/bin/sh", str(HERE / "make-root.sh"), found.suite, str(root), *found.packages, *common]
         _execute(script, timeout=MAKING_A_ROOT_TIMEOUT_S)
     return root
@@ -385,6 +406,8 @@ class DockerHost:
         self.write_file("/etc/default/docker", f'DOCKER_OPTS="{options}"\n')
         self.copy_in(HERE / "systemctl.sh", "/usr/local/sbin/systemctl")
         self.run(["chmod", "+x", "/usr/local/sbin/systemctl"])
+        if self.engine:
+            self.shell(ENGINES[self.engine].before)
         self.shell("systemctl start docker", timeout=120)
 
     def _import_image(self) -> None:
@@ -392,6 +415,47 @@ class DockerHost:
             archive.write(_image_archive())
             archive.seek(0)
             self._transfer([self.client, "import", '--change=CMD ["/bin/serve"]', "-", IMAGE], stdin=archive)
+
+
+class SwarmHost(DockerHost):
+    """A host that manages a swarm of two: `peer` is the other one, at the far end of eth1 (192.0.2.1 and 192.0.2.2).
+
+    Overlay network `mesh` has a container on each: `near` here, `far` there.
+    """
+
+    peer: DockerHost
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        with ExitStack() as undo:
+            undo.callback(self._undo.close)
+            self.peer = undo.enter_context(DockerHost(self.iptables, self.daemon_args, "web02", self.engine))
+            self._connect_peer()
+            self._join_swarm()
+            self._undo = undo.pop_all()
+        return self
+
+    def _connect_peer(self) -> None:
+        far_end = ["peer", "name", "eth1", "netns", str(self.peer.init_pid)]
+        # made from outside of both, where the process id of the peer means something
+        self.wan(["ip", "link", "add", "swarm0", "type", "veth", *far_end])
+        self.wan(["ip", "link", "set", "swarm0", "name", "eth1", "netns", str(self.init_pid)])
+        for host, address in ((self, SWARM_ADDRESS), (self.peer, PEER_ADDRESS)):
+            host.run(["ip", "address", "add", f"{address}/24", "dev", "eth1"])
+            host.run(["ip", "link", "set", "eth1", "up"])
+
+    def _join_swarm(self) -> None:
+        self.docker("swarm", "init", f"--advertise-addr={SWARM_ADDRESS}")
+        token = self.docker("swarm", "join-token", "--quiet", "worker").stdout.strip()
+        manager = f"{SWARM_ADDRESS}:2377"
+        self.peer.docker("swarm", "join", f"--token={token}", f"--advertise-addr={PEER_ADDRESS}", manager)
+        self.docker("network", "create", "--driver=overlay", "--attachable", "mesh")
+        for host, name in ((self, "near"), (self.peer, "far")):
+            host.docker("run", "--detach", f"--name={name}", "--network=mesh", "--restart=always", IMAGE)
+
+    def reaches_far(self) -> bool:
+        """Whether `near` is answered by `far`, through the tunnel between the hosts."""
+        return container_to_container(self, "near", self.peer.address("far", "mesh"))
 
 
 class PodmanHost(DockerHost):
@@ -418,7 +482,9 @@ class PodmanHost(DockerHost):
 
 
 def host_with(iptables: Backend, daemon_args: Sequence[str], engine: str) -> DockerHost:
-    """A host that is still to be started, with podman when `engine` is one."""
+    """A host that is still to be started, with podman or in a swarm when `engine` is one."""
+    if engine in SWARMS:
+        return SwarmHost(iptables, daemon_args, engine=SWARMS[engine])
     if engine and ENGINES[engine].name == "podman":
         return PodmanHost(engine)
     return DockerHost(iptables, daemon_args, engine=engine)
@@ -695,6 +761,7 @@ def configuration(host: DockerHost) -> tuple[str, ...]:
     runs = {name: partial(_run_in_network_of, host, record) for name, record in records.items()}
     outer_links = _links(host.run)
     names = {host.bridge(network): f"bridge of {network}" for network in NETWORKS}
+    names |= {link["ifname"]: "way out of a swarm" for link in outer_links if link.get("master") == "docker_gwbridge"}
     names_inside: dict[str, dict[str, str]] = {}
     for container, networks in CONTAINERS.items():
         links = _links(runs[container])
@@ -759,12 +826,16 @@ def _namespace_lines(run: Run, names: Mapping[str, str]) -> Iterator[str]:
         yield re.sub(r"(127\.0\.0\.11:|127\.0\.0\.11/32 .*--sport )\d+", r"\1<port>", without_counters)
 
 
+# What iptables-save prints of a table that does nothing. A legacy table, once it is there, cannot be taken away again.
+_DOES_NOTHING = re.compile(r"\*\w+|:[A-Z]+ ACCEPT .*|COMMIT")
+
+
 def _section_lines(run: Run) -> Iterator[str]:
     section = ""
     for line in run(["sh", "-c", _SHOW_CONFIGURATION]).stdout.splitlines():
         if line.startswith("== "):
             section = line.removeprefix("== ")
-        elif not line.startswith("#"):
+        elif not line.startswith("#") and not ("tables-" in section and _DOES_NOTHING.fullmatch(line)):
             yield f"{section} {line}"
 
 
@@ -831,7 +902,7 @@ class HostPool:
 
     def take_back(self, host: DockerHost) -> list[str]:
         """What a test left behind on a host that was lent to it, in lines; empty when it is as healthy as before."""
-        kind = (host.iptables, host.daemon_args, host.engine)
+        kind = next(kind for kind, kept in self._kept.items() if kept.host is host)
         try:
             assert_healthy(host)
             left = changes_left(host, self._kept[kind].configuration)

@@ -1,7 +1,7 @@
 #!/bin/sh
 # systemctl of a laboratory host, so that `systemctl restart docker` can be typed there as on a host that runs systemd.
 # It really stops and starts dockerd, with the options of /etc/default/docker as Debian's docker.service has it. It knows
-# start, stop and restart of docker and refuses anything else.
+# start, stop and restart of docker, has no units to read anew, and refuses anything else.
 set -eu
 
 daemon_log=/var/log/docker.log
@@ -59,5 +59,6 @@ case "$*" in
     "start docker") start ;;
     "stop docker") stop ;;
     "restart docker") stop && start ;;
+    "daemon-reload") ;;
     *) fail "this host has no systemd; only start, stop and restart of docker are known, not: $*" ;;
 esac

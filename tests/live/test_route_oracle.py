@@ -72,7 +72,10 @@ class Told:
 def namespace(run: Run) -> Namespace:
     """The namespace as netdiag knows it from its outputs."""
     documents = [
-        formats.get(name).read(Source(f"{name}.txt", run(command.split()).stdout, command, format=name))
+        # procps 4.0.7 fails when a key cannot be read, and prints all the others
+        formats.get(name).read(
+            Source(f"{name}.txt", run(command.split(), check=name != "sysctl").stdout, command, format=name)
+        )
         for name, commands in OUTPUTS.items()
         for command in commands
     ]

@@ -1,4 +1,5 @@
-"""The outside world's HTTP server: answers every GET on port 80 with the address of its client and a newline.
+"""The outside world's servers: HTTP on port 80 answers every GET with the address of its client and a newline, and the
+name server answers at its own address only.
 
 Run as a script in the network namespace that stands for the internet; prints ``ready`` once it listens. It keeps that
 namespace alive: when this process ends, the namespace and every interface in it are gone.
@@ -6,11 +7,16 @@ namespace alive: when this process ends, the namespace and every interface in it
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from http.server import BaseHTTPRequestHandler
 from socketserver import ThreadingTCPServer
+from threading import Thread
+
+import name_server
 
 PORT = 80
+NAME_SERVER = "198.51.100.53"
 
 
 class ClientAddressHandler(BaseHTTPRequestHandler):
@@ -37,6 +43,10 @@ class Server(ThreadingTCPServer):
 
 
 def main() -> None:
+    # A socket that is bound before its address is there answers from another one.
+    subprocess.run(["ip", "address", "add", f"{NAME_SERVER}/32", "dev", "lo"], check=True)
+    names = name_server.NameServer((NAME_SERVER, name_server.PORT), name_server.LookUp)
+    Thread(target=names.serve_forever, daemon=True).start()
     with Server(("0.0.0.0", PORT), ClientAddressHandler) as server:
         sys.stdout.write("ready\n")
         sys.stdout.flush()

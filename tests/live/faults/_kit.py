@@ -13,7 +13,7 @@ from lab import DockerHost
 Subject = tuple[str, str]
 
 #: The hosts that a fault is tried on: Docker 20.10 with the nft or the legacy backend, or another engine with nft.
-Kind = Literal["nft", "legacy", "26.1", "28.5", "podman 4.3", "podman 5.4"]
+Kind = Literal["nft", "legacy", "20.10 firewalld", "26.1", "28.5", "podman 4.3", "podman 5.4", "swarm", "swarm 28.5"]
 
 
 def _leave(_: DockerHost) -> None:
@@ -25,7 +25,11 @@ class Fault:
     """`hurts` is true while the fault is there; `subject` is one of those that the finding must name.
 
     `variant` tells several faults of one check apart. The check's sample is made of the first. `cleanup` takes away
-    what was only made to show the fault, such as a container, once the remedy was run.
+    what was only made to show the fault, such as a container, once the remedy was run. `instead` is done in place of a
+    remedy that a laboratory host cannot run, such as raising a limit of the machine's kernel. `lasting` evidence are
+    counters that no remedy takes back: such a fault needs `daemon_args` that no other has, so that it has its host for
+    itself. `options` are given to the collector.
+    What is `by_design` is a note: its remedy is another design, which is not tried, and `cleanup` undoes it.
     """
 
     check: str
@@ -36,6 +40,10 @@ class Fault:
     on: Sequence[Kind] = ("nft",)
     variant: str = ""
     cleanup: Callable[[DockerHost], None] = _leave
+    by_design: bool = False
+    instead: Callable[[DockerHost], None] | None = None
+    lasting: bool = False
+    options: Sequence[str] = ()
 
     def __str__(self) -> str:
         return "".join((self.check, *self.daemon_args, self.variant and f"-{self.variant}"))
@@ -67,10 +75,16 @@ _NAMES: dict[str, Callable[[DockerHost], str]] = {
     "back_subnet": lambda host: _subnet(host, "back"),
     "web": lambda host: host.address("web", "front"),
     "app": lambda host: host.address("app", "back"),
+    "db": lambda host: host.address("db", "back"),
     "web_veth": lambda host: host.veth("web", "front"),
+    "app_veth": lambda host: host.veth("app", "back"),
     "db_veth": lambda host: host.veth("db", "back"),
+    "db_mac": lambda host: host.inspect("db")[0]["NetworkSettings"]["Networks"]["back"]["MacAddress"],
+    "app_pid": lambda host: str(host.inspect("app")[0]["State"]["Pid"]),
     "web_pid": lambda host: str(host.inspect("web")[0]["State"]["Pid"]),
     "db_pid": lambda host: str(host.inspect("db")[0]["State"]["Pid"]),
+    "web_mac": lambda host: str(host.inspect("web")[0]["NetworkSettings"]["Networks"]["front"]["MacAddress"]),
+    "app_mac": lambda host: str(host.inspect("app")[0]["NetworkSettings"]["Networks"]["back"]["MacAddress"]),
 }
 
 
@@ -90,6 +104,16 @@ def lines(*commands: str) -> Callable[[DockerHost], None]:
             host.shell(_filled(host, command))
 
     return run
+
+
+def steps(*parts: Callable[[DockerHost], object]) -> Callable[[DockerHost], None]:
+    """Do these things one after the other."""
+
+    def do(host: DockerHost) -> None:
+        for part in parts:
+            part(host)
+
+    return do
 
 
 def succeeds(command: str) -> Callable[[DockerHost], bool]:
@@ -130,6 +154,12 @@ def run(name: str, options: str) -> str:
     serve = "".join(f"httpd -p {port} -h /www; " for port in tcp) + "exec sleep 1000"
     start = f"docker run -d --init --name {name} {options} lab/busybox:1 sh -c '{serve}'"
     return f"{start} && {serve_udp(name, *udp)}" if udp else start
+
+
+def serving(name: str, options: str, *listen: str) -> str:
+    """The command that starts a container whose servers listen on these ports (or ADDRESS:PORT)."""
+    serve = "touch /www/index.html; " + "".join(f"httpd -p {each} -h /www; " for each in listen)
+    return f"docker run -d --init --name {name} {options} lab/busybox:1 sh -c '{serve}exec sleep 1000'"
 
 
 def serve_udp(name: str, *ports: int) -> str:
