@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import netdiag_collect as collect
+from netdiag import places
 
 from .fakes import COLLECTOR, WEB, FakeHost, with_constant
 
@@ -128,7 +129,7 @@ def test_of_docker_inspect_only_what_a_diagnosis_needs_is_kept(fake_host: FakeHo
 
 
 def test_the_keys_that_parsers_rely_on_are_kept() -> None:
-    schema = json.loads((COLLECTOR.parents[1] / "grammars" / "docker_inspect.schema.json").read_text())
+    schema = json.loads((places.grammars() / "docker_inspect.schema.json").read_text())
     items = schema["items"]["properties"] if "items" in schema else schema["properties"]
     assert set(items) - set(collect.INSPECT_KEYS) == set()
     for key, wanted in collect.INSPECT_KEYS.items():
