@@ -253,7 +253,7 @@ def test_systemctl_really_stops_starts_and_restarts_the_daemon_with_the_same_opt
 
 @live
 @pytest.mark.parametrize(
-    "arguments", ["restart nginx", "status docker", "daemon-reload", "restart docker --no-block", ""]
+    "arguments", ["restart nginx", "status docker", "daemon-reexec", "restart docker --no-block", ""]
 )
 def test_systemctl_refuses_what_it_does_not_do(docker_host: Lend, arguments: str) -> None:
     refused = docker_host().shell(f"systemctl {arguments}", check=False)
