@@ -6,6 +6,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 BUNDLE ?= samples/bundles/three-faults.tar.gz
 SAMPLE ?=
+# Tests on real hosts wait more than they compute: three processes keep two cores busy.
+JOBS   ?= 3
 
 PDF_PACKAGES  := libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0
 TEST_PACKAGES := $(PDF_PACKAGES) poppler-utils iproute2 ipset iptables nftables trace-cmd
@@ -19,7 +21,7 @@ LIVE_PATH := /usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin
 help:
 	@echo "make demo    install into .venv, analyze a sample bundle, write report.html and report.pdf"
 	@echo "make test    run all tests that this machine can run, and name those that it cannot"
-	@echo "make live    run the tests on real Docker hosts (root; SAMPLE=name for a part)"
+	@echo "make live    run the tests on real Docker hosts (root; SAMPLE=name for a part, JOBS=1 for one at a time)"
 	@echo "make lint    ruff, mypy --strict, import-linter"
 	@echo "make accept  write the golden files anew (then read them: git diff)"
 	@echo "make bench   print the ratios of docs/performance.md"
@@ -39,7 +41,7 @@ wheel-test: $(VENV)/installed-dev
 
 live: $(VENV)/installed-dev
 	@.ci/install-packages "tests on real Docker hosts" $$(cat tests/live/packages.txt) || true
-	PATH="$(CURDIR)/$(BIN):$(LIVE_PATH)" $(BIN)/python -m pytest -m live tests/live $(if $(SAMPLE),-k "$(SAMPLE)")
+	PATH="$(CURDIR)/$(BIN):$(LIVE_PATH)" $(BIN)/python -m pytest -m live -n $(JOBS) --dist worksteal tests/live $(if $(SAMPLE),-k "$(SAMPLE)")
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

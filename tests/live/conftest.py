@@ -16,6 +16,7 @@ import pytest
 #: How many of the `sampled` tests run, all when empty; and the seed that chooses them, drawn when empty.
 _PART = os.environ.get("NETDIAG_LIVE_PART", "")
 _SEED = os.environ.get("NETDIAG_LIVE_SEED", "") or str(random.SystemRandom().randrange(10**6))
+os.environ["NETDIAG_LIVE_SEED"] = _SEED  # the processes that pytest-xdist starts choose the same
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

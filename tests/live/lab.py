@@ -24,6 +24,7 @@ Tests take their hosts from the fixture ``docker_host``, which lends them out of
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
 import os
@@ -178,16 +179,22 @@ def root_of(engine: str) -> Path:
     """
     found = ENGINES[engine]
     root = ROOTS / f"{found.suite}-{found.name}"
-    if not root.is_dir():
-        if not shutil.which("debootstrap", path=DEBIAN_PATH):
-            message = (
-                f"a host with {engine} needs {root}, and making that needs debootstrap: apt-get install debootstrap"
-            )
-            raise LabError(message)
-        common = sorted({*PROGRAMS_OF_PACKAGE, "ethtool"} - {"docker.io", "dbus", "systemd"})
-        script = ["/bin/sh", str(HERE / "make-root.sh"), found.suite, str(root), *found.packages, *common]
-        _execute(script, timeout=MAKING_A_ROOT_TIMEOUT_S)
+    ROOTS.mkdir(parents=True, exist_ok=True)
+    with (ROOTS / f"{root.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests run in several processes
+        if not root.is_dir():
+            _make_root(engine, root)
     return root
+
+
+def _make_root(engine: str, root: Path) -> None:
+    if not shutil.which("debootstrap", path=DEBIAN_PATH):
+        message = f"a host with {engine} needs {root}, and making that needs debootstrap: apt-get install debootstrap"
+        raise LabError(message)
+    found = ENGINES[engine]
+    common = sorted({*PROGRAMS_OF_PACKAGE, "ethtool"} - {"docker.io", "dbus", "systemd"})
+    script = ["/bin/sh", str(HERE / "make-root.sh"), found.suite, str(root), *found.packages, *common]
+    _execute(script, timeout=MAKING_A_ROOT_TIMEOUT_S)
 
 
 def _namespaces_refused() -> str | None:

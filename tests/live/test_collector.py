@@ -50,6 +50,14 @@ def state(host: lab.DockerHost) -> dict[str, list[str]]:
     return found
 
 
+def settled(host: lab.DockerHost) -> None:
+    """Wait until the kernel has checked each IPv6 address for a double (RFC 4862): it gives the host routes then."""
+    deadline = time.monotonic() + 30
+    while checking := host.shell("ip -6 addr show tentative").stdout:
+        assert time.monotonic() < deadline, checking
+        time.sleep(0.1)
+
+
 def collect(host: lab.DockerHost, directory: Path, *options: str) -> Bundle:
     return open_bundle(lab.collect(host, directory, *options))
 
@@ -61,6 +69,7 @@ def not_collected(bundle: Bundle) -> dict[str, str]:
 def test_it_changes_nothing(docker_host: Lend, backend: lab.Backend, tmp_path: Path) -> None:
     host = docker_host(backend)
     lab.collect(host, tmp_path)  # brings the script, and makes python's caches
+    settled(host)
     before = state(host)
     lab.collect(host, tmp_path, "--label", "again")
     after = state(host)
