@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Generic, TypeVar
 
-from netdiag.formats.records import AddressPool, IpNetwork, Route
+from netdiag.formats.records import AddressPool, IpNetwork, Link, Route
 from netdiag.model import Host
 from netdiag.spans import Span
 
@@ -48,6 +48,16 @@ def main_routes(host: Host, version: int = 4) -> Iterator[Route]:
 def is_on_link(route: Route) -> bool:
     """The destination is on the link itself, as that of an address of the host is."""
     return bool(route.next_hops) and all(hop.gateway is None for hop in route.next_hops)
+
+
+def idle_bridges(host: Host, route: Route, subnet: IpNetwork) -> list[Link]:
+    """The bridges without ports by which a route of the host leads to a subnet a second time: a connected route of the
+    same prefix. That is `link-dual-connected-route`.
+    """
+    if route.protocol != "kernel" or route.type != "unicast" or subnet.version != 4 or route.destination != subnet:
+        return []
+    links = (host.root.link(hop.device) for hop in route.next_hops if hop.device)
+    return [link for link in links if link and link.kind == "bridge" and not host.root.ports_of(link.name)]
 
 
 def overlap(one: IpNetwork, other: IpNetwork) -> bool:

@@ -15,8 +15,8 @@ that is equal to the subnet or inside it, when the neighbour table shows machine
 the subnet, or when a name server has one and is neither a container nor the host itself. It is a warning when the
 host's other network lies around the subnet, or when a route has the very same prefix: all of it is hidden. A wider
 route by a gateway or a tunnel is a note, one for the host: often it is an aggregate of which nobody uses that part.
-Routes by a gateway or a tunnel into the subnet are `route-shadowed`; an IPv6 subnet cut out of the uplink's prefix is
-`ipv6-gua-no-return-route`.
+Routes by a gateway or a tunnel into the subnet are `route-shadowed`; the very same prefix on a bridge without ports is
+`link-dual-connected-route`; an IPv6 subnet cut out of the uplink's prefix is `ipv6-gua-no-return-route`.
 
 ## Not a problem when
 The route is one of the two halves of a VPN's default route; or the addresses of the subnet are reserved for it in the
@@ -42,7 +42,7 @@ from ipaddress import ip_network
 from netdiag.checks._base import Fault, Verdicts, check
 from netdiag.checks._docker import BridgeNetwork, bridge_networks, related, sh
 from netdiag.checks._renumber import renumbered
-from netdiag.checks._subnets import Ranges, main_routes, spare_like
+from netdiag.checks._subnets import Ranges, idle_bridges, main_routes, spare_like
 from netdiag.finding import Evidence, Severity, Subject
 from netdiag.formats.records import IpAddress, IpNetwork, NameServer, Neighbour, Route, Subnet
 from netdiag.model import Host
@@ -72,7 +72,7 @@ class _Clash:
         return tuple({id(route): route for route in (*self.connected, *same)}.values())
 
 
-@check(Severity.ERROR, layer="address", symptom_of=("link-stale-bridge", "link-dual-connected-route"))
+@check(Severity.ERROR, layer="address", symptom_of=("link-stale-bridge",))
 def address_subnet_overlap_host(host: Host) -> Verdicts:
     bridges, others = bridge_networks(host, collected(host.root.routes, "which networks the host has routes to"))
     yield from others
@@ -104,7 +104,11 @@ def _clashes(host: Host, bridges: list[BridgeNetwork]) -> Iterator[_Clash]:
     servers = Ranges((ip_network(s.address), s) for s in host.root.name_servers if s.address not in own)
     for bridge in bridges:
         for subnet in bridge.network.subnets:
-            around = tuple(r for r in routes.overlapping(subnet.subnet) if not _is_others(r, subnet.subnet))
+            around = tuple(
+                route
+                for route in routes.overlapping(subnet.subnet)
+                if not _is_others(route, subnet.subnet) and not idle_bridges(host, route, subnet.subnet)
+            )
             inside = tuple(servers.overlapping(subnet.subnet))
             if around or inside:
                 yield _Clash(bridge, subnet, around, inside)

@@ -29,10 +29,10 @@ moby/moby#13381; docker/for-linux#123; kernel net/ipv4/fib_trie.c (fib_table_ins
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
 
 from netdiag.checks._base import Fault, Verdicts, check
 from netdiag.checks._docker import BridgeNetwork, bridge_networks, related, sh
+from netdiag.checks._subnets import idle_bridges, main_routes
 from netdiag.finding import Evidence, Severity, Subject
 from netdiag.formats.records import IpNetwork, Link, Route, Subnet
 from netdiag.model import Host
@@ -49,24 +49,15 @@ def link_dual_connected_route(host: Host) -> Verdicts:
     )
     yield from others
     connected: dict[IpNetwork, list[Route]] = defaultdict(list)
-    for route in host.root.routes:
-        if route.table in (None, "main") and route.protocol == "kernel" and route.type == "unicast":
-            connected[route.destination].append(route)
+    for route in main_routes(host):
+        connected[route.destination].append(route)
     own = {bridge_name(host, network) for network in host.networks}
     for bridge in bridges:
         for subnet in bridge.network.subnets:
-            for route, link in _elsewhere(host, connected[subnet.subnet]):
-                if link.name not in own:
-                    yield _fault(host, bridge, subnet, route, link, connected[subnet.subnet])
-
-
-def _elsewhere(host: Host, routes: list[Route]) -> Iterator[tuple[Route, Link]]:
-    """The routes by a bridge without ports."""
-    for route in routes:
-        for hop in route.next_hops:
-            link = host.root.link(hop.device) if hop.device else None
-            if link and link.kind == "bridge" and not host.root.ports_of(link.name):
-                yield route, link
+            for route in connected[subnet.subnet]:
+                for link in idle_bridges(host, route, subnet.subnet):
+                    if link.name not in own:
+                        yield _fault(host, bridge, subnet, route, link, connected[subnet.subnet])
 
 
 def _fault(
