@@ -270,6 +270,15 @@ def published(host_port: int, host_ip: str = "0.0.0.0") -> list[dict[str, str]]:
     return [{"HostIp": host_ip, "HostPort": str(host_port)}]
 
 
+def proxy(pid: int, published_on: str, address: str, port: str = "80") -> str:
+    """The line of `ps` for a proxy of a port that is published on `tcp 0.0.0.0 8080` or the like."""
+    protocol, host_address, host_port = published_on.split()
+    return (
+        f"{pid:>7} 4026531840 /usr/bin/docker-proxy -proto {protocol} -host-ip {host_address} -host-port {host_port}"
+        f" -container-ip {address} -container-port {port}\n"
+    )
+
+
 _HOST: dict[str, Any] = {
     "docker/docker-version.txt": {"Server": {"Version": "20.10.24", "ApiVersion": "1.41"}},
     "docker/docker-info.txt": {
@@ -330,7 +339,7 @@ class Site:
     network = staticmethod(network)
     endpoint = staticmethod(endpoint)
     container = staticmethod(container)
-    published = staticmethod(published)
+    published, proxy = staticmethod(published), staticmethod(proxy)
 
     def __init__(self, make_bundle: Callable[..., Path]) -> None:
         self.files: dict[str, Any] = copy.deepcopy(_HOST)
@@ -353,27 +362,56 @@ class Site:
         name = "iptables_save" if artifact.endswith("-save") else artifact.replace("-", "_")
         self.skipped.append({**ABSENT, "id": artifact, "format": name, "scope": scope, "skipped": reason})
 
-    def _sockets(self) -> Iterator[tuple[str, str]]:
-        """The output of `ss` where a test does not give it."""
-        host: list[str] = []
+    def _published(self) -> Iterator[tuple[str, str, str, str, str, str]]:
+        """Each port that the engine publishes now: the container, its address, protocol and port, and the host's
+        address and port.
+        """
         inspected = self.files.get("docker/docker-inspect.txt", "")
         for each in inspected if isinstance(inspected, list) else ():
-            inside: list[str] = []
+            if each["State"]["Status"] not in ("running", "paused") or each["HostConfig"]["NetworkMode"] == "host":
+                continue
+            endpoints = each["NetworkSettings"]["Networks"].values()
+            address = next((one["IPAddress"] for one in endpoints if one["IPAddress"]), "")
             for name, bindings in (each["NetworkSettings"]["Ports"] or {}).items():
                 number, _, protocol = name.partition("/")
                 for binding in bindings or ():
-                    address = binding["HostIp"]
-                    host.append(_socket(protocol, f"[{address}]" if ":" in address else address, binding["HostPort"]))
-                    inside.append(_socket(protocol, "*", number))
-            yield f"netns/{each['Id']}/ss.txt", SOCKETS + "".join(dict.fromkeys(inside))
+                    yield each["Id"], address, protocol, number, binding["HostIp"], binding["HostPort"]
+
+    def sockets(self) -> dict[str, str]:
+        """What `ss` prints of the host and of each container where a test does not give it."""
+        return dict(self._sockets())
+
+    def _sockets(self) -> Iterator[tuple[str, str]]:
+        host: list[str] = []
+        inside: dict[str, list[str]] = {}
+        proxied = "--userland-proxy=false" not in self.files.get("docker/dockerd-cmdline.txt", "")
+        for pid, (identity, _, protocol, port, host_address, host_port) in enumerate(self._published(), _FIRST_PROXY):
+            where = f"[{host_address}]" if ":" in host_address else host_address
+            user = ("docker-proxy", pid) if proxied else ("dockerd", _DOCKERD)
+            host.append(_socket(protocol, where, host_port, *user))
+            inside.setdefault(identity, []).append(_socket(protocol, "*", port, "server", 9))
+        inspected = self.files.get("docker/docker-inspect.txt", "")
+        for each in inspected if isinstance(inspected, list) else ():
+            yield f"netns/{each['Id']}/ss.txt", SOCKETS + "".join(dict.fromkeys(inside.get(each["Id"], ())))
         yield "host/ss.txt", SOCKETS + "".join(host)
+
+    def _proxies(self) -> Iterator[str]:
+        """The lines of `ps` for the proxies of the ports that somebody listens on, but those that a test gives."""
+        if "--userland-proxy=false" in self.files.get("docker/dockerd-cmdline.txt", ""):
+            return
+        sockets, given = self.files.get("host/ss.txt", ""), self.files["host/ps.txt"]
+        for pid, (_, address, protocol, port, host_address, host_port) in enumerate(self._published(), _FIRST_PROXY):
+            if f":{host_port} " in sockets and f"-host-port {host_port} " not in given:
+                yield proxy(pid, f"{protocol} {host_address} {host_port}", address, port)
 
     def analysis(self, **manifest: Any) -> Analysis:
         scopes = {path.rpartition("/")[0] for path in self.files}
-        for path, text in self._sockets():
+        for path, text in self.sockets().items():
             if path.rpartition("/")[0] in scopes:
                 self.files.setdefault(path, text)
         files = {path: text if isinstance(text, str) else json.dumps(text) for path, text in self.files.items()}
+        if "host/ps.txt" in files:
+            files["host/ps.txt"] += "".join(self._proxies())
         facts = {path: {"id": Path(path).stem, "format": _format(path)} for path in files}
         for path, more in self.facts.items():
             facts[path].update(more)
@@ -387,9 +425,13 @@ class Site:
         return outcome.verdict, messages or outcome.reason
 
 
-def _socket(protocol: str, address: str, port: str) -> str:
+#: The process numbers of the engine and of the first of its proxies.
+_DOCKERD, _FIRST_PROXY = 49, 901
+
+
+def _socket(protocol: str, address: str, port: str, program: str, pid: int) -> str:
     state = "LISTEN" if protocol == "tcp" else "UNCONN"
-    return f'{protocol} {state} 0 4096 {address}:{port} *:* users:(("server",pid=9,fd=4))\n'
+    return f'{protocol} {state} 0 4096 {address}:{port} *:* users:(("{program}",pid={pid},fd=4))\n'
 
 
 def _format(path: str) -> str:

@@ -280,10 +280,7 @@ def test_a_missing_translation_is_an_error_and_milder_while_the_proxy_answers(si
     site.files["host/ss.txt"] += (
         'tcp   LISTEN 0      4096   0.0.0.0:8080       0.0.0.0:*    users:(("docker-proxy",pid=99,fd=4))\n'
     )
-    site.files["host/ps.txt"] += (
-        "     99 4026531840 /usr/bin/docker-proxy -proto tcp -host-ip 0.0.0.0 -host-port 8080"
-        " -container-ip 172.18.0.2 -container-port 80\n"
-    )
+    site.files["host/ps.txt"] += site.proxy(99, "tcp 0.0.0.0 8080", "172.18.0.2")
     (finding,) = site.analysis().findings
     assert (finding.check, finding.severity) == ("nat-dnat-missing", Severity.WARNING)
 

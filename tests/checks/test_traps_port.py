@@ -231,13 +231,35 @@ def test_a_start_that_fails_for_a_stale_proxy_is_part_of_that(site: Any) -> None
     refused(
         site, _ON_ENDPOINT + "Error starting userland proxy: listen tcp4 0.0.0.0:9090: bind: address already in use"
     )
-    on_host(
-        site,
-        "tcp LISTEN 0 9 0.0.0.0:8080 0.0.0.0:*",
-        'tcp LISTEN 0 9 0.0.0.0:9090 0.0.0.0:* users:(("docker-proxy",pid=77,fd=4))',
-    )
-    finding = next(each for each in site.analysis().findings if each.check.startswith("port-proxy-stale"))
+    stale = 'tcp LISTEN 0 9 0.0.0.0:9090 0.0.0.0:* users:(("docker-proxy",pid=77,fd=4))\n'
+    site.files["host/ss.txt"] = site.sockets()["host/ss.txt"] + stale
+    site.files["host/ps.txt"] += site.proxy(77, "tcp 0.0.0.0 9090", "172.18.0.7")
+    (finding,) = site.analysis().findings
     assert (finding.check, finding.remedy) == ("port-proxy-stale", ("kill 77",))
+
+
+def test_a_container_that_could_not_be_started_is_part_of_the_reason(site: Any) -> None:
+    refused(site, _ON_ENDPOINT + "Bind for 0.0.0.0:8080 failed: port is already allocated")
+    assert [finding.check for finding in site.analysis().findings] == ["port-conflict"]
+
+
+def test_one_address_that_the_host_lost_is_one_finding(site: Any) -> None:
+    web(site)["NetworkSettings"]["Ports"]["80/tcp"] = site.published(8080, "203.0.113.99")
+    refused(site, _ON_ENDPOINT + "listen tcp4 203.0.113.99:9090: bind: cannot assign requested address")
+    found = {finding.check for finding in site.analysis().findings}
+    assert "port-bound-host-ip-missing" in found
+    assert "address-container-down" not in found
+
+
+def test_containers_that_could_not_be_started_for_one_reason_are_one_note(site: Any) -> None:
+    for number in range(12):
+        error = f"OCI runtime create failed: container {number:064x}: no such file or directory"
+        refused(site, error if number else "error while mounting volume: permission denied")
+        site.docker("inspect")[-1].update(Id=f"{number:064x}", Name=f"/late{number}")
+    messages = [finding.message for finding in site.analysis().findings if finding.check == "address-container-down"]
+    assert len(messages) == 2
+    assert any(message.startswith("11 containers are not as they should be: `late1`") for message in messages)
+    assert any(message.startswith("a container is not as it should be: `late0`") for message in messages)
 
 
 # --- the host's side --------------------------------------------------------------------------------------------------

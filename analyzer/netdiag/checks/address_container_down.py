@@ -10,10 +10,12 @@ reason is in the container's own log.
 
 ## How it is decided
 By state, exit code and error of `docker inspect`. A container that was stopped by somebody (`exited` with the code of a
-signal, or with a restart policy that would have started it again) is not named.
+signal, or with a restart policy that would have started it again) is not named. One finding names all of them, but
+those that could not be started: they are together when the engine gave the same reason.
 
 ## Not a problem when
-It is a job that ended well (exit code 0) or shall not run.
+It is a job that ended well (exit code 0) or shall not run. Where another check finds why a container could not be
+started, this is part of that.
 
 ## Repair
 Read the container's log; start it again when the reason is gone.
@@ -24,6 +26,8 @@ Read the container's log; start it again when the reason is gone.
 ## References
 docs.docker.com/engine/containers/start-containers-automatically; docs.docker.com/reference/cli/docker/inspect.
 """
+
+from collections import defaultdict
 
 from netdiag.checks._base import Fault, NotApplicable, Verdicts, check, unjudged
 from netdiag.checks._docker import sh
@@ -37,15 +41,42 @@ _ENDED_BY_INTENT = frozenset({None, 0, 129, 130, 131, 137, 143})
 _MOST_SHOWN = 10
 
 
-@check(Severity.NOTE, layer="bundle")
+@check(
+    Severity.NOTE,
+    layer="bundle",
+    symptom_of=(
+        "port-conflict",
+        "port-bound-host-ip-missing",
+        "address-subnet-full",
+        "address-network-id-missing",
+        "nat-table-unavailable",
+    ),
+)
 def address_container_down(host: Host) -> Verdicts:
     if not host.containers.whole:
         yield unjudged(whole(host.containers, "which containers there are"))
     elif not host.containers.items:
         yield NotApplicable("there are no containers")
-    down = [(each, why) for each in host.containers if (why := _trouble(each))]
-    if down:
-        yield _fault(down)
+    down: dict[str, list[tuple[Container, str]]] = defaultdict(list)
+    for each in host.containers:
+        if why := _trouble(each):
+            down[_reason(each)].append((each, why))
+    for group in down.values():
+        yield _fault(group)
+
+
+def _was_not_started(container: Container) -> bool:
+    return container.state in ("created", "exited", "stopped") and bool(container.error)
+
+
+def _reason(container: Container) -> str:
+    """What containers that could not be started for the same reason have in common: the words of the engine without
+    names and numbers. Nothing of all others.
+    """
+    if not _was_not_started(container):
+        return ""
+    words = (container.error or "").replace(container.name, "").split()
+    return " ".join(word for word in words if not any(character.isdigit() for character in word))
 
 
 def _trouble(container: Container) -> str:
@@ -55,8 +86,8 @@ def _trouble(container: Container) -> str:
         return f"restarts again and again ({code}{times})"
     if container.state == "dead":
         return "is dead: the engine could not remove it"
-    if container.state in ("created", "exited", "stopped") and container.error:
-        return f"could not be started ({container.error.strip()})"
+    if _was_not_started(container):
+        return f"could not be started ({(container.error or '').strip()})"
     if container.state in ("exited", "stopped"):
         if container.out_of_memory:
             return "was killed for its memory"
@@ -69,8 +100,11 @@ def _fault(down: list[tuple[Container, str]]) -> Fault:
     shown = down[:_MOST_SHOWN]
     words = ", ".join(f"`{each.name}` {why}" for each, why in shown)
     more = f" and {len(down) - _MOST_SHOWN} more" if len(down) > _MOST_SHOWN else ""
+    what = (
+        "a container is not as it should be" if len(down) == 1 else f"{len(down)} containers are not as they should be"
+    )
     return Fault(
-        message=f"{len(down)} containers are not as they should be: {words}{more}",
+        message=f"{what}: {words}{more}",
         subjects=tuple(Subject("container", each.name) for each, _ in shown),
         evidence=tuple(Evidence(each.span_at("State", _key(each)), f"{each.name} {why}") for each, why in shown),
         remedy=tuple(

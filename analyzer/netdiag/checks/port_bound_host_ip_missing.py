@@ -56,7 +56,7 @@ def port_bound_host_ip_missing(host: Host) -> Verdicts:
         return
     for address, ports in wanted.items():
         if not _has(host, address) and not _waits_for(host, address):
-            yield _lost(host, address, ports)
+            yield _lost(host, address, ports, [each.container for each in failed if each.address == address])
     for each in failed:
         if each.address and not _has(host, each.address) and each.address not in wanted:
             container = each.container
@@ -80,7 +80,9 @@ def _waits_for(host: Host, address: IpAddress) -> bool:
     return sysctl is not None and sysctl.value == "1"
 
 
-def _lost(host: Host, address: IpAddress, ports: list[tuple[Container, PublishedPort]]) -> Fault:
+def _lost(
+    host: Host, address: IpAddress, ports: list[tuple[Container, PublishedPort]], not_started: list[Container]
+) -> Fault:
     names = list(dict.fromkeys(container.name for container, _ in ports))
     numbers = list(dict.fromkeys(f"{port.host_port}/{port.protocol}" for _, port in ports))
     shown = [Evidence(port.span, f"container {container.name} publishes it on {address}") for container, port in ports]
@@ -94,6 +96,7 @@ def _lost(host: Host, address: IpAddress, ports: list[tuple[Container, Published
         evidence=(*shown[:5], *_near(host, address)),
         remedy=(_give(host, address),),
         verify=("ip address",),
+        affects=tuple(Subject("container", container.name) for container in not_started),
     )
 
 
