@@ -1,12 +1,18 @@
 """A finding about something that moved during the collection says so and is less sure."""
 
+import json
+import shutil
+from pathlib import Path
 from typing import Any
 
+from netdiag.analysis import analyze
 from netdiag.checks._races import with_races_marked
 from netdiag.finding import Confidence, Evidence, Finding, Severity, Subject
 from netdiag.model import Facts, Host, Moved, Movement, Namespace
 from netdiag.model.engine import Engine
 from netdiag.spans import Source
+
+SAMPLES = Path(__file__).parents[2] / "samples" / "checks"
 
 
 def finding(*subjects: Subject, **more: Any) -> Finding:
@@ -50,3 +56,15 @@ def test_others_and_hosts_of_which_nothing_is_known_stay_as_they_are() -> None:
     ) == [other]
     still = Host("web01", (Namespace("host", "host"),), Facts(), Facts(), Engine())
     assert with_races_marked([other], still) == [other]
+
+
+def test_a_veth_that_went_away_meanwhile_is_no_orphan(tmp_path: Path) -> None:
+    bundle = tmp_path / "bundle"
+    shutil.copytree(SAMPLES / "link-veth-orphan" / "fires", bundle)
+    (orphan,) = analyze(bundle).findings
+    (veth,) = (subject.name for subject in orphan.subjects if subject.kind == "interface")
+
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    manifest["fingerprints"] = {"before": {"interfaces": {veth: 9}}, "after": {"interfaces": {}}}
+    (bundle / "manifest.json").write_text(json.dumps(manifest))
+    assert analyze(bundle).findings == ()

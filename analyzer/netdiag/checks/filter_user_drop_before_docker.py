@@ -43,7 +43,7 @@ from netdiag.model.flow import Fate, decide
 from netdiag.model.gates import table_known
 
 
-@check(Severity.ERROR, layer="filter")
+@check(Severity.ERROR, layer="filter", symptom_of=("nat-legacy-nft-split",))
 def filter_user_drop_before_docker(host: Host) -> Verdicts:
     bridges, others = firewalled_networks(host, table_known(host, "filter"))
     if not bridges:

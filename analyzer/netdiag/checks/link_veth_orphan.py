@@ -17,7 +17,8 @@ bridge. A sandbox of Docker's that has neither a container nor a process (`lsns`
 A build runs (the steps of `docker build` are on the default bridge and are no containers): its sandbox has a process.
 libvirt, LXC, systemd-nspawn, Podman, a CNI plug-in or a person made the veth: it then is no port of a Docker bridge, or
 its other end is on another bridge of the host or has an address. Swarm's own sandboxes have ports on `docker_gwbridge`,
-which is left out.
+which is left out. A veth that came or went while the bundle was being collected belongs to a container that was just
+being started or removed.
 
 ## Repair
 Delete the veth; then find who holds the namespace (`lsns -t net`).
@@ -54,10 +55,11 @@ def link_veth_orphan(host: Host) -> Verdicts:
         if not is_used(host, netns).no
         for inner in netns.links
     }
+    moving = {each.name for each in host.movement.objects if each.kind == "interface"} if host.movement else set()
     suspects = [
         link
         for link in (host.root.links if bridges else ())
-        if _is_suspect(link, devices, inner_ends) and not _joins_something(host, link)
+        if _is_suspect(link, devices, inner_ends) and not _joins_something(host, link) and link.name not in moving
     ]
     if suspects and not host.containers.whole:
         yield unjudged(whole(host.containers, f"who owns {suspects[0].name}"))

@@ -22,7 +22,8 @@ The other backend has empty tables with policy ACCEPT, as they come of listing t
 
 ## Repair
 Use one backend for everything: take away what is in the other, or switch the command back to the one that the rules are
-in.
+in. Where the policy DROP of FORWARD is in the backend that is left only, it is set in the one in use first: an engine
+that finds forwarding on when it starts does not set it.
 
 ## Verify
 The other backend's listing shows no rule and no policy DROP; a container with a published port starts.
@@ -133,11 +134,25 @@ def _left_over(host: Host, bridges: list[BridgeNetwork], old: list[FirewallTable
             *((related(conflict.proof, conflict.label),) if conflict else ()),
             related(command.span, "the backend in use"),
         ),
-        remedy=tuple(command for table in _of_backend(host, backend) for command in _clearing(table)),
+        remedy=(
+            *_policy_moved(host, backend, command.backend or ""),
+            *(command for table in _of_backend(host, backend) for command in _clearing(table)),
+        ),
         verify=(f"iptables-{backend}-save",),
         severity=Severity.ERROR if conflict else Severity.WARNING,
         affects=(Subject("host", host.name),),
     )
+
+
+def _policy_moved(host: Host, old: str, new: str) -> Iterator[str]:
+    """An engine that finds forwarding on leaves the policy as it is: the one that protects is the old backend's."""
+    head = {
+        table.backend: table.chains[_HOOK].head
+        for table in host.root.firewall
+        if table.family == "ipv4" and table.name == "filter" and _HOOK in table.chains
+    }
+    if old in head and new in head and head[old].policy == "DROP" and head[new].policy == "ACCEPT":
+        yield sh("{} -P {} DROP", tool_of(head[new]), _HOOK)
 
 
 def _of_backend(host: Host, backend: str) -> list[FirewallTable]:

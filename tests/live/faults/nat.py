@@ -65,6 +65,7 @@ def _back_to_nft(host: DockerHost) -> None:
     lines(
         "docker rm -f late",
         *(f"update-alternatives --set {tool} /usr/sbin/{tool}-nft" for tool in ("iptables", "ip6tables")),
+        "iptables-legacy -P FORWARD ACCEPT",
         *(f"iptables-legacy -t {table} {verb}" for table in ("filter", "nat") for verb in ("-F", "-X")),
         "systemctl restart docker",
         "iptables -P FORWARD DROP",
@@ -289,11 +290,10 @@ FAULTS = (
     Fault(  # the alternative was switched under the running engine
         "nat-legacy-nft-split",
         lines(*(f"update-alternatives --set {tool} /usr/sbin/{tool}-legacy" for tool in ("iptables", "ip6tables"))),
-        succeeds("! docker run -d --name late -p 8085:85 lab/busybox:1"),
+        succeeds("! { docker run --rm -d --name late -p 8085:85 lab/busybox:1 && docker rm -f late; }"),
         named("chain", "nat DOCKER"),
         on=("nft", "28.5"),
         variant="switched",
-        cleanup=lines("docker rm -f late"),
     ),
     Fault(  # and the engine was started anew: its rules are in both backends
         "nat-legacy-nft-split",
