@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
-from netdiag.checks._docker import BridgeNetwork
-from netdiag.checks._ports import CarriedPort
+from netdiag.checks._base import NotApplicable, Unjudged, unjudged
+from netdiag.checks._docker import BridgeNetwork, docker_networks
+from netdiag.checks._ports import CarriedPort, carried_ports, why_no_ports
 from netdiag.formats.records import IpAddress, Network
 from netdiag.model import Host
 from netdiag.model.flow import Flow
-from netdiag.model.gates import uplinks
+from netdiag.model.gates import manages_iptables, table_known, unknown, uplinks
 
 #: Somebody far away, in no range that rules usually name: neither private nor one of the documents' or well known.
 SOMEBODY = IPv4Address("23.145.67.89")
@@ -44,6 +45,21 @@ class Incoming:
             original_destination=self.before.destination,
             original_destination_port=self.before.destination_port,
         )
+
+
+def ports_for_outsiders(host: Host) -> tuple[list[CarriedPort], list[Unjudged | NotApplicable]]:
+    """The published IPv4 ports, when it is known how clients outside reach them and how the host translates that; and
+    what to say of others.
+    """
+    bridges, others = docker_networks(host, table_known(host, "nat"), manages_iptables(host))
+    if not bridges:
+        return [], others
+    ports = carried_ports(host, bridges)
+    if not ports:
+        return [], [*others, why_no_ports(host, "no running container publishes a port on IPv4")]
+    if not uplinks(host) or not host.root.addresses_known:
+        return [], [*others, unjudged(unknown("by which link clients come in", "ip_route", "ip_addr"))]
+    return ports, others
 
 
 def incoming(host: Host, ports: list[CarriedPort]) -> Iterator[Incoming]:

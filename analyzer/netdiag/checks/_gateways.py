@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from netdiag.checks._addresses import Seat, inside, seats
-from netdiag.checks._base import NotApplicable, Unjudged
-from netdiag.checks._docker import sh
+from netdiag.checks._base import Fault, NotApplicable, Unjudged
+from netdiag.checks._docker import related, sh
 from netdiag.checks._routes import outside
-from netdiag.finding import Subject
+from netdiag.finding import Confidence, Evidence, Subject
 from netdiag.formats.records import Container, IpAddress, Route
 from netdiag.model import Facts, Host, Namespace
 from netdiag.model.gates import bridge_option, collected, is_local_bridge, reaches_outside
@@ -100,3 +100,30 @@ def by_link(exits: tuple[Exit, ...]) -> Iterator[tuple[str, Exit]]:
     for each in exits:
         if each.seat.link:
             yield each.seat.link.name, each
+
+
+def no_way_out(way: WayOut, message: str) -> Fault:
+    """The finding of a container that has no route to the outside."""
+    version = way.far.version
+    key, command = ("Gateway", "ip") if version == 4 else ("IPv6Gateway", "ip -6")
+    own = next((route.span for route in way.routes), None)
+    endpoints = [
+        (each.seat.endpoint.place.at(key).span, f"on {each.seat.endpoint.network} the way out is {each.gateway}")
+        for each in way.exits
+    ]
+    return Fault(
+        message=message,
+        subjects=(way.subject, *(Subject("network", each.seat.endpoint.network) for each in way.exits)),
+        evidence=(
+            Evidence(own, f"the routes in {way.container.name}: none is for {way.far}")
+            if own
+            else Evidence(*endpoints[0]),
+            *(related(*endpoint) for endpoint in endpoints),
+        ),
+        remedy=tuple(
+            inside(way.container, sh(f"{command} route add default via {{}} dev {{}}", each.gateway, link))
+            for link, each in list(by_link(way.exits))[:1]
+        ),
+        verify=(way.asked(),),
+        confidence=Confidence.HIGH if way.lookup.certain else Confidence.MEDIUM,
+    )

@@ -62,6 +62,23 @@ def members(host: Host) -> Iterator[Member]:
                     yield Member(container, endpoint, overlays[endpoint.network_id])
 
 
+def networks_in_use(
+    host: Host, *, also_ingress: bool = False
+) -> tuple[Swarm | None, list[Network], list[Unjudged | NotApplicable]]:
+    """The engine's swarm and the overlay networks that containers of this node are on; and what to say without them.
+
+    The ingress network is in use on a node without containers, too.
+    """
+    swarm, others = swarm_of(host)
+    if swarm is None:
+        return None, [], others
+    used = {member.network.id for member in members(host)}
+    networks = [each for each in overlay_networks(host) if each.id in used or (also_ingress and each.ingress)]
+    if not networks:
+        return None, [], [NotApplicable("no container of this node is on an overlay network")]
+    return swarm, networks, []
+
+
 def service_of(container: Container) -> str | None:
     """The name of the service that the container is a task of."""
     found = _TASK.fullmatch(container.name)

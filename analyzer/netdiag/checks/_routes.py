@@ -11,9 +11,9 @@ from ipaddress import ip_address
 
 from netdiag.checks._addresses import wants_address
 from netdiag.checks._base import NotApplicable, Unjudged
-from netdiag.checks._docker import Attachment, BridgeNetwork, attachments, bridge_networks, sh
+from netdiag.checks._docker import Attachment, BridgeNetwork, attachments, bridge_networks, related, sh
 from netdiag.checks._subnets import Ranges, overlap
-from netdiag.finding import Subject
+from netdiag.finding import Confidence, Evidence, Severity, Subject
 from netdiag.formats.records import IpAddress, Link, Neighbour, PolicyRule, Route, Subnet
 from netdiag.model import Gate, Host, Namespace
 from netdiag.model.gates import collected
@@ -29,6 +29,9 @@ _OUTSIDE = {
     4: tuple(ip_address(text) for text in ("100.128.0.1", "20.64.0.1", "150.1.0.1", "210.1.0.1", "62.1.0.1")),
     6: tuple(ip_address(text) for text in ("2600:1:2:3::4", "2a01:1:2:3::4", "2400:1:2:3::4", "2001:1000:2:3::4")),
 }
+#: Containers shown as evidence of one route.
+_MOST_SHOWN = 5
+
 _REFUSING = {"blackhole", "unreachable", "prohibit", "reject", "throw"}
 
 
@@ -162,6 +165,38 @@ class Intruder:
     @property
     def affects(self) -> tuple[Subject, ...]:
         return tuple(Subject("container", name) for name in containers_of(self.hit))
+
+    @property
+    def evidence(self) -> tuple[Evidence, ...]:
+        """The route, the network's subnet, and the containers whose addresses it takes."""
+        network = self.bridge.network
+        key = "IPAddress" if self.subnet.subnet.version == 4 else "GlobalIPv6Address"
+        return (
+            Evidence(self.route.span, "the kernel takes this route"),
+            related(self.subnet.span, f"network {network.name} has {self.subnet.subnet}"),
+            *(
+                related(
+                    each.attachment.endpoint.place.at(key).span,
+                    f"{each.attachment.container.name} has {each.address}",
+                )
+                for each in self.hit[:_MOST_SHOWN]
+                if each.attachment
+            ),
+        )
+
+    @property
+    def severity(self) -> Severity:
+        """An error when it takes a running container's address, a warning when only one that a container may get."""
+        return Severity.ERROR if self.hit else Severity.WARNING
+
+    @property
+    def confidence(self) -> Confidence:
+        return Confidence.HIGH if all(each.lookup.certain for each in self.hit) else Confidence.MEDIUM
+
+    @property
+    def asked(self) -> str:
+        """The command that shows which way the kernel takes."""
+        return route_asked(self.hit[0].address if self.hit else self.route.destination[0])
 
 
 def intruders(host: Host, bridges: list[BridgeNetwork]) -> Iterator[Intruder]:

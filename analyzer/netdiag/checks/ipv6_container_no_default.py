@@ -25,11 +25,9 @@ do so again; a restart of the container brings it back as well.
 moby libnetwork/osl/route_linux.go (SetGatewayIPv6).
 """
 
-from netdiag.checks._addresses import inside
-from netdiag.checks._base import Fault, Verdicts, check
-from netdiag.checks._docker import related, sh
-from netdiag.checks._gateways import WayOut, by_link, ways_out
-from netdiag.finding import Confidence, Evidence, Severity, Subject
+from netdiag.checks._base import Verdicts, check
+from netdiag.checks._gateways import no_way_out, ways_out
+from netdiag.finding import Severity
 from netdiag.model import Host
 from netdiag.model.routing import Outcome
 
@@ -44,30 +42,6 @@ def ipv6_container_no_default(host: Host) -> Verdicts:
     for way in ways:
         route = way.lookup.route
         if way.lookup.outcome in _NO_WAY and (route is None or not route.destination.prefixlen):
-            yield _fault(way)
-
-
-def _fault(way: WayOut) -> Fault:
-    name = way.container.name
-    endpoints = [
-        (
-            each.seat.endpoint.place.at("IPv6Gateway").span,
-            f"on {each.seat.endpoint.network} the way out is {each.gateway}",
-        )
-        for each in way.exits
-    ]
-    own = next((route.span for route in way.routes), None)
-    return Fault(
-        message=f"container `{name}` has an IPv6 address and no IPv6 route to the outside",
-        subjects=(way.subject, *(Subject("network", each.seat.endpoint.network) for each in way.exits)),
-        evidence=(
-            Evidence(own, f"the routes in {name}: none is for {way.far}") if own else Evidence(*endpoints[0]),
-            *(related(*endpoint) for endpoint in endpoints),
-        ),
-        remedy=tuple(
-            inside(way.container, sh("ip -6 route add default via {} dev {}", each.gateway, link))
-            for link, each in list(by_link(way.exits))[:1]
-        ),
-        verify=(way.asked(),),
-        confidence=Confidence.HIGH if way.lookup.certain else Confidence.MEDIUM,
-    )
+            yield no_way_out(
+                way, f"container `{way.container.name}` has an IPv6 address and no IPv6 route to the outside"
+            )

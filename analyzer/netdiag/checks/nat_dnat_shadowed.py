@@ -30,33 +30,23 @@ moby integration/network/bridge/iptablesdoc/generated/usernet-portmap.md; iptabl
 
 from collections.abc import Mapping
 
-from netdiag.checks._base import Fault, Unjudged, Verdicts, check, unjudged
-from netdiag.checks._docker import deletion, docker_networks, related
-from netdiag.checks._flows import Incoming, incoming
+from netdiag.checks._base import Fault, Unjudged, Verdicts, check
+from netdiag.checks._docker import deletion, related
+from netdiag.checks._flows import Incoming, incoming, ports_for_outsiders
 from netdiag.checks._nat import goal_of, name_of
-from netdiag.checks._ports import CarriedPort, carried_ports, translations_by_goal, why_no_ports
+from netdiag.checks._ports import CarriedPort, translations_by_goal
 from netdiag.finding import Confidence, Evidence, Severity, Subject
 from netdiag.formats.records import Rule
 from netdiag.model import Host
 from netdiag.model.firewall import port_matches
 from netdiag.model.flow import AnyRule, Decision, Fate
-from netdiag.model.gates import manages_iptables, table_known, unknown, uplinks
 from netdiag.model.hooks import base_chains, translations_of
 
 
 @check(Severity.ERROR, layer="nat", symptom_of=("nat-dnat-stale", "nat-legacy-nft-split"))
 def nat_dnat_shadowed(host: Host) -> Verdicts:
-    bridges, others = docker_networks(host, table_known(host, "nat"), manages_iptables(host))
+    ports, others = ports_for_outsiders(host)
     yield from others
-    if not bridges:
-        return
-    ports = carried_ports(host, bridges)
-    if not ports:
-        yield why_no_ports(host, "no running container publishes a port on IPv4")
-        return
-    if not uplinks(host) or not host.root.addresses_known:
-        yield unjudged(unknown("by which link clients come in", "ip_route", "ip_addr"))
-        return
     engines, chains = translations_by_goal(host), base_chains(host.root, "PREROUTING")
     for packet in incoming(host, ports):
         rule = _of_engine(packet.carried, engines)

@@ -27,16 +27,16 @@ The container sees the addresses of its clients.
 moby/moby#15086; nginx-proxy/nginx-proxy#133; iptables-extensions(8) (MASQUERADE).
 """
 
-from netdiag.checks._base import Fault, Verdicts, check, unjudged
-from netdiag.checks._docker import deletion, docker_networks, related, sh
-from netdiag.checks._flows import incoming
+from netdiag.checks._base import Fault, Verdicts, check
+from netdiag.checks._docker import deletion, related, sh
+from netdiag.checks._flows import incoming, ports_for_outsiders
 from netdiag.checks._nat import name_of
-from netdiag.checks._ports import CarriedPort, carried_ports, why_no_ports
+from netdiag.checks._ports import CarriedPort
 from netdiag.finding import Confidence, Evidence, Severity, Subject
 from netdiag.formats.records import NftRule
 from netdiag.model import Host
 from netdiag.model.flow import AnyRule, Fate
-from netdiag.model.gates import manages_iptables, table_known, unknown, uplinks
+from netdiag.model.gates import uplinks
 from netdiag.model.hooks import base_chains, translations_of
 from netdiag.spans import Span
 
@@ -45,17 +45,8 @@ _MOST_NAMED = 4
 
 @check(Severity.WARNING, layer="nat")
 def nat_masquerade_too_broad(host: Host) -> Verdicts:
-    bridges, others = docker_networks(host, table_known(host, "nat"), manages_iptables(host))
+    ports, others = ports_for_outsiders(host)
     yield from others
-    if not bridges:
-        return
-    ports = carried_ports(host, bridges)
-    if not ports:
-        yield why_no_ports(host, "no running container publishes a port on IPv4")
-        return
-    if not uplinks(host) or not host.root.addresses_known:
-        yield unjudged(unknown("by which link clients come in", "ip_route", "ip_addr"))
-        return
     hidden: dict[Span, tuple[AnyRule, dict[tuple[str, str], CarriedPort]]] = {}
     chains = base_chains(host.root, "POSTROUTING")
     for packet in incoming(host, ports):

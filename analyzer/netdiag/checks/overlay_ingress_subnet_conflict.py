@@ -32,9 +32,9 @@ network).
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from netdiag.checks._base import Fault, NotApplicable, Verdicts, check, unjudged
+from netdiag.checks._base import Fault, Verdicts, check, unjudged
 from netdiag.checks._docker import related
-from netdiag.checks._overlay import made_anew, members, overlay_networks, subject, swarm_of
+from netdiag.checks._overlay import made_anew, networks_in_use, subject
 from netdiag.finding import Evidence, Severity, Subject
 from netdiag.formats.records import IpNetwork, Network
 from netdiag.model import Host
@@ -54,14 +54,9 @@ class _Overlap:
 
 @check(Severity.ERROR, layer="overlay")
 def overlay_ingress_subnet_conflict(host: Host) -> Verdicts:
-    swarm, others = swarm_of(host)
+    swarm, networks, others = networks_in_use(host, also_ingress=True)
+    yield from others
     if swarm is None:
-        yield from others
-        return
-    used = {member.network.id for member in members(host)}
-    networks = [network for network in overlay_networks(host) if network.id in used or network.ingress]
-    if not networks:
-        yield NotApplicable("no container of this node is on an overlay network")
         return
     known = collected(host.root.routes, "the routes of the host")
     if not known.yes:

@@ -31,9 +31,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
-from netdiag.checks._base import Fault, NotApplicable, Verdicts, check, unjudged
+from netdiag.checks._base import Fault, Verdicts, check, unjudged
 from netdiag.checks._docker import related, restart, sh
-from netdiag.checks._overlay import in_sandbox, members, other_peers, overlay_networks, sandbox_of, subject, swarm_of
+from netdiag.checks._overlay import in_sandbox, networks_in_use, other_peers, sandbox_of, subject
 from netdiag.finding import Evidence, Severity, Subject
 from netdiag.formats.records import Network, NetworkPeer
 from netdiag.model import Host, Namespace
@@ -55,14 +55,9 @@ class _Half:
 
 @check(Severity.ERROR, layer="overlay")
 def overlay_peer_fdb_missing(host: Host) -> Verdicts:
-    swarm, others = swarm_of(host)
+    swarm, networks, others = networks_in_use(host)
+    yield from others
     if swarm is None:
-        yield from others
-        return
-    used = {member.network.id for member in members(host)}
-    networks = [network for network in overlay_networks(host) if network.id in used]
-    if not networks:
-        yield NotApplicable("no container of this node is on an overlay network")
         return
     for network in networks:
         netns = sandbox_of(host, network)

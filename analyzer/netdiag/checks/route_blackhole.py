@@ -29,7 +29,7 @@ man ip-route(8); kernel net/ipv4/route.c (ip_error).
 """
 
 from netdiag.checks._base import Fault, Verdicts, check
-from netdiag.checks._docker import BridgeNetwork, related
+from netdiag.checks._docker import BridgeNetwork
 from netdiag.checks._routes import (
     Intruder,
     containers_of,
@@ -43,13 +43,11 @@ from netdiag.checks._routes import (
     subject_of,
     words_of_route,
 )
-from netdiag.finding import Confidence, Evidence, Severity, Subject
+from netdiag.finding import Evidence, Severity, Subject
 from netdiag.formats.records import Route
 from netdiag.model import Host
 from netdiag.model.gates import reaches_outside
 from netdiag.model.policy import Packet
-
-_MOST_SHOWN = 5
 
 
 @check(Severity.ERROR, layer="route")
@@ -66,25 +64,17 @@ def route_blackhole(host: Host) -> Verdicts:
 
 
 def _fault(intruder: Intruder) -> Fault:
-    network, subnet, route, hit = intruder.bridge.network, intruder.subnet, intruder.route, intruder.hit
+    network, route, hit = intruder.bridge.network, intruder.route, intruder.hit
     names = ", ".join(f"`{name}`" for name in containers_of(hit))
     whom = f"packets to {names}" if hit else "packets to addresses that containers may get"
     return Fault(
         message=f"route `{words_of_route(route)}` refuses {whom} on network `{network.name}`",
         subjects=(subject_of(route), *intruder.bridge.subjects),
-        evidence=(
-            Evidence(route.span, "the kernel takes this route"),
-            related(subnet.span, f"network {network.name} has {subnet.subnet}"),
-            *(
-                related(each.attachment.endpoint.span, f"{each.attachment.container.name} has {each.address}")
-                for each in hit[:_MOST_SHOWN]
-                if each.attachment
-            ),
-        ),
+        evidence=intruder.evidence,
         remedy=(route_deleted(route),),
-        verify=(route_asked(hit[0].address if hit else route.destination[0]),),
-        severity=None if hit else Severity.WARNING,
-        confidence=Confidence.HIGH if all(each.lookup.certain for each in hit) else Confidence.MEDIUM,
+        verify=(intruder.asked,),
+        severity=intruder.severity,
+        confidence=intruder.confidence,
         affects=intruder.affects,
     )
 

@@ -27,11 +27,9 @@ may do so again; a restart of the container brings it back as well.
 moby libnetwork/drivers/bridge (Join, SetGateway only if not internal since 25.0); moby/moby#47145.
 """
 
-from netdiag.checks._addresses import inside
-from netdiag.checks._base import Fault, Verdicts, check
-from netdiag.checks._docker import related, sh
-from netdiag.checks._gateways import WayOut, by_link, ways_out
-from netdiag.finding import Confidence, Evidence, Severity, Subject
+from netdiag.checks._base import Verdicts, check
+from netdiag.checks._gateways import no_way_out, ways_out
+from netdiag.finding import Severity
 from netdiag.model import Host
 from netdiag.model.routing import Outcome
 
@@ -42,28 +40,7 @@ def route_container_default_missing(host: Host) -> Verdicts:
     yield from others
     for way in ways:
         if way.lookup.outcome is Outcome.NO_ROUTE:
-            yield _fault(way)
-
-
-def _fault(way: WayOut) -> Fault:
-    name = way.container.name
-    networks = ", ".join(f"`{each.seat.endpoint.network}`" for each in way.exits)
-    own = next((route.span for route in way.routes), None)
-    endpoints = [
-        (each.seat.endpoint.place.at("Gateway").span, f"on {each.seat.endpoint.network} the way out is {each.gateway}")
-        for each in way.exits
-    ]
-    return Fault(
-        message=f"container `{name}` has no route to the outside, though its network {networks} has",
-        subjects=(way.subject, *(Subject("network", each.seat.endpoint.network) for each in way.exits)),
-        evidence=(
-            Evidence(own, f"the routes in {name}: none is for {way.far}") if own else Evidence(*endpoints[0]),
-            *(related(*endpoint) for endpoint in endpoints),
-        ),
-        remedy=tuple(
-            inside(way.container, sh("ip route add default via {} dev {}", each.gateway, link))
-            for link, each in list(by_link(way.exits))[:1]
-        ),
-        verify=(way.asked(),),
-        confidence=Confidence.HIGH if way.lookup.certain else Confidence.MEDIUM,
-    )
+            networks = ", ".join(f"`{each.seat.endpoint.network}`" for each in way.exits)
+            yield no_way_out(
+                way, f"container `{way.container.name}` has no route to the outside, though its network {networks} has"
+            )

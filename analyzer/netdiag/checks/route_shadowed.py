@@ -30,22 +30,18 @@ docker/for-win#5319; docksal/docksal#696; moby/libnetwork#2001.
 """
 
 from netdiag.checks._base import Fault, Verdicts, check
-from netdiag.checks._docker import related
 from netdiag.checks._routes import (
     Intruder,
     containers_of,
     intruders,
     refuses,
-    route_asked,
     route_deleted,
     routed_networks,
     subject_of,
     words_of_route,
 )
-from netdiag.finding import Confidence, Evidence, Severity, Subject
+from netdiag.finding import Severity, Subject
 from netdiag.model import Host
-
-_MOST_SHOWN = 5
 
 
 @check(Severity.ERROR, layer="route")
@@ -61,28 +57,16 @@ def _fault(intruder: Intruder) -> Fault:
     network, subnet, route, hit = intruder.bridge.network, intruder.subnet, intruder.route, intruder.hit
     names = containers_of(hit)
     takes = f", and {', '.join(f'`{name}`' for name in names)} with it" if names else ", where no container is yet"
-    asked = hit[0].address if hit else route.destination[0]
     return Fault(
         message=(
             f"route `{words_of_route(route)}` takes a part of network `{network.name}` ({subnet.subnet}) away "
             f"from `{intruder.bridge.device}`{takes}"
         ),
         subjects=(subject_of(route), *intruder.bridge.subjects),
-        evidence=(
-            Evidence(route.span, "the kernel takes this route"),
-            related(subnet.span, f"network {network.name} has {subnet.subnet}"),
-            *(
-                related(
-                    each.attachment.endpoint.place.at("IPAddress").span,
-                    f"{each.attachment.container.name} has {each.address}",
-                )
-                for each in hit[:_MOST_SHOWN]
-                if each.attachment
-            ),
-        ),
+        evidence=intruder.evidence,
         remedy=(route_deleted(route),),
-        verify=(route_asked(asked),),
-        severity=None if hit else Severity.WARNING,
-        confidence=Confidence.HIGH if all(each.lookup.certain for each in hit) else Confidence.MEDIUM,
+        verify=(intruder.asked,),
+        severity=intruder.severity,
+        confidence=intruder.confidence,
         affects=(*intruder.affects, *(Subject("address", str(each.address)) for each in hit)),
     )
