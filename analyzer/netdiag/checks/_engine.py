@@ -1,22 +1,10 @@
-"""What several checks ask of the engine's own state: whether dockerd runs, where, and what it left behind."""
+"""What several checks ask of the engine's own state: how dockerd was started, and what it left behind."""
 
 from netdiag.formats.records import JournalLine, Link, ProcessLine
 from netdiag.model import Host
 
 #: How dockerd begins the last line that it writes when it cannot start.
 _NOT_STARTED = "failed to start daemon: "
-
-
-def daemons_here(host: Host) -> list[ProcessLine]:
-    """The dockerd processes of the host's own network namespace, those of which it is not told included."""
-    here = host.root.number
-    return [each for each in host.engine.processes if here is None or each.netns in (here, None)]
-
-
-def daemons_elsewhere(host: Host) -> list[ProcessLine]:
-    """Those of another network namespace."""
-    here = host.root.number
-    return [each for each in host.engine.processes if here is not None and each.netns not in (here, None)]
 
 
 def option(process: ProcessLine, *names: str) -> str:

@@ -33,11 +33,11 @@ from dataclasses import dataclass
 
 from netdiag.checks._base import Fault, NotApplicable, Unjudged, Verdicts, check, unjudged
 from netdiag.checks._docker import related
-from netdiag.checks._engine import daemons_here, option, ports_left, why_not_started
+from netdiag.checks._engine import option, ports_left, why_not_started
 from netdiag.finding import Evidence, Severity, Subject
 from netdiag.model import Host
 from netdiag.model.engine import Silence
-from netdiag.model.gates import unknown
+from netdiag.model.gates import daemons_here, unknown
 from netdiag.spans import Span
 
 _CANNOT_CONNECT = re.compile(r"Cannot connect to the Docker daemon at (\S+?)\.? ")

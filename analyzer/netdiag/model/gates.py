@@ -11,10 +11,10 @@ from datetime import datetime
 from typing import TypeVar
 
 from netdiag.formats import get as get_format
-from netdiag.formats.records import Container, Link, Network
+from netdiag.formats.records import Container, Link, Network, ProcessLine
 from netdiag.model.engine import Dialect
 from netdiag.model.host import Host, Namespace, NamespaceKind
-from netdiag.model.knowledge import YES, Extent, Facts, Gate, Truth, all_of
+from netdiag.model.knowledge import YES, Extent, Facts, Gate, Truth, all_of, once
 
 T = TypeVar("T")
 
@@ -82,6 +82,42 @@ def engine_is_here(host: Host) -> Gate:
         return no("the engine runs in Docker Desktop's virtual machine")
     if host.name and info.host_name and not _same_host(host.name, info.host_name):
         return no(f"the docker client talks to the engine of another host ({info.host_name})")
+    return _is_in_this_namespace(host)
+
+
+def daemons_here(host: Host) -> list[ProcessLine]:
+    """The dockerd processes of the host's own network namespace, those of which it is not told included."""
+    here = host.root.number
+    return [each for each in _daemons(host) if here is None or each.netns in (here, None)]
+
+
+def daemons_elsewhere(host: Host) -> list[ProcessLine]:
+    """Those of another network namespace."""
+    here = host.root.number
+    return [each for each in _daemons(host) if here is not None and each.netns not in (here, None)]
+
+
+def _daemons(host: Host) -> list[ProcessLine]:
+    """All of them, without what one of them has just forked: such a child has its name and command line still."""
+    pids = {each.pid for each in host.engine.processes}
+    return [each for each in host.engine.processes if each.parent not in pids]
+
+
+@once
+def _is_in_this_namespace(host: Host) -> Gate:
+    """No, when none of the engine's bridges is among the links, and its process is in another network namespace; or
+    when there is no trace of it at all although containers run on several of them.
+    """
+    bridges = [each for each in host.networks if each.engine == "docker" and each.driver == "bridge"]
+    if not host.root.links.whole or any(host.root.link(bridge_name(host, each)) for each in bridges):
+        return YES
+    elsewhere = daemons_elsewhere(host)
+    if elsewhere and not daemons_here(host):
+        return no(f"dockerd (process {elsewhere[0].pid}) works in another network namespace")
+    used = any(each.id in host.networks_in_use for each in bridges)
+    traces = daemons_here(host) or _docker_chain(host) or any(link.kind == "veth" for link in host.root.links)
+    if used and len(bridges) > 1 and not traces:
+        return no(f"none of the {len(bridges)} bridges of the engine's networks is here, nor any rule of it")
     return YES
 
 

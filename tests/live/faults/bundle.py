@@ -36,6 +36,8 @@ def _could_not_be_started(host: DockerHost) -> None:
     host.shell("kill $(cat /run/taker.pid); while ss -Hltn 'sport = 9099' | grep -q 9099; do sleep 0.1; done")
 
 
+_LAN = "docker network create -d macvlan -o parent=eth0 --subnet 192.0.2.0/24 lan"
+
 _END_SECOND = (
     "kill $(cat /run/docker2.pid); while pgrep -f docker2.pid >/dev/null; do sleep 0.2; done",
     "rm -rf /var/lib/docker2 /run/docker2",
@@ -73,6 +75,15 @@ FAULTS = (
         on=("nft", "28.5"),
     ),
     Fault(
+        "bundle-unsupported-driver",
+        lines(_LAN, run("onlan", "--network lan --ip 192.0.2.10")),
+        succeeds("! ping -c 1 -W 1 192.0.2.10"),  # nor does it have a port on a bridge of the host
+        named("network", "lan"),
+        cleanup=lines("docker rm -f onlan", "docker network rm lan"),
+        by_design=True,
+        on=("nft", "28.5"),
+    ),
+    Fault(
         "address-container-down",
         lines("docker run --detach --name late lab/busybox:1 sh -c 'exit 3'", "docker wait late"),
         succeeds("! docker inspect -f '{{.State.Status}}' late | grep -q running"),
@@ -88,6 +99,12 @@ NEAR_MISSES = (
         "bundle-docker-down",
         lines("docker stop -t 1 web db app"),
         lines("docker start app db web"),
+        on=("nft", "28.5"),
+    ),
+    NearMiss(  # a network that nobody uses
+        "bundle-unsupported-driver",
+        lines(_LAN),
+        lines("docker network rm lan"),
         on=("nft", "28.5"),
     ),
     NearMiss(  # a proxy of another host, and one in the container itself
