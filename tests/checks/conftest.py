@@ -358,8 +358,9 @@ class Site:
     def rules(self, old: str, new: str) -> None:
         self.replace("host/iptables-save.txt", old, new)
 
-    def skip(self, artifact: str, reason: str, scope: str = "host") -> None:
-        name = "iptables_save" if artifact.endswith("-save") else artifact.replace("-", "_")
+    def skip(self, artifact: str, reason: str, scope: str = "host", of: str = "") -> None:
+        """Leave an output out; `of` is its format where its id does not tell."""
+        name = of or ("iptables_save" if artifact.endswith("-save") else artifact.replace("-", "_"))
         self.skipped.append({**ABSENT, "id": artifact, "format": name, "scope": scope, "skipped": reason})
 
     def _published(self) -> Iterator[tuple[str, str, str, str, str, str]]:

@@ -1,12 +1,11 @@
 """What several checks of name resolution share: who asks whom, and the ways to give containers another name server."""
 
-import json
 import shlex
 from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Address
 
 from netdiag.checks._base import NotApplicable, Unjudged, unjudged
-from netdiag.checks._docker import deletion, restart
+from netdiag.checks._docker import deletion, restart, settings_written
 from netdiag.finding import Subject
 from netdiag.formats.records import IpAddress, NftRule, Socket
 from netdiag.model import Gate, Host, Namespace
@@ -18,7 +17,6 @@ from netdiag.model.resolvers import STUB, Resolver, host_servers, resolvers
 DNS_PORT = 53
 
 _MOST_NAMED = 6
-_DAEMON_JSON = "/etc/docker/daemon.json"
 
 
 def known_resolvers(host: Host) -> tuple[list[Resolver], list[Unjudged | NotApplicable]]:
@@ -81,14 +79,14 @@ def _takes(socket: Socket, address: IpAddress) -> bool:
     return socket.family in (None, "any", "ipv4" if isinstance(address, IPv4Address) else "ipv6")
 
 
-def setting_daemon_dns(host: Host, servers: Sequence[IpAddress]) -> tuple[str, ...]:
-    """The commands that make these the name servers of all containers of Docker."""
-    script = (
-        f'import json, os; p = "{_DAEMON_JSON}"; d = json.load(open(p)) if os.path.exists(p) else {{}}; '
-        f'd["dns"] = {json.dumps([str(each) for each in servers])}; '
-        'open(p, "w").write(json.dumps(d, indent=2))'
-    )
-    return (f"python3 -c {shlex.quote(script)}", *restart(host))
+def setting_daemon_dns(host: Host, servers: Sequence[IpAddress], asking: Iterable[Resolver]) -> tuple[str, ...]:
+    """The commands that make these the name servers of all containers of Docker, `asking` among them: those that run on
+    while the daemon is restarted are started anew as well.
+    """
+    commands = (*settings_written(host, dns=[str(each) for each in servers]), *restart(host))
+    if not (host.engine.info and host.engine.info.live_restore):
+        return commands
+    return (*commands, shlex.join(["docker", "restart", *(each.container.name for each in asking)]))
 
 
 def removal(rule: AnyRule) -> str:

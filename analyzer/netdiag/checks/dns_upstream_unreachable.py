@@ -64,7 +64,7 @@ class _Obstacle:
 @check(
     Severity.ERROR,
     layer="dns",
-    symptom_of=("dns-resolv-stale", "filter-docker-user-drop"),
+    symptom_of=("dns-resolv-loopback-fallback", "dns-resolv-stale", "filter-docker-user-drop"),
 )
 def dns_upstream_unreachable(host: Host) -> Verdicts:
     found, others = known_resolvers(host)

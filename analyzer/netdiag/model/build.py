@@ -116,9 +116,7 @@ def build(bundle: Bundle, documents: Sequence[Document]) -> Host:
         network_managers=_network_managers(collected, namespaces[0].number),
         managed_links=collected.facts(ManagedLink, "networkctl", "nmcli_device"),
         proxies=build_proxies(_processes(collected, "docker-proxy"), namespaces[0].sockets, namespaces[0].number),
-        upstream_servers=collected.facts(
-            NameServer, "resolv_conf", scope=FILES_SCOPE, only=lambda document: _is_upstream(document.source)
-        ),
+        upstream_servers=_upstream_servers(collected),
         softnet=collected.facts(SoftnetCounters, "proc_net_softnet_stat"),
         conntrack=collected.facts(ConntrackStatistics, "conntrack_stats"),
         kernel_log=collected.facts(KernelMessage, "dmesg"),
@@ -416,6 +414,16 @@ _UPSTREAM = frozenset({"resolved-servers", "nm-servers", "dnsmasq-servers"})
 
 def _is_upstream(collected: Source | NotCollected) -> bool:
     return collected.artifact in _UPSTREAM
+
+
+def _upstream_servers(collected: _Collected) -> Facts[NameServer]:
+    """The servers in these files; none when the host has none of the files."""
+    left_out = [each for each in collected.left_out("resolv_conf", scope=FILES_SCOPE) if _is_upstream(each)]
+    absent = {each.artifact for each in left_out if each.reason.endswith(_NO_SUCH_FILE)}
+    if absent >= _UPSTREAM:
+        return Facts((), Extent.WHOLE)
+    only_upstream = partial(collected.facts, only=lambda document: _is_upstream(document.source))
+    return only_upstream(NameServer, "resolv_conf", scope=FILES_SCOPE)
 
 
 def _is_proxy_list(document: Document) -> bool:
