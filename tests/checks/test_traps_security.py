@@ -400,3 +400,60 @@ def test_what_ipv4_closes_and_ipv6_does_not(
     if v4_rule:
         site.rules(site.USER_RETURN, v4_rule + site.USER_RETURN)
     assert site.verdict("ipv6-published-unexpected")[0] is expected
+
+
+# --- releases of the engine -------------------------------------------------------------------------------------------
+
+RELEASES = "sec-eol-docker"
+
+
+def runs(site: Any, version: str) -> None:
+    site.docker("version")["Server"]["Version"] = version
+
+
+@pytest.mark.parametrize(
+    ("version", "expected"),
+    [
+        ("25.0.0", FINDING),
+        ("25.0.2", FINDING),
+        ("25.0.3", CLEAN),
+        ("29.7.2", CLEAN),
+        ("24.0.9", FINDING),
+        ("18.09.9", FINDING),
+        ("17.12.1-ce", FINDING),
+        ("20.10.24+dfsg1", NOT_APPLICABLE),
+        ("24.0.7-0ubuntu4", NOT_APPLICABLE),
+        ("30.0.0", NOT_APPLICABLE),  # nobody has looked at it
+        ("dev", NOT_APPLICABLE),
+    ],
+)
+def test_a_build_of_a_distribution_may_be_repaired(site: Any, version: str, expected: Verdict) -> None:
+    runs(site, version)
+    assert site.verdict(RELEASES)[0] is expected
+
+
+def test_a_fault_of_what_the_host_does_not_have_is_not_named(site: Any) -> None:
+    runs(site, "28.0.0")
+    assert site.verdict(RELEASES)[0] is CLEAN
+    site.docker("info")["Swarm"]["LocalNodeState"] = "active"
+    assert "swarm" in site.verdict(RELEASES)[1]
+
+
+def test_bridged_packets_may_be_filtered_without_the_engines_help(site: Any) -> None:
+    runs(site, "27.3.1")
+    assert site.verdict(RELEASES)[0] is CLEAN
+    site.files["docker/dockerd-cmdline.txt"] += "--userland-proxy=false\n"
+    assert "br_netfilter" in site.verdict(RELEASES)[1]
+    site.files["host/sysctl.txt"] += "net.bridge.bridge-nf-call-iptables = 1\n"
+    assert site.verdict(RELEASES)[0] is CLEAN
+
+
+def test_all_that_a_release_is_known_for_is_one_note(site: Any) -> None:
+    runs(site, "20.10.6")
+    site.files["host/sysctl.txt"] += "net.ipv6.conf.all.disable_ipv6 = 1\n"
+    found = [each for each in site.analysis().findings if each.check == RELEASES]
+    assert [each.message for each in found] == [
+        "Docker 20.10.6 is known for this: containers with published ports do not start without IPv6;"
+        " its line gets no more repairs"
+    ]
+    assert found[0].severity is Severity.NOTE
