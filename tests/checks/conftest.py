@@ -280,9 +280,9 @@ def proxy(pid: int, published_on: str, address: str, port: str = "80") -> str:
 
 
 _HOST: dict[str, Any] = {
-    "docker/docker-version.txt": {"Server": {"Version": "20.10.24", "ApiVersion": "1.41"}},
+    "docker/docker-version.txt": {"Server": {"Version": "20.10.24+dfsg1", "ApiVersion": "1.41"}},
     "docker/docker-info.txt": {
-        "ServerVersion": "20.10.24",
+        "ServerVersion": "20.10.24+dfsg1",
         "Name": "web01",
         "OperatingSystem": "Debian GNU/Linux 12 (bookworm)",
         "SecurityOptions": ["name=seccomp,profile=default"],

@@ -105,3 +105,58 @@ def test_containers_that_outlive_the_daemon_are_started_anew_too(site: Any) -> N
     (finding,) = [each for each in site.analysis().findings if each.check == FALLBACK]
     assert '"dns": ["192.0.2.53"]' in finding.remedy[0]
     assert finding.remedy[1:] == ("systemctl restart docker", "docker restart web")
+
+
+# --- look-ups that clash ----------------------------------------------------------------------------------------------
+
+RACE = "dns-conntrack-race"
+OLD_KERNEL = "4.15.0-213-generic"
+
+
+def lost(site: Any, kernel: str | None, look: str = "host", **counters: int) -> None:
+    """What `conntrack -S` counted on a kernel, beside so many forwarded packets that it is nothing by itself."""
+    site.docker("info")["KernelVersion"] = kernel
+    words = " ".join(f"{name}={value}" for name, value in counters.items())
+    site.files[f"{look}/conntrack-stats.txt"] = f"cpu=0 found=3 {words}\ncpu=1 found=0 insert_failed=0 drop=0\n"
+    site.files["host/nstat.txt"] = "#kernel\nIpForwDatagrams 84123456 0.0\n"
+
+
+@pytest.mark.parametrize(
+    ("kernel", "counters", "expected"),
+    [
+        (OLD_KERNEL, {"insert_failed": 341, "drop": 312}, Severity.NOTE),
+        (OLD_KERNEL, {"insert_failed": 341, "drop": 2}, None),  # all but two were saved
+        (OLD_KERNEL, {"insert_failed": 2, "drop": 341}, None),  # the table was full
+        ("3.10.0-1160.el7.x86_64", {"insert_failed": 341, "drop": 0}, Severity.NOTE),  # it does not count drops yet
+        ("5.6.0", {"insert_failed": 341, "drop": 312}, None),
+        ("6.1.0-18-amd64", {"insert_failed": 341, "drop": 312}, None),
+    ],
+)
+def test_packets_are_lost_when_no_clash_resolution_saves_them(
+    site: Any, kernel: str, counters: dict[str, int], expected: Severity | None
+) -> None:
+    asking(site, "nameserver 192.0.2.53\n", "nameserver 192.0.2.53\n")
+    lost(site, kernel, **counters)
+    assert severity_of(site, RACE) is expected
+
+
+@pytest.mark.parametrize("server", ["172.18.0.1", "203.0.113.10", "127.0.0.1"])
+def test_look_ups_that_the_host_answers_are_not_translated(site: Any, server: str) -> None:
+    asking(site, f"nameserver {server}\n", "nameserver 192.0.2.53\n", Dns=[server])
+    lost(site, OLD_KERNEL, insert_failed=341, drop=312)
+    assert site.verdict(RACE)[0] is CLEAN
+
+
+def test_without_the_kernels_version_a_loss_may_be_of_no_account(site: Any) -> None:
+    asking(site, "nameserver 192.0.2.53\n", "nameserver 192.0.2.53\n")
+    lost(site, None, insert_failed=341, drop=312)
+    assert site.verdict(RACE)[0] is UNKNOWN
+
+
+def test_a_loss_that_is_large_is_one_finding_of_its_cause(site: Any) -> None:
+    asking(site, "nameserver 192.0.2.53\n", "nameserver 192.0.2.53\n")
+    lost(site, OLD_KERNEL, insert_failed=34100, drop=31200)
+    site.files["host/sysctl.txt"] += "net.netfilter.nf_conntrack_max = 262144\n"
+    findings = [each for each in site.analysis().findings if each.check in (RACE, "conntrack-insert-failed")]
+    assert [each.check for each in findings] == ["conntrack-insert-failed"]
+    assert any("may take 5 s" in each.label for each in findings[0].evidence)

@@ -1,7 +1,7 @@
 """What several checks of name resolution share: who asks whom, and the ways to give containers another name server."""
 
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from ipaddress import IPv4Address
 
 from netdiag.checks._base import NotApplicable, Unjudged, unjudged
@@ -79,14 +79,15 @@ def _takes(socket: Socket, address: IpAddress) -> bool:
     return socket.family in (None, "any", "ipv4" if isinstance(address, IPv4Address) else "ipv6")
 
 
-def setting_daemon_dns(host: Host, servers: Sequence[IpAddress], asking: Iterable[Resolver]) -> tuple[str, ...]:
-    """The commands that make these the name servers of all containers of Docker, `asking` among them: those that run on
-    while the daemon is restarted are started anew as well.
+def setting_of_daemon(host: Host, asking: Iterable[Resolver], **settings: object) -> tuple[str, ...]:
+    """The commands that set this for all containers of Docker, `asking` among them: those that run on while the daemon
+    is restarted are started anew as well. None when the daemon has the setting from its command line.
     """
-    commands = (*settings_written(host, dns=[str(each) for each in servers]), *restart(host))
-    if not (host.engine.info and host.engine.info.live_restore):
-        return commands
-    return (*commands, shlex.join(["docker", "restart", *(each.container.name for each in asking)]))
+    written = settings_written(host, **settings)
+    if not written:
+        return ()
+    again = shlex.join(["docker", "restart", *(each.container.name for each in asking)])
+    return (*written, *restart(host), *((again,) if host.engine.info and host.engine.info.live_restore else ()))
 
 
 def removal(rule: AnyRule) -> str:

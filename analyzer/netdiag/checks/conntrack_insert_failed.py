@@ -109,4 +109,5 @@ def _remedy(host: Host, lost: dict[str, int], narrow: list[Rule]) -> Iterator[st
                     way = sh("-s {} ! -o {} -j MASQUERADE --random-fully", subnet.subnet, bridge.device)
                     yield f"iptables -t nat -I POSTROUTING {way}"
         if not bridges:
-            yield from (sh("iptables -t nat -L {} -v -n -x", rule.chain) for rule in narrow)
+            chains = dict.fromkeys(rule.chain for rule in narrow) or ("POSTROUTING",)
+            yield from (sh("iptables -t nat -L {} -v -n -x", chain) for chain in chains)

@@ -39,7 +39,7 @@ from netdiag.checks._dns import (
     known_resolvers,
     listens_for_names,
     named,
-    setting_daemon_dns,
+    setting_of_daemon,
     usable_servers,
 )
 from netdiag.checks._docker import related, sh
@@ -114,7 +114,7 @@ def _remedy(host: Host, lost: list[Resolver]) -> tuple[str, ...]:
     """With the servers behind the host's resolver, or with the host itself when its resolver takes look-ups there."""
     servers = usable_servers(host) or tuple(_own_resolver(host))
     if servers:
-        return setting_daemon_dns(host, servers, lost)
+        return setting_of_daemon(host, lost, dns=[str(each) for each in servers])
     return (
         "resolvectl dns || nmcli device show | grep DNS  # find a server that containers can ask",
         f"editor {_RESOLV_CONF}  # and name it there, then: systemctl restart docker",

@@ -69,7 +69,7 @@ def _encrypted_overlay(host: Host) -> Span | None:
 
 def _swarm(host: Host) -> Span | None:
     info = host.engine.info
-    return info.span if info and info.swarm_state == "active" else None
+    return info.span_at("Swarm", "LocalNodeState") if info and info.swarm_state == "active" else None
 
 
 def _without_proxy(host: Host) -> Span | None:

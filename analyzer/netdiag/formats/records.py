@@ -741,6 +741,13 @@ class Remark:
         return self.place.span
 
 
+def _span_beside(place: Place, path: tuple[str | int, ...]) -> Span:
+    """Where the object of a place has what these keys lead to; the place itself in other outputs than JSON."""
+    if not isinstance(place, JsonPlace):
+        return place.span
+    return JsonPlace(place.source, place.offset, (*place.path[:-1], *path)).span
+
+
 @dataclass(frozen=True)
 class Container:
     """A container. None stands for "not told" in every field that may be None.
@@ -801,9 +808,7 @@ class Container:
         """Where `inspect` tells something of the container, by the keys that lead there; the place of its name in other
         outputs.
         """
-        if not isinstance(self.place, JsonPlace):
-            return self.span
-        return JsonPlace(self.place.source, self.place.offset, (*self.place.path[:-1], *path)).span
+        return _span_beside(self.place, path)
 
 
 @dataclass(frozen=True)
@@ -953,6 +958,10 @@ class EngineInfo:
     @property
     def span(self) -> Span:
         return self.place.span
+
+    def span_at(self, *path: str | int) -> Span:
+        """Where `docker info` tells something, by the keys that lead there; the place of the version in its text."""
+        return _span_beside(self.place, path)
 
 
 @dataclass(frozen=True)

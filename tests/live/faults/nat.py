@@ -331,6 +331,14 @@ FAULTS = (
         on=("nft", "legacy", "28.5"),
         variant="own-port",
     ),
+    Fault(
+        "nat-source-ip-hidden-by-proxy",
+        _have_ipv6,
+        lambda host: _ipv6_client_address_seen(host) == _gateway_of(host, "front"),
+        named("container", "web"),
+        on=("nft", "28.5"),
+        cleanup=_have_no_ipv6,
+    ),
 )
 
 NEAR_MISSES = (
@@ -491,5 +499,11 @@ NEAR_MISSES = (
         ),
         daemon_args=("--userland-proxy=false",),
         on=("nft", "legacy", "28.5"),
+    ),
+    NearMiss(  # IPv6 clients may come, but not to this port
+        "nat-source-ip-hidden-by-proxy",
+        lambda host: (_have_ipv6(host), host.shell("ip6tables -I INPUT -i eth0 -p tcp -m tcp --dport 8080 -j DROP")),
+        _have_no_ipv6,
+        on=("nft", "28.5"),
     ),
 )
