@@ -152,6 +152,12 @@ ITEMS = (
     Item(
         "conntrack-udp", "conntrack", HOST, "conntrack -L -p udp", "flows without an answer", CONNTRACK, only=UNREPLIED
     ),
+    # {device} is each physical device of the host that is up
+    Item("ethtool-{device}", "ethtool", HOST, "ethtool {device}", "speed, duplex and whether there is a link"),
+    Item("ethtool-driver-{device}", "ethtool", HOST, "ethtool -i {device}", "whose driver has which faults"),
+    Item("ethtool-features-{device}", "ethtool", HOST, "ethtool -k {device}", "what the device does for the kernel"),
+    Item("ethtool-rings-{device}", "ethtool", HOST, "ethtool -g {device}", "how many packets the device can hold"),
+    Item("ethtool-statistics-{device}", "ethtool", HOST, "ethtool -S {device}", "what the device dropped"),
     # {tool} is iptables, ip6tables and the other backend of each; {table} is one of TABLES
     Item("{tool}-version", "iptables_version", HOST, "{tool} -V", "which backend the command uses"),
     Item("{tool}-save", "iptables_save", BOTH, "{tool}-save -c", "all rules of the tables there are, with counters"),
@@ -226,11 +232,13 @@ CAP_SYS_ADMIN = 21  # linux/capability.h; setns(2) asks for it
 NICENESS = 19
 MIN_FREE = 64 * 1000 * 1000  # bytes that stay free where the bundle is made
 MOST_OTHERS = 100  # network namespaces of no container: a browser alone may have dozens
+MOST_DEVICES = 16  # physical devices: a card may be cut into a hundred
 INTO_HOST = ("nsenter", "--target=1", "--mount", "--net", "--")  # from a container: the host's programs and network
 ANY_ID = "0" * 64  # stands for ids in a rehearsal
 STARTED = "{{.Id}} {{.State.StartedAt}}"
 PROCESSES = "/proc"  # where processes are looked for
 NAMESPACES = ("/run/netns", "/run/docker/netns", "/var/run/docker/netns")  # where network namespaces have names
+SYSFS_DEVICE = "/sys/class/net/{}/device"
 IDLE = "idle"
 
 # ------------------------------------------------------------------------------------------------------ masking secrets
@@ -888,6 +896,17 @@ def interface_indexes() -> Dict[str, int]:
     return {name: int(index) for name, index in sorted(found.items()) if index.isdigit()}
 
 
+def physical_devices() -> List[str]:
+    """The interfaces of this network namespace that are up and have a device of a bus behind them."""
+    return [name for name in interface_indexes() if _is_up(name) and os.path.exists(SYSFS_DEVICE.format(name))]
+
+
+def _is_up(name: str) -> bool:
+    """Whether the interface has the flag IFF_UP (linux/if.h)."""
+    flags = read_text("/sys/class/net/{}/flags".format(name)).strip()
+    return bool(flags) and bool(int(flags, 16) & 1)
+
+
 def namespace_files(root: str) -> List[Tuple[str, str]]:
     """The network namespaces of this machine that have a name or a process, each once, as (name, file).
 
@@ -1288,13 +1307,25 @@ class Collector:
     def _space(self, space: Space, where: str) -> None:
         """Run all commands of a namespace."""
         for item in ITEMS:
-            if where not in item.where or "{tool}" in item.command or not self._is_wanted(item):
+            if where not in item.where or "{" in item.command or not self._is_wanted(item):
                 continue
             result = self._take(item, space)
             if item.format == "ip_tables_names":
                 self._loaded[space.scope, item.id] = result.stdout if result and result.exit_code == 0 else None
         for family in FAMILIES:
             self._firewall(space, family)
+        if space is ON_HOST:
+            self._devices(space)
+
+    def _devices(self, space: Space) -> None:
+        """What ethtool tells of each physical device."""
+        devices = physical_devices()
+        if len(devices) > MOST_DEVICES:
+            self.note("{} of {} physical devices are left out".format(len(devices) - MOST_DEVICES, len(devices)))
+        for device in devices[:MOST_DEVICES]:
+            for item in ITEMS:
+                if "{device}" in item.command:
+                    self._take(filled(item.id, device=device), space)
 
     def _is_wanted(self, item: Item) -> bool:
         return item.option in ("", *self._plan.options)
@@ -1304,7 +1335,7 @@ class Collector:
         for tool, backend in self._backends(family):
             tables, absence = self._rules(space, family, tool, backend)
             for table in TABLES:
-                listing = for_tool("{tool}-{table}", tool, table)
+                listing = filled("{tool}-{table}", tool=tool, table=table)
                 if table in tables:
                     self._take(listing, space)
                 elif tool == family:
@@ -1313,13 +1344,13 @@ class Collector:
 
     def _rules(self, space: Space, family: str, tool: str, backend: str) -> Tuple[List[str], str]:
         """Take iptables-save of one backend. Returns the tables that are there, and why another one is not listed."""
-        save = for_tool("{tool}-save", tool)
+        save = filled("{tool}-save", tool=tool)
         return self._legacy_tables(space, save, family) if backend == "legacy" else self._nft_tables(space, save)
 
     def _backends(self, family: str) -> List[Tuple[str, str]]:
         """The firewall commands to use, each with its backend. Before 1.8 (2018) iptables named none and was legacy."""
         if family not in self._tools:
-            version = self._take(for_tool("{tool}-version", family), ON_HOST)
+            version = self._take(filled("{tool}-version", tool=family), ON_HOST)
             backend = "nft" if version and b"nf_tables" in version.stdout else "legacy"
             self._tools[family] = [(family, backend)]
             if self._runner.has(family + "-nft", self._root) and self._runner.has(family + "-legacy", self._root):
@@ -1553,10 +1584,10 @@ def podman_obstacle(root: str = "") -> str:
     return ""
 
 
-def for_tool(name: str, tool: str, table: str = "") -> Item:
-    """A firewall item of ITEMS for one command, and one table."""
+def filled(name: str, **words: str) -> Item:
+    """An item of ITEMS for one command and table of the firewall, or one device."""
     item = ITEM[name]
-    return item._replace(id=item.id.format(tool=tool, table=table), command=item.command.format(tool=tool, table=table))
+    return item._replace(id=item.id.format(**words), command=item.command.format(**words))
 
 
 def network_mode(container: Dict[str, Any]) -> str:

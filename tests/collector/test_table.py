@@ -48,6 +48,11 @@ HOST_COMMANDS = {
     "conntrack": ("conntrack", "conntrack -L"),
     "dmesg": ("dmesg", "dmesg --level=emerg,alert,crit,err,warn"),
     "conntrack-udp": ("conntrack", "conntrack -L -p udp"),
+    "ethtool-{device}": ("ethtool", "ethtool {device}"),
+    "ethtool-driver-{device}": ("ethtool", "ethtool -i {device}"),
+    "ethtool-features-{device}": ("ethtool", "ethtool -k {device}"),
+    "ethtool-rings-{device}": ("ethtool", "ethtool -g {device}"),
+    "ethtool-statistics-{device}": ("ethtool", "ethtool -S {device}"),
     "{tool}-version": ("iptables_version", "{tool} -V"),
     "{tool}-save": ("iptables_save", "{tool}-save -c"),
     "{tool}-{table}": ("iptables_list", "{tool} -t {table} -L -v -n -x"),
@@ -100,6 +105,7 @@ def test_a_container_is_asked_the_same_but_for_what_is_the_same_everywhere() -> 
     only_on_host |= {"engine-files", "docker-unit", "docker-journal", "dockerd"}
     only_on_host |= {"network-managers", "networkctl", "nmcli"}
     only_on_host |= {"dmesg"}
+    only_on_host |= {name for name in HOST_COMMANDS if name.startswith("ethtool-")}
     only_on_host |= {"conntrack-udp", "ip6-neigh-proxy"}
     names = {
         "ip-tables-names": ("ip_tables_names", "cat /proc/net/ip_tables_names"),
@@ -125,7 +131,7 @@ def test_an_id_is_unique_in_each_place() -> None:
 
 
 def test_an_id_is_in_kebab_case_and_a_format_in_snake_case() -> None:
-    filled = [(item.id.format(tool="ip6tables-nft", table="nat"), item.format) for item in collect.ITEMS]
+    filled = [(item.id.format(tool="ip6tables-nft", table="nat", device="eth0"), item.format) for item in collect.ITEMS]
     assert [name for name, _ in filled if not re.fullmatch("[a-z0-9]+(-[a-z0-9]+)*", name)] == []
     assert [name for _, name in filled if not re.fullmatch("[a-z0-9]+(_[a-z0-9]+)*", name)] == []
 
