@@ -323,6 +323,31 @@ def test_a_lost_jump_to_an_empty_user_chain_is_milder_than_to_one_with_rules(sit
     assert findings(site) == [("filter-docker-user-jump-missing", Severity.ERROR)]
 
 
+def without_docker0(site: Any) -> None:
+    """As when the engine failed to set its default network up: neither bridge nor rules in FORWARD."""
+    links, _, rest = site.files["host/ip-addr.txt"].partition("3: docker0:")
+    site.files["host/ip-addr.txt"] = links + rest[rest.index("4: br-") :]
+    lines = site.files["host/iptables-save.txt"].splitlines(keepends=True)
+    site.files["host/iptables-save.txt"] = "".join(
+        line for line in lines if "-A FORWARD" not in line or "docker0" not in line
+    )
+
+
+def test_the_rules_of_a_bridge_that_is_gone_are_part_of_that(site: Any) -> None:
+    without_docker0(site)
+    assert "filter-docker-jump-missing" not in dict(findings(site))
+    finding = the_finding(site, "link-bridge-missing")
+    assert finding.remedy[0] == "systemctl restart docker"
+    assert any(item.label.startswith("follows: 4 rules of the engine are gone") for item in finding.evidence)
+
+
+def test_rules_of_other_networks_are_not_part_of_a_bridge_that_is_gone(site: Any) -> None:
+    without_docker0(site)
+    mine = f"[0:0] -A FORWARD -i {site.BRIDGE} ! -o {site.BRIDGE} -j ACCEPT\n"
+    site.rules(mine, "")
+    assert gone(the_finding(site, "filter-docker-jump-missing")) == [mine.removeprefix("[0:0] ").rstrip()]
+
+
 # --- rules of others --------------------------------------------------------------------------------------------------
 
 

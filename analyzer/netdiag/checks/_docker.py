@@ -12,6 +12,7 @@ from netdiag.model import FirewallChain, Gate, Host, VethPair
 from netdiag.model.flow import AnyRule
 from netdiag.model.gates import (
     bridge_name,
+    carrier_of_gateway,
     has_own_namespace,
     is_local_bridge,
     is_managed_here,
@@ -35,6 +36,13 @@ class BridgeNetwork:
     @property
     def subjects(self) -> tuple[Subject, Subject]:
         return Subject("network", self.network.name), Subject("bridge", self.device)
+
+
+def is_without_bridge(host: Host, bridge: BridgeNetwork) -> bool:
+    """The device is surely not there: it is not among all links, or another one has the network's gateway address."""
+    if host.root.link(bridge.device):
+        return False
+    return host.root.links.whole or carrier_of_gateway(host, bridge.network) is not None
 
 
 def bridge_networks(host: Host, *gates: Gate) -> tuple[list[BridgeNetwork], list[Unjudged | NotApplicable]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from netdiag.checks._base import Unjudged, unjudged
 from netdiag.checks._docker import chain_span, related, restart, sh
 from netdiag.finding import Evidence, Subject
-from netdiag.formats.records import Rule
+from netdiag.formats.records import Network, Rule
 from netdiag.model import FirewallChain, Gate, Host
 from netdiag.model.expected import Expected, Purpose, expected_rules, meaning, missing_rules, specification
 from netdiag.model.gates import is_settled, table_known
@@ -56,6 +56,19 @@ def gone(host: Host) -> Gone:
         else:
             doubts[each.rule.table][unjudged(gate)] = None
     return Gone(tuple(rules), {name: tuple(found) for name, found in doubts.items()})
+
+
+def gone_from_forward(host: Host, network: Network | None = None) -> tuple[Expected, ...]:
+    """The rules that are gone from the chain FORWARD itself, without the jump to DOCKER-USER; of one network or of
+    all.
+    """
+    return tuple(
+        each
+        for each in gone(host).rules
+        if (each.rule.chain, each.rule.table) == ("FORWARD", "filter")
+        and each.purpose is not Purpose.USER_JUMP
+        and (network is None or (each.network is not None and each.network.id == network.id))
+    )
 
 
 def _led_to_otherwise(host: Host, each: Expected) -> bool:

@@ -19,6 +19,7 @@ answer, or between two containers of a network) is dropped by a policy or by a r
 
 ## Not a problem when
 The daemon runs with `iptables: false`, with its nftables backend, or rootless. An internal network has fewer rules.
+Where a network's bridge is gone as well, that its rules are gone is part of link-bridge-missing.
 
 ## Repair
 Put the rules back where they were; a restart of the engine does the same, and without live-restore stops the
@@ -32,34 +33,37 @@ FORWARD begins with the jumps, and the flows pass.
 moby integration/network/bridge/iptablesdoc; moby/moby#49518.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 from netdiag.checks._base import Fault, Verdicts, check
-from netdiag.checks._docker import docker_networks, related
+from netdiag.checks._docker import BridgeNetwork, docker_networks, is_without_bridge, related
 from netdiag.checks._drops import hit_by_default, named
-from netdiag.checks._rules import evidence_of, gone, remedy_of, subject_of_chain, subjects_of
+from netdiag.checks._rules import evidence_of, gone, gone_from_forward, remedy_of, subject_of_chain, subjects_of
 from netdiag.finding import Severity
 from netdiag.model import Host
 from netdiag.model.expected import Expected, Purpose
 from netdiag.model.gates import dialect_known, manages_iptables, table_known
 
 
-@check(Severity.ERROR, layer="filter", symptom_of=("filter-docker-chains-missing",))
+@check(Severity.ERROR, layer="filter", symptom_of=("filter-docker-chains-missing", "link-bridge-missing"))
 def filter_docker_jump_missing(host: Host) -> Verdicts:
     bridges, others = docker_networks(host, table_known(host, "filter"), manages_iptables(host), dialect_known(host))
     if not bridges:
         yield from others
         return
-    mine = [each for each in gone(host).rules if each.rule.chain == "FORWARD" and each.rule.table == "filter"]
-    mine = [each for each in mine if each.purpose is not Purpose.USER_JUMP]
-    for family in ("ipv4", "ipv6"):
-        of_family = [each for each in mine if each.rule.family == family]
-        if of_family:
-            yield _fault(host, family, of_family)
+    without_bridge = {each.network.id: each for each in bridges if is_without_bridge(host, each)}
+    lost: dict[tuple[str, str], list[Expected]] = defaultdict(list)
+    for each in gone_from_forward(host):
+        network = each.network.id if each.network and each.network.id in without_bridge else ""
+        lost[network, each.rule.family].append(each)
+    for (network, family), rules in sorted(lost.items()):
+        yield _fault(host, family, rules, without_bridge.get(network))
     yield from gone(host).doubts_about("filter")
 
 
-def _fault(host: Host, family: str, rules: Sequence[Expected]) -> Fault:
+def _fault(host: Host, family: str, rules: Sequence[Expected], without_bridge: BridgeNetwork | None) -> Fault:
+    """`without_bridge` is the network whose rules these are when its bridge is gone as well."""
     networks = {each.network.name for each in rules if each.network}
     whole = any(each.network is None for each in rules)
     hit = hit_by_default(host, None if whole else networks, 6 if family == "ipv6" else 4)
@@ -70,7 +74,10 @@ def _fault(host: Host, family: str, rules: Sequence[Expected]) -> Fault:
     user_jump = [each for each in gone(host).of(Purpose.USER_JUMP) if each.rule.family == family]  # it is hit as well
     return Fault(
         message=f"{count} gone from chain FORWARD{' of ip6tables' if family == 'ipv6' else ''}{effect}",
-        subjects=(subject_of_chain(family, "filter", "FORWARD"),),
+        subjects=(
+            subject_of_chain(family, "filter", "FORWARD"),
+            *(without_bridge.subjects if without_bridge else ()),
+        ),
         evidence=(*evidence_of(host, rules), *(related(span, label) for span, label in heads)),
         remedy=remedy_of(host, [*user_jump, *rules]),
         verify=(f"{tool} -S FORWARD",),

@@ -30,7 +30,18 @@ moby libnetwork/drivers/bridge/setup_device_linux.go; moby/moby#40170; docs.dock
 """
 
 from netdiag.checks._base import Fault, Verdicts, check, confidence_of_absence, unjudged
-from netdiag.checks._docker import BridgeNetwork, addition, attachments, bridge_networks, related, restart, sh, veth_of
+from netdiag.checks._docker import (
+    BridgeNetwork,
+    addition,
+    attachments,
+    bridge_networks,
+    is_without_bridge,
+    related,
+    restart,
+    sh,
+    veth_of,
+)
+from netdiag.checks._rules import gone_from_forward
 from netdiag.checks._veths import enslave
 from netdiag.finding import Evidence, Severity
 from netdiag.model import Host
@@ -43,11 +54,9 @@ def link_bridge_missing(host: Host) -> Verdicts:
     bridges, others = bridge_networks(host, collected(links, "the links of the host"))
     yield from others
     for bridge in bridges:
-        if host.root.link(bridge.device):
-            continue
-        if links.whole or carrier_of_gateway(host, bridge.network):
+        if is_without_bridge(host, bridge):
             yield _fault(host, bridge)
-        else:
+        elif not host.root.link(bridge.device):
             yield unjudged(whole(links, f"whether {bridge.device} exists"))
 
 
@@ -72,7 +81,8 @@ def _fault(host: Host, bridge: BridgeNetwork) -> Fault:
 
 
 def _remedy(host: Host, bridge: BridgeNetwork) -> tuple[str, ...]:
-    """The bridge as the engine made it: device, address, ports; when not all of that is known, a restart of the engine.
+    """The bridge as the engine made it: device, address, ports; when not all of that is known, or the engine has taken
+    away its rules too, a restart of the engine.
 
     Nothing as long as the bridge may be there all the same.
     """
@@ -83,7 +93,7 @@ def _remedy(host: Host, bridge: BridgeNetwork) -> tuple[str, ...]:
     gateways = [(gateway, length) for gateway, length in told if gateway]
     pairs = [veth_of(host, attachment) for attachment in attachments(host, [bridge])]
     ports = [pair.outer.name for pair in pairs if pair]
-    if not gateways or len(ports) < len(pairs):
+    if not gateways or len(ports) < len(pairs) or gone_from_forward(host, bridge.network):
         return restart(host, bridge.network.engine)
     return (
         sh("ip link add name {} type bridge", device),
