@@ -28,7 +28,7 @@ from netdiag.model.firewall import port_matches
 from netdiag.model.flow import Flow
 from netdiag.model.gates import no, table_known, unknown, uplinks, whole
 from netdiag.model.hooks import Passage, passage, translations
-from netdiag.model.knowledge import YES
+from netdiag.model.knowledge import YES, once
 from netdiag.model.turns import Fate
 from netdiag.spans import Span
 
@@ -215,6 +215,7 @@ class Bypass:
         return None
 
 
+@once
 def bypasses(host: Host) -> tuple[list[Bypass], list[Unjudged | NotApplicable]]:
     """The published ports that INPUT closes and FORWARD lets pass, and what to say of others."""
     ports, others = led_ports(host)

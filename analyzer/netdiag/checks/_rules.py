@@ -5,6 +5,7 @@ that put them back.
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 
 from netdiag.checks._base import Unjudged, unjudged
 from netdiag.checks._docker import chain_span, related, restart, sh
@@ -142,11 +143,11 @@ def _ports_of(each: Expected) -> Iterator[Subject]:
 
 def evidence_of(host: Host, rules: Sequence[Expected]) -> tuple[Evidence, ...]:
     """Where each rule should stand, or the head of the rules when there is no such chain, and who needs it."""
-    heads = [chain.head.span for table in host.root.firewall for chain in table.chains.values()]
+    first_head = next((chain.head.span for table in host.root.firewall for chain in table.chains.values()), None)
     found: list[Evidence] = []
     for each in rules[:_MOST_SHOWN]:
         there = chains(host, *chain_of(each.rule))
-        span = chain_span(there[0]) if there else heads[0] if heads else None
+        span = chain_span(there[0]) if there else first_head
         if span:
             found.append(Evidence(span, f"gone: {text_of(each.rule)}"))
     left = len(rules) - _MOST_SHOWN
@@ -188,38 +189,51 @@ def put_back(host: Host, rules: Iterable[Expected]) -> Iterator[str]:
     """A command for each rule that inserts it behind those that the engine keeps before it: those for all networks, and
     those of the same one.
     """
-    wanted = {meaning(each.rule) for each in rules}
+    places = _places(host)
+    found = {meaning(each.rule): None for each in rules}
+    wanted = sorted((place for key in found for place in places.get(key, ())), key=lambda place: place.order)
+    taken: dict[tuple[str, str, str], list[tuple[str, int]]] = defaultdict(list)  # networks, and where, in order
+    for each in wanted:
+        family, table, name = chain = chain_of(each.expected.rule)
+        at = each.behind
+        for network, earlier in taken[chain]:
+            at += earlier <= at
+            if network in ("", each.network):
+                at = max(at, earlier)
+        taken[chain].append((each.network, at + 1))
+        tool = "ip6tables" if family == "ipv6" else "iptables"
+        where = f"-t {table} -I {name} {at + 1}" if table != "filter" else f"-I {name} {at + 1}"
+        yield f"{tool} {where} {quoted(each.expected.rule)}"
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where an expected rule belongs: `order` among all expected ones, `behind` which position of its chain as it is
+    now. `network` is the id of its network, empty for a rule for all.
+    """
+
+    expected: Expected
+    network: str
+    order: int
+    behind: int
+
+
+@once
+def _places(host: Host) -> Mapping[tuple[object, ...], Sequence[_Place]]:
+    """The places of all expected rules, by their meaning."""
+    found: dict[tuple[object, ...], list[_Place]] = defaultdict(list)
+    order = count()
     for place, all_of_chain in _expected_by_chain(host).items():
-        ordered = sorted(all_of_chain, key=lambda each: each.purpose is not Purpose.PORT)  # before what drops the rest
-        if any(meaning(each.rule) in wanted for each in ordered):
-            yield from _put_back_in(host, place, ordered, wanted)
-
-
-def _put_back_in(
-    host: Host, place: tuple[str, str, str], ordered: Sequence[Expected], wanted: set[tuple[object, ...]]
-) -> Iterator[str]:
-    family, table, name = place
-    found = chains(host, family, table, name)
-    holder = max(found, key=lambda chain: len(chain.rules), default=None)
-    there = [meaning(rule) for rule in holder.rules] if holder else []
-    positions = {each: number for number, each in reversed(list(enumerate(there, start=1)))}
-    tool = "ip6tables" if family == "ipv6" else "iptables"
-    taken: list[int] = []  # where rules were inserted before
-    last: dict[str, int] = defaultdict(int)  # the last place of each network's rules, and of those for all
-    for each in ordered:
-        key, network = meaning(each.rule), each.network.id if each.network else ""
-        if key in wanted:
-            place_of_it = max(last[""], last[network]) + 1
-            last = defaultdict(int, {name: at + (at >= place_of_it) for name, at in last.items()})
-            taken.append(place_of_it)
-            last[network] = place_of_it
-            where = f"-t {table} -I {name} {place_of_it}" if table != "filter" else f"-I {name} {place_of_it}"
-            yield f"{tool} {where} {quoted(each.rule)}"
-        elif key in positions:
-            at = positions[key]
-            for earlier in taken:
-                at += earlier <= at
-            last[network] = max(last[network], at)
+        holder = max(chains(host, *place), key=lambda chain: len(chain.rules), default=None)
+        there = [meaning(rule) for rule in holder.rules] if holder else []
+        positions = {each: number for number, each in reversed(list(enumerate(there, start=1)))}
+        last: dict[str, int] = defaultdict(int)  # the last position of each network's rules, and of those for all
+        # ports before what drops the rest
+        for each in sorted(all_of_chain, key=lambda each: each.purpose is not Purpose.PORT):
+            key, network = meaning(each.rule), each.network.id if each.network else ""
+            found[key].append(_Place(each, network, next(order), max(last[""], last[network])))
+            last[network] = max(last[network], positions.get(key, 0))
+    return found
 
 
 def quoted(rule: Rule) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from netdiag.formats.records import Chain, NftChain
 from netdiag.model.flow import AnyRule, AnyTable, Decision, Flow, Ground, decide
 from netdiag.model.host import Namespace
-from netdiag.model.knowledge import Truth
+from netdiag.model.knowledge import Truth, once
 from netdiag.model.nftables import NativeTable
 from netdiag.model.turns import Fate
 
@@ -69,8 +69,17 @@ class Passage:
 
 def base_chains(netns: Namespace, hook: str, version: int = 4) -> tuple[BaseChain, ...]:
     """The chains that packets of IPv4 (4) or IPv6 (6) meet at a hook (`PREROUTING`, ..., `POSTROUTING`), in order."""
-    found = [*_of_iptables(netns, hook, version), *_of_nftables(netns, hook, lambda table: table.sees(version))]
-    return tuple(sorted(found, key=lambda chain: chain.priority))
+    known = _known_chains(netns)
+    if (hook, version) not in known:
+        found = [*_of_iptables(netns, hook, version), *_of_nftables(netns, hook, lambda table: table.sees(version))]
+        known[hook, version] = tuple(sorted(found, key=lambda chain: chain.priority))
+    return known[hook, version]
+
+
+@once
+def _known_chains(_netns: Namespace) -> dict[tuple[str, int], tuple[BaseChain, ...]]:
+    """Those of the hooks that were asked for before: thousands of flows meet the same ones."""
+    return {}
 
 
 def ingress_chains(netns: Namespace, device: str, version: int = 4) -> tuple[BaseChain, ...]:
@@ -125,9 +134,9 @@ def _ways(chain: BaseChain, flow: Flow, ground: Ground) -> Iterator[tuple[Decisi
 
 
 def _at_hook(hook: str, flow: Flow) -> Flow:
-    if hook in _WITHOUT_IN:
+    if hook in _WITHOUT_IN and flow.in_interface != "":
         return replace(flow, in_interface="")
-    return replace(flow, out_interface="") if hook in _WITHOUT_OUT else flow
+    return replace(flow, out_interface="") if hook in _WITHOUT_OUT and flow.out_interface != "" else flow
 
 
 def passage(netns: Namespace, hook: str, flow: Flow) -> Passage:
@@ -139,6 +148,7 @@ def passage_of(chains: tuple[BaseChain, ...], flow: Flow, ground: Ground) -> Pas
     """Likewise through these base chains."""
     doubtful: Passage | None = None
     for chain in chains:
+        flow = _at_hook(chain.hook, flow)
         ways = ways_through(chain, flow, ground)
         drops = [way for way in ways if way.fate is Fate.DROPPED]
         certain = len(drops) == len(ways)
@@ -173,6 +183,7 @@ def obstacles(chains: Iterable[BaseChain], flow: Flow, ground: Ground) -> Iterat
     drops it, and is certain.
     """
     for chain in chains:
+        flow = _at_hook(chain.hook, flow)
         ways = ways_through(chain, flow, ground)
         drops = [way for way in ways if way.fate is Fate.DROPPED]
         if drops and len(drops) == len(ways):
@@ -197,9 +208,9 @@ def translations_of(chains: tuple[BaseChain, ...], flow: Flow, ground: Ground) -
     for chain in chains:
         if chain.kind != "nat":
             continue
-        ways = [
-            replace(way, depends_on=untouched.depends_on or way.depends_on) for way, _ in _ways(chain, flow, ground)
-        ]
+        flow = _at_hook(chain.hook, flow)
+        doubt = untouched.depends_on
+        ways = [replace(way, depends_on=doubt) if doubt else way for way, _ in _ways(chain, flow, ground)]
         found += [way for way in ways if way.fate is Fate.TRANSLATED]
         others = [way for way in ways if way.fate is not Fate.TRANSLATED]
         if not others:
