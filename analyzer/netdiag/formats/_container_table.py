@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from lark import Lark, Token, Transformer, v_args
+from lark import Token, Transformer, v_args
 
 from netdiag.formats._document import Document, Unread
-from netdiag.formats._lines import as_address, line_span, load, port_number, read_part
+from netdiag.formats._lines import Grammar, as_address, line_span, port_number, read_part
 from netdiag.formats.records import ContainerLine, IpAddress, PortMapping
 from netdiag.spans import Source, Span
 
@@ -102,15 +102,15 @@ def read_table(source: Source, grammar: str) -> Document:
     rows: list[ContainerLine] = []
     unread: list[Unread] = []
     columns: tuple[_Column, ...] = ()
-    parser = load(grammar, "heading", "text", *_RULES.values())
+    parts = Grammar(grammar, ("heading", "text", *_RULES.values()))
     for number, line in enumerate(source.lines, start=1):
         if not line.strip():
             continue
-        heading = read_part(parser, "heading", line, _MEANING)
+        heading = read_part(parts, "heading", line, _MEANING)
         if not isinstance(heading, str):
             columns = heading
             continue
-        row = _row(parser, columns, line, line_span(source, number)) if columns else "no heading above it"
+        row = _row(parts, columns, line, line_span(source, number)) if columns else "no heading above it"
         if isinstance(row, str):
             unread.append(Unread(number, row))
         else:
@@ -118,11 +118,11 @@ def read_table(source: Source, grammar: str) -> Document:
     return Document(source, grammar, tuple(rows), tuple(unread))
 
 
-def _row(parser: Lark, columns: tuple[_Column, ...], line: str, span: Span) -> ContainerLine | str:
+def _row(parts: Grammar, columns: tuple[_Column, ...], line: str, span: Span) -> ContainerLine | str:
     """A row's record, or the reason why there is none."""
     cells: dict[str, Any] = {}
     for column in columns:
-        value = read_part(parser, _RULES.get(column.name, "text"), column.cell(line), _MEANING)
+        value = read_part(parts, _RULES.get(column.name, "text"), column.cell(line), _MEANING)
         if isinstance(value, str):
             return f"{column.name}: {value}"
         cells[column.name] = value.text if isinstance(value, _Text) else value

@@ -19,7 +19,7 @@ from lark import Lark, Token, Transformer, Tree
 
 from netdiag import places
 from netdiag.formats._document import Unread
-from netdiag.formats._lines import load, read_part
+from netdiag.formats._lines import Grammar, read_part
 from netdiag.spans import Source
 
 
@@ -139,7 +139,7 @@ class LineReader:
         return Row(self._likely, _told(found))
 
     def row_by_grammar(self, line: str) -> Row | str:
-        read: Row | str = read_part(load(self._grammar), "line", line, _Rows(items=False))
+        read: Row | str = read_part(Grammar(self._grammar), "line", line, _Rows(items=False))
         return read
 
 
@@ -169,7 +169,7 @@ class ItemReader:
         return Row(kind, {name: value for name, value in values.items() if name != kind})
 
     def rows_by_grammar(self, text: str) -> list[Row] | str:
-        read: list[Row] | str = read_part(load(self._grammar), "line", text, _Rows(items=True))
+        read: list[Row] | str = read_part(Grammar(self._grammar), "line", text, _Rows(items=True))
         return read
 
 

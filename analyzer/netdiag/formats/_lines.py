@@ -1,11 +1,14 @@
 """Line-shaped outputs: a lark grammar reads each line by itself, so that an odd line costs that line only."""
 
 from collections.abc import Callable, Iterator
-from functools import cache, partial
+from contextlib import suppress
+from functools import cache
+from inspect import getattr_static
 from ipaddress import ip_address, ip_interface, ip_network
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
-from lark import Lark, Token, Transformer, Tree, UnexpectedInput, UnexpectedToken
+from lark import Lark, Token, Transformer, UnexpectedInput, UnexpectedToken, v_args
 from lark.exceptions import VisitError
 
 from netdiag import places
@@ -17,6 +20,18 @@ from netdiag.spans import Source, Span
 _LONGEST_LINE = 65536
 
 
+# lines of small sources whose meaning is kept for the next ones, and the characters of the longest of them
+_MOST_KEPT = 4096
+_LONGEST_KEPT = 2048
+
+
+class Grammar(NamedTuple):
+    """The grammar `grammars/<name>.lark` with the rules at which a line or a part of it starts; `line` if none."""
+
+    name: str
+    starts: tuple[str, ...] = ()
+
+
 @cache
 def load(name: str, *starts: str) -> Lark:
     """The grammar `grammars/<name>.lark` as an LALR parser with the contextual lexer; it starts with `line`.
@@ -24,10 +39,49 @@ def load(name: str, *starts: str) -> Lark:
     The parser's tables are kept in the user's cache folder: making them takes up to a quarter of a second a grammar,
     reading them back a thousandth. lark makes them anew when the grammar or its own version changed.
     """
+    return _open(Grammar(name, starts))
+
+
+def _open(grammar: Grammar, **options: Any) -> Lark:
+    name, starts = grammar
     path = str(places.grammars() / f"{name}.lark")
     folder = places.cache()
     kept: str | bool = str(folder / f"{'-'.join((name, *starts))}.lark-tables") if folder else False
-    return Lark.open(path, parser="lalr", lexer="contextual", start=[*starts] or "line", cache=kept)
+    return Lark.open(path, parser="lalr", lexer="contextual", start=[*starts] or "line", cache=kept, **options)
+
+
+@cache
+def fused(grammar: Grammar, kind: type[Transformer[Token, Any]]) -> Lark | None:
+    """A parser that calls a transformer's methods as it goes and makes no tree; None for a transformer that is more
+    than a class of methods with `@v_args(inline=True)`.
+
+    lark can do that too, but with a wrapper around each method that takes longer than most of the methods.
+    """
+    own = {name for name in dir(kind) if not name.startswith("_") and not hasattr(Transformer, name)}
+    methods = {name: getattr_static(kind, name) for name in own}
+    of_rules = all(getattr(method, "visit_wrapper", None) is _INLINE for method in methods.values())
+    of_rules = of_rules and not any(name.isupper() for name in own)  # which are methods of terminals
+    if not of_rules or any(getattr(kind, name) is not getattr(Transformer, name) for name in _OF_LARK):
+        return None
+    transformer = kind()
+    calls = {name: _of_children(method.base_func.__get__(transformer, kind)) for name, method in methods.items()}
+    return _open(grammar, transformer=SimpleNamespace(**calls))
+
+
+_OF_LARK = ("__init__", "transform", "__default__", "__default_token__")
+
+
+@v_args(inline=True)
+class _Inline(Transformer[Token, Any]):
+    def rule(self) -> None:
+        """Carries lark's mark of such methods."""
+
+
+_INLINE = getattr_static(_Inline, "rule").visit_wrapper
+
+
+def _of_children(method: Callable[..., Any]) -> Callable[[list[Any]], Any]:
+    return lambda children: method(*children)
 
 
 def read_lines(
@@ -38,23 +92,55 @@ def read_lines(
     Token columns are those of the line. Lines with the same text are parsed once, so a transformer must give immutable
     values that do not hold the line's number.
     """
-    parser = load(grammar)
-    known: dict[str, Any] = {}
+    meanings = Meanings(source, Grammar(grammar), transformer)
     for number, line in enumerate(source.lines, start=1):
         if not line or line.isspace():
             continue
-        if line not in known:
-            known[line] = _read(parser.parse, line, transformer)
-        result = known[line]
+        result = meanings.of(line)
         yield number, Unread(number, result) if isinstance(result, str) else result
 
 
-def _read(parse: Callable[[str], Tree[Token]], line: str, transformer: Transformer[Token, Any] | None) -> Any:
+class Meanings:
+    """What the lines of a source mean, each parsed once. Those of small sources are kept for the next source: each of a
+    thousand namespaces prints much of what the one before it printed.
+    """
+
+    def __init__(self, source: Source, grammar: Grammar, transformer: Transformer[Token, Any] | None) -> None:
+        self._grammar = grammar
+        self._transformer = transformer
+        self._own: dict[tuple[str | None, str], Any] = {}
+        self._kept = self._own
+        if transformer is not None and len(source.lines) <= _MOST_KEPT:
+            kind = type(transformer)
+            self._kept = kept_meanings(grammar, kind) if fused(grammar, kind) else self._own
+
+    def of(self, line: str, start: str | None = None) -> Any:
+        """What the line means by a start of the grammar, or as a plain `str` the reason why it has no meaning here."""
+        key = start, line
+        known = self._kept if len(line) <= _LONGEST_KEPT else self._own
+        if key not in known:
+            if len(known) >= _MOST_KEPT and known is not self._own:
+                known.clear()
+            known[key] = _read(self._grammar, line, start, self._transformer)
+        return known[key]
+
+
+@cache
+def kept_meanings(_grammar: Grammar, _kind: type[Transformer[Token, Any]]) -> dict[tuple[str | None, str], Any]:
+    """The meanings that one kind of transformer gave."""
+    return {}
+
+
+def _read(grammar: Grammar, line: str, start: str | None, transformer: Transformer[Token, Any] | None) -> Any:
     """What the line means, or as a plain `str` the reason why it has no meaning here."""
     if len(line) > _LONGEST_LINE:
         return f"longer than {_LONGEST_LINE} characters"
+    at_once = fused(grammar, type(transformer)) if transformer else None
     try:
-        tree = parse(line)
+        if at_once is not None:
+            with suppress(ValueError):  # by the tree it is found whether the line is odd elsewhere as well
+                return at_once.parse(line, start)
+        tree = load(grammar.name, *grammar.starts).parse(line, start)
         return transformer.transform(tree) if transformer else tree
     except UnexpectedInput as error:
         # lark places the end of its input where the last token begins
@@ -68,9 +154,15 @@ def _read(parse: Callable[[str], Tree[Token]], line: str, transformer: Transform
         return f"a value out of range: {error.orig_exc}"
 
 
-def read_part(parser: Lark, start: str, text: str, transformer: Transformer[Token, Any]) -> Any:
-    """A part of a line by one of the starts of its parser: what it means, or as a plain `str` why it has no meaning."""
-    return _read(partial(parser.parse, start=start), text, transformer)
+def read_part(grammar: Grammar, start: str, text: str, transformer: Transformer[Token, Any]) -> Any:
+    """A part of a line by one of the grammar's starts: what it means, or as a plain `str` why it has no meaning."""
+    return _read(grammar, text, start, transformer)
+
+
+def may_be_heading(line: str) -> bool:
+    """Whether it is worth trying a line as a heading in capitals (`%CPU` too)."""
+    first = line.lstrip()[:1]
+    return first.isupper() or first == "%"
 
 
 def read_records(source: Source, grammar: str, transformer: Transformer[Token, Any]) -> Document:

@@ -7,7 +7,7 @@ from typing import Any
 from lark import Token, Transformer, v_args
 
 from netdiag.formats._document import Document, Format, Unread
-from netdiag.formats._lines import line_span, load, read_part
+from netdiag.formats._lines import Grammar, line_span, may_be_heading, read_part
 from netdiag.formats.records import NamespaceInUse
 from netdiag.spans import Source, Span
 
@@ -51,19 +51,19 @@ def read(source: Source) -> Document:
     found: list[NamespaceInUse] = []
     unread: list[Unread] = []
     columns: tuple[_Word, ...] = ()
-    parser = load(FORMAT.name, "heading", "cells", "default", "command")
+    parts = Grammar(FORMAT.name, ("heading", "cells", "default", "command"))
     for number, line in enumerate(source.lines, start=1):
         if not line.strip():
             continue
-        heading = read_part(parser, "heading", line, _MEANING)
-        if not isinstance(heading, str):
+        heading = read_part(parts, "heading", line, _MEANING) if may_be_heading(line) else None
+        if isinstance(heading, tuple):
             columns = heading
             continue
-        cells = read_part(parser, "cells" if columns else "default", line, _MEANING)
+        cells = read_part(parts, "cells" if columns else "default", line, _MEANING)
         if isinstance(cells, tuple):
             cells = _by_column(columns, cells, line)
         if isinstance(cells, dict) and "COMMAND" in cells:
-            cells["COMMAND"] = read_part(parser, "command", cells["COMMAND"], _MEANING)
+            cells["COMMAND"] = read_part(parts, "command", cells["COMMAND"], _MEANING)
         reason = cells if isinstance(cells, str) else _take(found, cells, line_span(source, number))
         if reason:
             unread.append(Unread(number, reason))

@@ -8,13 +8,12 @@ is left out before the names of interfaces and put before all else that it may p
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache
 from typing import Any
 
 from lark import Token, Transformer, v_args
 
 from netdiag.formats._document import Document, Format, Record, Unread
-from netdiag.formats._lines import line_span, load, read_part
+from netdiag.formats._lines import Grammar, Meanings, line_span
 from netdiag.formats.records import (
     NftChain,
     NftElement,
@@ -464,11 +463,6 @@ def _joined(parts: Iterable[Any]) -> tuple[str, ...]:
 _MEANING = _Meaning(visit_tokens=False)
 
 
-@cache
-def _parser() -> Any:
-    return load(FORMAT.name, *_STARTS)
-
-
 class _Ruleset:
     """The ruleset as its lines come: the block that is open, and the records that are made."""
 
@@ -578,14 +572,11 @@ def read(source: Source) -> Document:
     """Tables, chains, sets, objects and rules in the order of their lines; never raises."""
     ruleset = _Ruleset(source)
     unread: list[Unread] = []
-    known: dict[tuple[str, str], Any] = {}
+    meanings = Meanings(source, Grammar(FORMAT.name, _STARTS), _MEANING)
     for number, line in enumerate(source.lines, start=1):
         if not line or line.isspace():
             continue
-        key = (ruleset.start, line)
-        if key not in known:
-            known[key] = read_part(_parser(), ruleset.start, line, _MEANING)
-        meaning = known[key]
+        meaning = meanings.of(line, ruleset.start)
         reason = meaning if isinstance(meaning, str) else _taken(ruleset, meaning, number)
         if reason:
             unread.append(Unread(number, reason))

@@ -6,7 +6,7 @@ from typing import Any
 from lark import Token, Transformer, v_args
 
 from netdiag.formats._document import Document, Format, Unread
-from netdiag.formats._lines import line_span, load, read_part
+from netdiag.formats._lines import Grammar, line_span, may_be_heading, read_part
 from netdiag.formats.records import ProcessLine
 from netdiag.spans import Source
 
@@ -33,15 +33,15 @@ def read(source: Source) -> Document:
     found: list[ProcessLine] = []
     unread: list[Unread] = []
     columns: tuple[str, ...] = ()
-    parser = load(FORMAT.name, "heading", "row")
+    parts = Grammar(FORMAT.name, ("heading", "row"))
     for number, line in enumerate(source.lines, start=1):
         if not line.strip():
             continue
-        heading = read_part(parser, "heading", line, _MEANING)
+        heading = read_part(parts, "heading", line, _MEANING) if may_be_heading(line) else None
         if isinstance(heading, tuple):
             columns = heading
             continue
-        words = read_part(parser, "row", line, _MEANING)
+        words = read_part(parts, "row", line, _MEANING)
         cells = words if isinstance(words, str) else _cells(columns, words, line)
         if isinstance(cells, str):
             unread.append(Unread(number, cells))
