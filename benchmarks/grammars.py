@@ -23,6 +23,7 @@ from unittest.mock import patch
 from lark import Lark, UnexpectedInput
 
 from netdiag import formats
+from netdiag.formats import _lines
 from netdiag.formats._derive import ItemReader, LineReader
 from netdiag.spans import Source
 
@@ -47,7 +48,7 @@ def samples(name: str) -> list[Source]:
 
 
 def parses(name: str, sources: list[Source]) -> list[Parse]:
-    """What lark is asked for while the samples are read, to be asked again."""
+    """What lark alone is asked for while the samples are read, to be asked again: a tree of each text."""
     asked: list[Parse] = []
     ask = Lark.parse
 
@@ -55,7 +56,7 @@ def parses(name: str, sources: list[Source]) -> list[Parse]:
         asked.append(lambda: ask(parser, text, start))
         return ask(parser, text, start)
 
-    with patch.object(Lark, "parse", record), without_patterns():
+    with patch.object(Lark, "parse", record), patch.object(_lines, "fused", lambda *_: None), without_patterns():
         read_all(name, sources)
     return asked
 
@@ -72,6 +73,7 @@ def without_patterns() -> Iterator[None]:
 
 def read_all(name: str, sources: list[Source]) -> None:
     read = formats.get(name).read
+    _lines.kept_meanings.cache_clear()
     for source in sources:
         read(Source(source.path, source.text))
 

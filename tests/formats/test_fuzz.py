@@ -1,11 +1,13 @@
 """Broken input is normal: no exception leaves a format, whatever somebody made of a sample."""
 
 from collections.abc import Callable
+from unittest.mock import patch
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netdiag import formats
+from netdiag.formats import _lines
 from netdiag.spans import Source
 
 # the least that must be enough to show a change: reading is slow next to mutating
@@ -60,9 +62,12 @@ def test_no_format_raises_on_a_mutated_sample(sample: Source) -> None:
     @settings(max_examples=20, deadline=None, database=None, derandomize=True)
     @given(text=mutated(sample.lines))
     def reads(text: str) -> None:
-        document = read(Source(path="mutated.txt", text=text))
+        source = Source(path="mutated.txt", text=text)
+        document = read(source)
         assert document.format == name
         assert document.read + len(document.unread) == document.lines
         assert len({unread.line for unread in document.unread}) == len(document.unread)
+        with patch.object(_lines, "fused", lambda *_: None):
+            assert read(source) == document  # by the tree of each line
 
     reads()

@@ -160,13 +160,18 @@ def _covers(network: IpNetwork, subnet: IpNetwork) -> bool:
 
 
 def _asked_for(rule: Rule) -> Key | None:
-    """The one thing without which the rule does not take a packet, by which a chain's rules are sorted."""
-    for name, network, negated in (
-        ("destination", rule.destination, rule.destination_negated),
-        ("source", rule.source, rule.source_negated),
-    ):
-        if network is not None and not negated and network.num_addresses == 1:
-            return name, network.network_address
+    """The one thing without which the rule does not take a packet, by which a chain's rules are sorted: the rarest."""
+    networks = [
+        (name, network)
+        for name, network, negated in (
+            ("destination", rule.destination, rule.destination_negated),
+            ("source", rule.source, rule.source_negated),
+        )
+        if network is not None and not negated
+    ]
+    for name, network in networks:
+        if network.num_addresses == 1:
+            return name, network
     port = next((match for match in rule.matches if match.option == "dport" and not match.negated), None)
     if port and port.value.isdecimal():
         return "destination_port", int(port.value)
@@ -176,7 +181,7 @@ def _asked_for(rule: Rule) -> Key | None:
     ):
         if interface is not None and not negated and not interface.endswith("+"):
             return name, interface
-    return None
+    return next(((name, network) for name, network in networks if network.prefixlen), None)
 
 
 def matched(rule: Rule, option: str) -> str:

@@ -8,7 +8,7 @@ the answer tells which rules were decisive. Order and jumps are those of iptable
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from operator import attrgetter
 from typing import Any, Generic, TypeVar, overload
 
@@ -89,7 +89,37 @@ def decide(table: AnyTable, chain: str, flow: Flow, ground: Ground = ...) -> tup
 
 def decide(table: AnyTable, chain: str, flow: Flow, ground: Ground = _NOWHERE) -> tuple[Decision[Any], ...]:
     """All ways that the flow may take through the chain; just one when every rule on its way could be judged."""
-    return _Walk(table, chain, flow, ground).through(chain, 0)
+    return tuple(_Walk(table, chain, flow, ground).through(chain, 0).found.values())
+
+
+_Found = Mapping[tuple[Fate, int], Decision[Any]]
+
+
+class _Ways:
+    """The ways through a chain. What those ask that lead to it is answered once: rules of thousands of banned addresses
+    are as many ways.
+    """
+
+    def __init__(self, found: _Found) -> None:
+        self.found = found
+
+    @cached_property
+    def ending(self) -> _Found:
+        """Those that do not come back."""
+        return {key: way for key, way in self.found.items() if way.fate is not Fate.PASSES}
+
+    @cached_property
+    def comes_back(self) -> bool:
+        return len(self.ending) < len(self.found)
+
+    @cached_property
+    def doubt(self) -> AnyRule | None:
+        """What the way back depends on."""
+        doubts = (way.depends_on for way in self.found.values() if way.fate is Fate.PASSES)
+        return next((doubt for doubt in doubts if doubt), None)
+
+
+_NO_WAYS = _Ways({})
 
 
 class _Walk:
@@ -99,15 +129,15 @@ class _Walk:
         self._table = table
         self._flow = flow
         self._ground = ground
-        self._walked: dict[str, tuple[Decision[Any], ...]] = {}
+        self._walked: dict[str, _Ways] = {}
         # without loops and cuts the ways through a chain do not depend on where the flow comes from
         self._memory = _memory(table) if isinstance(table, FirewallTable) and _asked_after(table, start) else None
 
-    def through(self, chain: str, depth: int) -> tuple[Decision[Any], ...]:
+    def through(self, chain: str, depth: int) -> _Ways:
         """The ways through one chain."""
         if chain in self._walked or depth > _DEEPEST_JUMP:
-            return self._walked.get(chain, ())
-        self._walked[chain] = ()  # a loop, which the kernel refuses to load, leads nowhere
+            return self._walked.get(chain, _NO_WAYS)
+        self._walked[chain] = _NO_WAYS  # a loop, which the kernel refuses to load, leads nowhere
         asked = _asked_after(self._table, chain) if isinstance(self._table, FirewallTable) else None
         if self._memory is None or asked is None:
             self._walked[chain] = self._ways_through(chain, depth)
@@ -118,33 +148,37 @@ class _Walk:
         self._walked[chain] = known[key]
         return known[key]
 
-    def _ways_through(self, chain: str, depth: int) -> tuple[Decision[Any], ...]:
+    def _ways_through(self, chain: str, depth: int) -> _Ways:
         ways: dict[tuple[Fate, int], Decision[Any]] = {}
         doubt: AnyRule | None = None  # the first rule so far that only may have decided
         for rule, turn in _turns_in(self._table, chain, self._flow, self._ground):
             on_the_way = doubt or (rule if turn.truth is Truth.UNKNOWN or turn.elsewhere else None)
             inner: AnyRule | None = None  # what the way back depends on
-            goes_on = ends = False
-            for way in self._ways_of(rule, turn, depth):
-                if way.fate is Fate.PASSES and turn.fate is not Fate.PASSES and not turn.goto:
-                    goes_on, inner = True, inner or way.depends_on
-                else:
-                    ends = True
+            goes_on = False
+            if turn.fate is not None:
+                ended: _Found = _one(Decision(turn.fate, rule))
+            elif turn.chain is None:  # a program, for one, may let it through here and now, or give it back
+                ended, goes_on = _one(Decision(Fate.ACCEPTED, rule, rule)), True
+            else:
+                led = self.through(turn.chain, depth + 1)
+                ended = led.found if turn.goto else led.ending
+                if led.comes_back and not turn.goto:
+                    goes_on, inner = True, led.doubt
+            if on_the_way or ways:
+                for way in ended.values():
                     _add(ways, replace(way, depends_on=on_the_way) if on_the_way else way)
+            else:
+                ways.update(ended)
             if turn.truth is Truth.YES and not goes_on:
                 break
-            doubt = (on_the_way if ends or turn.elsewhere else doubt) or inner
+            doubt = (on_the_way if ended or turn.elsewhere else doubt) or inner
         else:
             _add(ways, Decision(Fate.PASSES, None, doubt))
-        return tuple(ways.values())
+        return _Ways(ways)
 
-    def _ways_of(self, rule: AnyRule, turn: Turn, depth: int) -> tuple[Decision[Any], ...]:
-        """Where a rule sends a packet that it takes."""
-        if turn.fate is not None:
-            return (Decision(turn.fate, rule),)
-        if turn.chain is None:  # a program, for one, may let it through here and now, or give it back
-            return (Decision(Fate.ACCEPTED, rule, rule), Decision(Fate.PASSES, rule))
-        return self.through(turn.chain, depth + 1)
+
+def _one(way: Decision[Any]) -> _Found:
+    return {(way.fate, id(way.rule)): way}
 
 
 def _add(ways: dict[tuple[Fate, int], Decision[Any]], way: Decision[Any]) -> None:
@@ -241,10 +275,10 @@ class _Memory:
     _MOST = 4096
 
     def __init__(self) -> None:
-        self._ways: dict[tuple[str, int], dict[Hashable, tuple[Decision[Any], ...]]] = defaultdict(dict)
+        self._ways: dict[tuple[str, int], dict[Hashable, _Ways]] = defaultdict(dict)
         self._grounds: dict[int, Ground] = {}  # kept alive, so that no other gets the same id
 
-    def of(self, chain: str, ground: Ground) -> dict[Hashable, tuple[Decision[Any], ...]]:
+    def of(self, chain: str, ground: Ground) -> dict[Hashable, _Ways]:
         self._grounds[id(ground)] = ground
         found = self._ways[chain, id(ground)]
         if len(found) >= self._MOST:

@@ -122,15 +122,13 @@ def _of_nftables(netns: Namespace, hook: str, wanted: Callable[[NativeTable], bo
 
 def ways_through(chain: BaseChain, flow: Flow, ground: Ground) -> tuple[Decision[AnyRule], ...]:
     """The ways of a flow through a base chain, its policy included: none of them `PASSES`."""
-    return tuple(replace(way, rule=None) if passed else way for way, passed in _ways(chain, flow, ground))
+    ways = decide(chain.table, chain.name, _at_hook(chain.hook, flow), ground)
+    fate = _by_policy(chain)
+    return tuple([replace(way, fate=fate, rule=None) if way.fate is Fate.PASSES else way for way in ways])
 
 
-def _ways(chain: BaseChain, flow: Flow, ground: Ground) -> Iterator[tuple[Decision[AnyRule], bool]]:
-    """The same, and whether the policy decided; then the rule is the `RETURN` that left it to that, if one did."""
-    by_policy = Fate.DROPPED if chain.drops else Fate.ACCEPTED
-    for way in decide(chain.table, chain.name, _at_hook(chain.hook, flow), ground):
-        passed = way.fate is Fate.PASSES
-        yield (replace(way, fate=by_policy) if passed else way), passed
+def _by_policy(chain: BaseChain) -> Fate:
+    return Fate.DROPPED if chain.drops else Fate.ACCEPTED
 
 
 def _at_hook(hook: str, flow: Flow) -> Flow:
@@ -210,7 +208,16 @@ def translations_of(chains: tuple[BaseChain, ...], flow: Flow, ground: Ground) -
             continue
         flow = _at_hook(chain.hook, flow)
         doubt = untouched.depends_on
-        ways = [replace(way, depends_on=doubt) if doubt else way for way, _ in _ways(chain, flow, ground)]
+        ways = [
+            replace(
+                way,  # of one by the policy with the `RETURN` that left it to that, if one did
+                fate=_by_policy(chain) if way.fate is Fate.PASSES else way.fate,
+                depends_on=doubt or way.depends_on,
+            )
+            if doubt or way.fate is Fate.PASSES
+            else way
+            for way in decide(chain.table, chain.name, flow, ground)
+        ]
         found += [way for way in ways if way.fate is Fate.TRANSLATED]
         others = [way for way in ways if way.fate is not Fate.TRANSLATED]
         if not others:

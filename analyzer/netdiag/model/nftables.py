@@ -7,7 +7,7 @@ ends it, so does a verdict. What is not understood makes the answer unknown, nev
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from ipaddress import ip_address
+from ipaddress import ip_network
 
 from netdiag.bundle import NotCollected
 from netdiag.formats import Document
@@ -417,10 +417,10 @@ def _sieve_key(left: str, value: str) -> Key | None:
         return None
     if left in _ADDRESSES or left.endswith(" dport"):
         known = value_range(value)
-        if known is None or known.first != known.last:
+        if known is None or "-" in value:
             return None
         if left not in _ADDRESSES:
             return "destination_port", known.first
-        return "source" if left.endswith("saddr") else "destination", ip_address(value.partition("/")[0])
+        return "source" if left.endswith("saddr") else "destination", ip_network(value, strict=False)
     names = {"iifname": "in_interface", "oifname": "out_interface"}
     return (names[left], value) if left in names else None
