@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cache
-from inspect import getattr_static
 from ipaddress import ip_address, ip_interface, ip_network
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -57,10 +56,10 @@ def fused(grammar: Grammar, kind: type[Transformer[Token, Any]]) -> Lark | None:
 
     lark can do that too, but with a wrapper around each method that takes longer than most of the methods.
     """
-    own = {name for name in dir(kind) if not name.startswith("_") and not hasattr(Transformer, name)}
-    methods = {name: getattr_static(kind, name) for name in own}
+    own = [vars(base) for base in reversed(kind.__mro__) if base not in Transformer.__mro__]
+    methods = {name: value for values in own for name, value in values.items() if not name.startswith("_")}
     of_rules = all(getattr(method, "visit_wrapper", None) is _INLINE for method in methods.values())
-    of_rules = of_rules and not any(name.isupper() for name in own)  # which are methods of terminals
+    of_rules = of_rules and not any(name.isupper() for name in methods)  # which are methods of terminals
     if not of_rules or any(getattr(kind, name) is not getattr(Transformer, name) for name in _OF_LARK):
         return None
     transformer = kind()
@@ -77,7 +76,7 @@ class _Inline(Transformer[Token, Any]):
         """Carries lark's mark of such methods."""
 
 
-_INLINE = getattr_static(_Inline, "rule").visit_wrapper
+_INLINE = vars(_Inline)["rule"].visit_wrapper
 
 
 def _of_children(method: Callable[..., Any]) -> Callable[[list[Any]], Any]:
