@@ -92,7 +92,22 @@ ENGINE_FILES = "ls -ln --full-time /var/run/docker.pid /var/run/docker.sock /etc
 RESOLVED = "/run/systemd/resolve/resolv.conf"
 NETWORK_MANAGER = "/run/NetworkManager/no-stub-resolv.conf"
 DNSMASQ = "/run/dnsmasq/resolv.conf"
-UNIT = "systemctl show docker.service -p Id,LoadState,ActiveState,SubState,Result,UnitFileState,NRestarts"
+UNIT = (
+    "systemctl show docker.service -p Id,LoadState,ActiveState,SubState,Result,UnitFileState,NRestarts,FragmentPath"
+    ",DropInPaths,ExecStart"
+)
+# Of the engine's events those that tell what came and went, without the words of `docker exec` and the labels.
+EVENTS = (
+    "docker events --since 24h --until 0s --filter type=container --filter type=network --filter type=daemon"
+    + "".join(
+        " --filter event=" + event
+        for event in "create start restart die oom kill stop destroy rename connect disconnect reload".split()
+    )
+)
+EVENT = (
+    """ --format '{{.TimeNano}} {{.Type}} {{.Action}} {{.Actor.ID}} {{index .Actor.Attributes "name"}}'"""
+    """' {{index .Actor.Attributes "container"}} {{index .Actor.Attributes "exitCode"}}'"""
+)
 JOURNAL = "journalctl --no-pager -o short-iso -n 200 -u docker.service"
 LIST_MANAGERS = "ps -ww -C systemd-networkd,NetworkManager -o pid,netns,args"
 READ_SYSCTLS = "grep -r . /proc/sys/net"
@@ -127,16 +142,20 @@ ITEMS = (
     Item("arp-n", "arp_n", BOTH, "arp -n", "neighbours, where ip is missing or old"),
     Item("bridge-link", "bridge_link", BOTH, "bridge -d link", "ports of bridges", instead="bridge link"),
     Item("bridge-vlan", "bridge_vlan", HOST, "bridge vlan", "which VLANs the ports of bridges carry"),
+    Item("bridge-mdb", "text", HOST, "bridge -d mdb", "which ports of bridges want which multicast groups"),
     Item("bridge-fdb", "bridge_fdb", BOTH, "bridge fdb", "behind which port each MAC lives"),
     Item("lsns", "lsns", HOST, LIST_NAMESPACES, "network namespaces, their numbers and files", instead="lsns -t net"),
     Item("ip-netns", "ip_netns", HOST, "ip netns", "network namespaces that have a name"),
     Item("engine-files", "ls_l", HOST, ENGINE_FILES, "how the engine ended, and whose file resolv.conf is"),
-    Item("docker-unit", "systemctl_show", HOST, UNIT, "whether the engine is meant to run, and how it ended"),
+    Item("docker-unit", "systemctl_show", HOST, UNIT, "how the engine is started, whether it shall run, how it ended"),
     Item("docker-journal", "journal", HOST, JOURNAL, "why the engine does not start"),
     Item("dockerd", "ps", HOST, LIST_ENGINES, "which engines run, and in which network namespaces"),
     Item("docker-proxy", "ps", HOST, LIST_PROXIES, "which ports the engine forwards itself, and where to"),
     Item("network-managers", "ps", HOST, LIST_MANAGERS, "who else sets interfaces up"),
     Item("networkctl", "networkctl", HOST, "networkctl --no-pager list", "which of them systemd-networkd sets up"),
+    Item("firewalld", "text", HOST, "firewall-cmd --list-all-zones", "what its zones let pass, and whose they are"),
+    Item("ufw", "text", FILES, "/etc/ufw/ufw.conf", "whether ufw sets rules up"),
+    Item("ufw-defaults", "text", FILES, "/etc/default/ufw", "what ufw does with forwarded packets"),
     Item("nmcli", "nmcli_device", HOST, "nmcli device", "which of them NetworkManager sets up"),
     Item("ss", "ss", BOTH, "ss -tulpn", "who listens", ("tcp_diag", "udp_diag"), "env PROC_ROOT=/proc ss -tulpn"),
     Item("tc-qdisc", "tc_qdisc", BOTH, "tc -s qdisc", "queues, and the packets that they dropped", moves=True),
@@ -169,6 +188,7 @@ ITEMS = (
     Item("docker-inspect", "docker_inspect", DOCKER, "docker inspect", "addresses, ports, namespaces of containers"),
     Item("docker-network-ls", "docker_network_ls", DOCKER, "docker network ls --no-trunc", "which networks there are"),
     Item("docker-network-inspect", "docker_network_inspect", DOCKER, "docker network inspect", "subnets and options"),
+    Item("docker-events", "text", DOCKER, EVENTS + EVENT, "what came and went within the last day"),
     Item("podman-version", "podman_version", PODMAN, "podman version --format json", "which rules to expect"),
     Item("podman-info", "podman_info", PODMAN, "podman info --format json", "whose podman it is, and its backend"),
     Item("podman-ps", "podman_ps", PODMAN, "podman ps -a --no-trunc", "which containers there are"),
@@ -223,6 +243,9 @@ INSPECT_KEYS = {
 }
 
 KEPT_LABELS = ("com.docker.", "io.podman.")  # whose container it is: docker compose, podman's pods
+
+LOCK_WAIT = 5  # seconds
+LOCKED = "another process holds the lock of iptables"
 
 INSPECT_BATCH = 50  # containers or networks for one `docker inspect`
 STDERR_BYTES = 64 * 1024
@@ -435,7 +458,7 @@ class Masker:
             return encoded("".join(argument + "\n" for argument in arguments))
         if format_name == "sysctl":
             return encoded(self._each("sysctl", _SYSCTL, decoded(data)))
-        if format_name in ("stderr", "collector_log", "dmesg", "journal", "lsns", "ps"):
+        if format_name in ("stderr", "collector_log", "dmesg", "journal", "lsns", "ps", "systemctl_show", "text"):
             return encoded(self.text(decoded(data)))
         return encoded(self._shapes(decoded(data))) if b"://" in data else data
 
@@ -1036,6 +1059,8 @@ class Collector:
         self._root = plan.root
         self._log: List[str] = []
         self._tools: Dict[str, List[Tuple[str, str]]] = {}
+        self._waiting: Dict[str, str] = {}
+        self._locked = False
         self._loaded: Dict[Tuple[str, str], Optional[bytes]] = {}
         self._stuck: Set[str] = set()
         self._ledger: Dict[str, Dict[str, int]] = {}
@@ -1334,10 +1359,15 @@ class Collector:
         """The rules of iptables or ip6tables, of each installed backend, of the tables that are there."""
         for tool, backend in self._backends(family):
             tables, absence = self._rules(space, family, tool, backend)
+            waiting = tool + (self._waiting[family] if backend == "legacy" else "")
             for table in TABLES:
                 listing = filled("{tool}-{table}", tool=tool, table=table)
-                if table in tables:
-                    self._take(listing, space)
+                listing = listing._replace(command=listing.command.replace(tool, waiting, 1))
+                if table in tables and self._locked and backend == "legacy":
+                    self._skip(listing, space, self._words(space, listing.command.split()), LOCKED)
+                elif table in tables:
+                    result = self._take(listing, space)
+                    self._locked = self._locked or bool(result and b"holding the xtables lock" in result.stderr)
                 elif tool == family:
                     argv = self._words(space, listing.command.split())
                     self._row(listing.id, listing.format, space.scope, argv, skipped=absence.format(table))
@@ -1353,6 +1383,7 @@ class Collector:
             version = self._take(filled("{tool}-version", tool=family), ON_HOST)
             backend = "nft" if version and b"nf_tables" in version.stdout else "legacy"
             self._tools[family] = [(family, backend)]
+            self._waiting[family] = lock_wait(version.stdout if version else b"")
             if self._runner.has(family + "-nft", self._root) and self._runner.has(family + "-legacy", self._root):
                 other = "legacy" if backend == "nft" else "nft"
                 self._tools[family].append((family + "-" + other, other))
@@ -1404,6 +1435,7 @@ class Collector:
         self._take(ITEM["docker-info"], OF_DOCKER)
         containers = self._inspect(OF_DOCKER, ITEM["docker-ps"], ITEM["docker-inspect"])
         self._inspect(OF_DOCKER, ITEM["docker-network-ls"], ITEM["docker-network-inspect"])
+        self._take(ITEM["docker-events"], OF_DOCKER)
         return [container for container in containers if isinstance(container, dict)]
 
     def _podman(self) -> List[Dict[str, Any]]:
@@ -1565,7 +1597,7 @@ class Collector:
 
 def engine_path(item: Item) -> str:
     """Where an answer of an engine is stored."""
-    name = re.sub("docker_|podman_", "", item.format)
+    name = re.sub("^(?:docker|podman)-", "", item.id).replace("-", "_")
     return "{}/{}{}".format(item.where, name, ".json" if item.format in JSON_FORMATS else ".txt")
 
 
@@ -1582,6 +1614,18 @@ def podman_obstacle(root: str = "") -> str:
     if not os.path.isdir(os.path.join(root + folder, "libpod")):
         return "podman has not been used on this host"
     return ""
+
+
+def lock_wait(version: bytes) -> str:
+    """How iptables of the legacy backend is told to wait for its lock, but not for ever.
+
+    -w came with 1.4.20, its seconds with 1.6.0; up to 1.8.7 it would not wait by itself, and later it would not end.
+    """
+    found = re.search(rb"v([0-9]+)\.([0-9]+)\.([0-9]+)", version)
+    number = tuple(map(int, found.groups())) if found else (0,)
+    if number >= (1, 6, 0):
+        return " -w {}".format(LOCK_WAIT)
+    return " -w" if number >= (1, 4, 20) else ""
 
 
 def filled(name: str, **words: str) -> Item:

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+import netdiag_collect as collect
+
 from .fakes import COLLECTOR, DEBIAN_PATH, WEB, Collected, FakeHost, read_bundle
 
 LEGACY_TOOLS = ("iptables-legacy", "iptables-legacy-save", "ip6tables-legacy", "ip6tables-legacy-save")
@@ -114,7 +116,7 @@ def test_the_other_backend_is_collected_under_its_own_ids(tmp_path: Path) -> Non
         "iptables-version",
     ]
     assert bundle.text("iptables-legacy-save").splitlines()[1] == "*raw"
-    assert bundle.artifact("iptables-legacy-raw")["argv"][:3] == ["iptables-legacy", "-t", "raw"]
+    assert bundle.artifact("iptables-legacy-raw")["argv"][:5] == ["iptables-legacy", "-w", "5", "-t", "raw"]
 
 
 @pytest.mark.usefixtures("both_backends")
@@ -133,3 +135,32 @@ def test_collecting_loads_and_creates_no_table(tmp_path: Path, default: str) -> 
     _real(tmp_path, f'{watch}\n"$@"\nexit', default=default)
     assert (tmp_path / "before").read_text() == ""
     assert (tmp_path / "after").read_text() == ""
+
+
+@pytest.mark.parametrize(
+    ("version", "words"),
+    [
+        ("iptables v1.4.7", ""),
+        ("iptables v1.4.21", " -w"),
+        ("iptables v1.6.0", " -w 5"),
+        ("iptables v1.8.9 (legacy)", " -w 5"),
+        ("iptables: command not found", ""),
+    ],
+)
+def test_iptables_is_told_to_wait_for_its_lock_in_the_words_of_its_version(version: str, words: str) -> None:
+    assert collect.lock_wait(version.encode()) == words
+
+
+@pytest.mark.usefixtures("both_backends")
+def test_where_the_lock_is_held_one_listing_waits_for_it_and_the_others_are_skipped(tmp_path: Path) -> None:
+    prepare = (
+        f"export XTABLES_LOCKFILE='{tmp_path}/lock'\n"
+        "for table in filter nat; do iptables-legacy -t $table -A OUTPUT -j ACCEPT; done\n"
+        '(exec >/dev/null 2>&1; exec flock "$XTABLES_LOCKFILE" sleep 20) &\n'
+        "sleep 0.5"
+    )
+    bundle = _real(tmp_path, prepare, default="legacy")
+    assert bundle.artifact("iptables-filter")["exit_code"] == 4
+    assert "holding the xtables lock" in bundle.files["host/iptables-filter.txt.stderr.txt"].decode()
+    assert _firewall(bundle)["iptables-nat"] == "another process holds the lock of iptables"
+    assert bundle.text("iptables-save").count("-A OUTPUT -j ACCEPT") == 2

@@ -10,7 +10,8 @@ HOST_COMMANDS = {
     "engine-files": ("ls_l", "ls -ln --full-time /var/run/docker.pid /var/run/docker.sock /etc/resolv.conf"),
     "docker-unit": (
         "systemctl_show",
-        "systemctl show docker.service -p Id,LoadState,ActiveState,SubState,Result,UnitFileState,NRestarts",
+        "systemctl show docker.service -p Id,LoadState,ActiveState,SubState,Result,UnitFileState,NRestarts,FragmentPath"
+        ",DropInPaths,ExecStart",
     ),
     "docker-journal": ("journal", "journalctl --no-pager -o short-iso -n 200 -u docker.service"),
     "dockerd": ("ps", "ps -ww -C dockerd -o pid,netns,args"),
@@ -29,12 +30,14 @@ HOST_COMMANDS = {
     "arp-n": ("arp_n", "arp -n"),
     "bridge-link": ("bridge_link", "bridge -d link"),
     "bridge-vlan": ("bridge_vlan", "bridge vlan"),
+    "bridge-mdb": ("text", "bridge -d mdb"),
     "bridge-fdb": ("bridge_fdb", "bridge fdb"),
     "lsns": ("lsns", "lsns -t net -o NS,TYPE,NPROCS,PID,USER,NETNSID,NSFS,COMMAND"),
     "ip-netns": ("ip_netns", "ip netns"),
     "docker-proxy": ("ps", "ps -ww -C docker-proxy -o pid,netns,args"),
     "network-managers": ("ps", "ps -ww -C systemd-networkd,NetworkManager -o pid,netns,args"),
     "networkctl": ("networkctl", "networkctl --no-pager list"),
+    "firewalld": ("text", "firewall-cmd --list-all-zones"),
     "nmcli": ("nmcli_device", "nmcli device"),
     "ss": ("ss", "ss -tulpn"),
     "tc-qdisc": ("tc_qdisc", "tc -s qdisc"),
@@ -62,6 +65,15 @@ DOCKER_COMMANDS = {
     "docker-info": ("docker_info", "docker info --format {{json .}}"),
     "docker-ps": ("docker_ps", "docker ps -a --no-trunc"),
     "docker-network-ls": ("docker_network_ls", "docker network ls --no-trunc"),
+    "docker-events": (
+        "text",
+        "docker events --since 24h --until 0s --filter type=container --filter type=network --filter type=daemon"
+        " --filter event=create --filter event=start --filter event=restart --filter event=die --filter event=oom"
+        " --filter event=kill --filter event=stop --filter event=destroy --filter event=rename --filter event=connect"
+        " --filter event=disconnect --filter event=reload --format {{.TimeNano}} {{.Type}} {{.Action}} {{.Actor.ID}}"
+        ' {{index .Actor.Attributes "name"}} {{index .Actor.Attributes "container"}}'
+        ' {{index .Actor.Attributes "exitCode"}}',
+    ),
     "docker-inspect": ("docker_inspect", "docker inspect"),
     "docker-network-inspect": ("docker_network_inspect", "docker network inspect"),
     "dockerd-cmdline": ("dockerd_cmdline", ""),
@@ -81,6 +93,8 @@ FILES = {
     "nm-servers": ("resolv_conf", "/run/NetworkManager/no-stub-resolv.conf"),
     "dnsmasq-servers": ("resolv_conf", "/run/dnsmasq/resolv.conf"),
     "daemon-json": ("daemon_json", "/etc/docker/daemon.json"),
+    "ufw": ("text", "/etc/ufw/ufw.conf"),
+    "ufw-defaults": ("text", "/etc/default/ufw"),
     "netavark-driver": ("netavark_driver", "/run/containers/networks/firewall/firewall-driver"),
     "softnet-stat": ("proc_net_softnet_stat", "/proc/net/softnet_stat"),
     "xfrm-stat": ("proc_net_snmp", "/proc/net/xfrm_stat"),
@@ -103,7 +117,7 @@ def test_a_container_is_asked_the_same_but_for_what_is_the_same_everywhere() -> 
     only_on_host = {"ip-link", "ip-nexthop", "bridge-vlan", "ebtables", "ipset", "conntrack-stats", "conntrack"}
     only_on_host |= {"{tool}-version", "lsns", "ip-netns", "docker-proxy", "ebtables-nat"}
     only_on_host |= {"engine-files", "docker-unit", "docker-journal", "dockerd"}
-    only_on_host |= {"network-managers", "networkctl", "nmcli"}
+    only_on_host |= {"firewalld", "bridge-mdb", "network-managers", "networkctl", "nmcli"}
     only_on_host |= {"dmesg"}
     only_on_host |= {name for name in HOST_COMMANDS if name.startswith("ethtool-")}
     only_on_host |= {"conntrack-udp", "ip6-neigh-proxy"}

@@ -10,8 +10,8 @@ these take seconds or minutes, or seem to hang; a script that does not wait (`-w
 ## How it is decided
 The host uses the legacy backend, and the collector's log was collected. The engine's journal has a line with "xtables
 contention detected", or the log has one of a listing that failed with "Another app is currently holding the xtables
-lock" (iptables up to 1.8.7), or of one that was ended because it did not come back (later versions wait without an
-end), while iptables-save, which needs no lock, answered.
+lock" although it was told to wait some seconds, or of one that was ended because it did not come back (from 1.8.8 on
+iptables waits without an end unless it is told how long), while iptables-save, which needs no lock, answered.
 
 ## Not a problem when
 The nf_tables backend is used: it has no lock.
@@ -38,7 +38,7 @@ from netdiag.model.gates import collected
 from netdiag.model.knowledge import all_of
 
 _COMPLAINT = re.compile(
-    r"holding the xtables lock|xtables contention detected|ip6?tables(-legacy)?-\w+: killed, it did not end"
+    r"holding the xtables lock|Can't lock \S*xtables\.lock|xtables contention detected|ip6?tables(-legacy)?-\w+: killed, it did not end"
 )
 _MOST_SHOWN = 4
 _HOLDERS = """lslocks -n -o PID,PATH | awk '$2 ~ "/xtables.lock$" { print $1 }'"""
