@@ -102,8 +102,8 @@ def to_container(
         source=source,
         destination=address,
         destination_port=port,
-        original_destination=door.address if came_for else None,
-        original_destination_port=came_for,
+        original_destination=door.address if came_for else address,
+        original_destination_port=came_for or port,
     )
     if came_for is None:
         before = passage(host.root, "PREROUTING", flow)

@@ -57,8 +57,7 @@ _VERSION = re.compile(r"(\d+)\.(\d+)")
 
 @check(Severity.NOTE, layer="dns", symptom_of=("conntrack-insert-failed",))
 def dns_conntrack_race(host: Host) -> Verdicts:
-    info = host.engine.info
-    number = _VERSION.match(info.kernel) if info and info.kernel else None
+    number = _VERSION.match(host.kernel)
     if number is None:
         yield unjudged(unknown("whether the kernel is older than 5.6", "docker_info"))
         return

@@ -38,7 +38,8 @@ from netdiag.model.gates import collected
 from netdiag.model.knowledge import all_of
 
 _COMPLAINT = re.compile(
-    r"holding the xtables lock|Can't lock \S*xtables\.lock|xtables contention detected|ip6?tables(-legacy)?-\w+: killed, it did not end"
+    r"holding the xtables lock|Can't lock \S*xtables\.lock|xtables contention detected"
+    r"|ip6?tables(-legacy)?-\w+: killed, it did not end"
 )
 _MOST_SHOWN = 4
 _HOLDERS = """lslocks -n -o PID,PATH | awk '$2 ~ "/xtables.lock$" { print $1 }'"""

@@ -102,12 +102,13 @@ def build(bundle: Bundle, documents: Sequence[Document]) -> Host:
     rows |= {without_var(file): row for row in in_use for file in row.files}
     namespaces = tuple(_namespace(collected, scope, residents.get(scope, ()), rows) for scope in scopes)
     pairs, sandbox_pairs = veth_pairs(namespaces)
+    engine = _engine(collected, namespaces[0])
     return Host(
         name=bundle.host,
         namespaces=namespaces,
         containers=containers,
         networks=_networks(collected, containers),
-        engine=_engine(collected, namespaces[0]),
+        engine=engine,
         podman=_podman(collected),
         veth_pairs=pairs,
         sandbox_pairs=sandbox_pairs,
@@ -122,6 +123,7 @@ def build(bundle: Bundle, documents: Sequence[Document]) -> Host:
         kernel_log=collected.facts(KernelMessage, "dmesg"),
         iptables=collected.facts(IptablesVersion, "iptables_version"),
         ipsec=collected.facts(KernelCounter, "proc_net_snmp", only=_tells_ipsec),
+        kernel=(engine.info.kernel if engine.info else None) or str((bundle.manifest or {}).get("kernel") or ""),
         collected_from=_beginning(bundle),
         log=collected.facts(LogLine, "collector_log"),
         movement=movement(bundle, documents, containers),

@@ -242,6 +242,7 @@ class Host:
     `iptables` are the commands iptables and ip6tables, with the backend that each uses, `ipsec` the counters of
     /proc/net/xfrm_stat.
 
+    `kernel` is its release as the engine or the collector tells, empty when neither does.
     `collected_from` is when the collection began by the host's own clock, None when the bundle does not tell. `log` is
     the collector's: what it did not get, and what commands complained about.
     `movement` is what moved while it went on, None when the collector did not look twice. `gaps` are the outputs that
@@ -267,6 +268,7 @@ class Host:
     kernel_log: Facts[KernelMessage] = field(default_factory=Facts)
     iptables: Facts[IptablesVersion] = field(default_factory=Facts)
     ipsec: Facts[KernelCounter] = field(default_factory=Facts)
+    kernel: str = ""
     collected_from: datetime | None = None
     log: Facts[LogLine] = field(default_factory=Facts)
     movement: Movement | None = None

@@ -488,7 +488,7 @@ FAULTS = (
     ),
     Fault(
         "filter-xtables-lock-contention",
-        lines("setsid flock /run/xtables.lock sleep 300 >/dev/null 2>&1 </dev/null & sleep 0.3"),
+        lines("setsid flock --close /run/xtables.lock sleep 300 >/dev/null 2>&1 </dev/null & sleep 0.3"),
         succeeds("! timeout 3 iptables -L -n"),
         named("host", "web01"),
         on=("legacy",),

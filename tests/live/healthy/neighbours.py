@@ -1,5 +1,6 @@
 """Other software on the host: virtual machines, other containers, VPNs, Kubernetes, routing."""
 
+import shlex
 from pathlib import Path
 
 from faults._kit import lines, run, succeeds
@@ -19,6 +20,14 @@ _LXCBR0 = (
     "ip -n guest addr add 10.0.3.7/24 dev eth0 && ip -n guest link set eth0 up",
     "ip -n guest route add default via 10.0.3.1",
 )
+
+#: Stands for systemd-resolved, whose stub listens here.
+_STUB = """
+import socket, time
+stub = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+stub.bind(("127.0.0.53", 53))
+time.sleep(1000)
+"""
 
 STATES = (
     Healthy(
@@ -44,7 +53,14 @@ STATES = (
     ),
     Healthy(
         "libvirt-with-nftables",
-        steps(lines(*_VIRBR0), nft(_LIBVIRT)),
+        steps(
+            lines(
+                *_VIRBR0,
+                # libvirt's own accept is in another table, and Docker's policy DROP comes all the same
+                "iptables -I DOCKER-USER -i virbr0 -j ACCEPT && iptables -I DOCKER-USER -o virbr0 -j ACCEPT",
+            ),
+            nft(_LIBVIRT),
+        ),
         all_of(workload_works, answers("nft list tables", "libvirt_network")),
     ),
     Healthy(
@@ -68,11 +84,11 @@ STATES = (
         on=("nft", "28.5"),
     ),
     Healthy(
-        "wireguard-with-policy-rules",  # the rules of wg-quick, which sees to it that local routes come first
+        "wireguard-with-policy-rules",  # a tunnel with a table of its own, for what is behind it
         lines(
             "ip tuntap add dev wg0 mode tun && ip addr add 10.9.0.2/32 dev wg0 && ip link set mtu 1420 up dev wg0",
             "ip route add default dev wg0 table 51820",
-            "ip rule add not fwmark 51820 to 10.9.0.0/16 table 51820",
+            "ip rule add to 10.9.0.0/16 table 51820",
             "ip rule add table main suppress_prefixlength 0",
         ),
         all_of(workload_works, answers("ip rule", "suppress_prefixlength 0")),
@@ -85,6 +101,10 @@ STATES = (
             "ip route add default via 192.0.2.1 dev eth1 metric 200",
             "ip route add 192.0.2.0/24 dev eth1 table 100 && ip route add default via 192.0.2.1 dev eth1 table 100",
             "ip rule add from 192.0.2.10 lookup 100",
+            # what containers answer is translated after its way is chosen, so it needs a mark
+            "iptables -t mangle -A PREROUTING -i eth1 -m conntrack --ctstate NEW -j CONNMARK --set-mark 2",
+            "iptables -t mangle -A PREROUTING ! -i eth1 -j CONNMARK --restore-mark",
+            "ip rule add fwmark 2 lookup 100",
         ),
         all_of(workload_works, answers("ip rule", "lookup 100")),
     ),
@@ -118,6 +138,7 @@ STATES = (
             "iptables -A FORWARD -s 10.244.0.0/16 -j ACCEPT && iptables -A FORWARD -d 10.244.0.0/16 -j ACCEPT",
         ),
         all_of(workload_works, answers("bridge link", "cni0")),
+        may_ask=("the conditions of the rule",),  # of marks, which many rules set
     ),
     Healthy(
         "bridge-of-the-administrator",
@@ -128,10 +149,12 @@ STATES = (
         workload_works,
     ),
     Healthy(
-        "names-by-systemd-resolved",  # the engine reads the servers behind the stub
+        "names-by-systemd-resolved",  # the engine's resolver asks the stub, containers without it the servers behind it
         lines(
             "mkdir -p /run/systemd/resolve && echo 'nameserver 198.51.100.7' >/run/systemd/resolve/resolv.conf",
             "printf 'nameserver 127.0.0.53\\noptions edns0 trust-ad\\nsearch .\\n' >/etc/resolv.conf",
+            f"setsid python3 -c {shlex.quote(_STUB)} >/dev/null 2>&1 </dev/null &",
+            "systemctl restart docker",  # it looks once which of the files to read
             serve("named", "--network front"),
             serve("plain", ""),
         ),
@@ -148,6 +171,7 @@ STATES = (
             "ip link add veth0 type veth peer name eth0 netns netns-0a1b2c3d-1111-2222-3333-444455556666",
             "ip link set veth0 master podman0 up",
             "iptables -t nat -A POSTROUTING -s 10.88.0.0/16 ! -d 10.88.0.0/16 -j MASQUERADE",
+            "iptables -I FORWARD -s 10.88.0.0/16 -j ACCEPT && iptables -I FORWARD -d 10.88.0.0/16 -j ACCEPT",
             run("beside", "--network back"),
         ),
         all_of(workload_works, reaches_outside("beside")),

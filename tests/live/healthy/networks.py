@@ -1,6 +1,6 @@
 """Networks with every driver and option."""
 
-from faults._kit import lines, run, succeeds
+from faults._kit import lines, run, serving, succeeds
 from lab import HOST_ADDRESS, ROUTER_ADDRESS
 
 from healthy._kit import (
@@ -46,10 +46,11 @@ STATES = (
         "network-with-ipv6",
         lines(
             "docker network create --ipv6 --subnet fd00:6::/64 six",
-            serve("v6", "--network six -p 8096:80"),
+            serving("v6", "--network six -p 8096:80", "[::]:80"),
             serve("v6too", "--network six"),
         ),
         all_of(reaches("v6too", "v6", "six"), is_published(8096)),
+        daemon_args=("--experimental", "--ip6tables"),  # without it Docker before 27 leaves IPv6 unfiltered
         on=("nft", "28.5"),
     ),
     Healthy(
@@ -62,6 +63,7 @@ STATES = (
             serve("v6", "--network six"),
         ),
         all_of(workload_works, reaches_outside("v6")),
+        daemon_args=("--experimental", "--ip6tables"),
         on=("nft", "28.5"),
     ),
     Healthy(
@@ -83,7 +85,7 @@ STATES = (
             way_back("10.44.0.0/24"),
         ),
         all_of(seen_outside_as("routed", "10.44.0.2"), workload_works),
-        on=("nft", "28.5"),
+        # 28 drops the answers before routing (chain PREROUTING of raw) unless the gateway mode is `routed`
     ),
     Healthy(
         "network-with-an-address-of-the-host",
