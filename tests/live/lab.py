@@ -120,11 +120,16 @@ _DOCKER = ("docker.io", "docker-cli")
 _PODMAN = ("podman", "netavark", "aardvark-dns", "runc")
 _PODMAN_WITH_CNI = ("podman", "containernetworking-plugins", "runc")
 
-#: firewalld as systemd would start it.
-_START_FIREWALLD = """
+#: firewalld as systemd would start it, with the published port open as the administrator of a host like this has it.
+_START_FIREWALLD = f"""
 mkdir -p /run/dbus && dbus-daemon --system --fork
 setsid firewalld --nofork --nopid >/var/log/firewalld.log 2>&1 </dev/null &
-for _ in $(seq 100); do firewall-cmd --state >/dev/null 2>&1 && exit; sleep 0.1; done
+for _ in $(seq 100); do
+    if firewall-cmd --state >/dev/null 2>&1; then
+        firewall-cmd --quiet --permanent --add-port={PUBLISHED_PORT}/tcp && exec firewall-cmd --quiet --reload
+    fi
+    sleep 0.1
+done
 cat /var/log/firewalld.log; exit 1
 """
 
