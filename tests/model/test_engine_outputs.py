@@ -47,7 +47,10 @@ OF_EVERY_ENGINE = {"address-container-down": ["sidecar"], "port-bound-loopback-h
     ("origin", "found"),
     [
         ("debian11-podman3.0", OF_EVERY_ENGINE),
-        ("debian12-podman4.3", OF_EVERY_ENGINE | {"port-bound-loopback-host": ["web", "dual"]}),
+        (
+            "debian12-podman4.3",
+            OF_EVERY_ENGINE | {"port-bound-loopback-host": ["web", "dual"], "bundle-unsupported-driver": []},
+        ),
         (
             "debian13-podman5.4",
             OF_EVERY_ENGINE | {"port-bound-loopback-host": ["web", "dual"], "port-conflict": ["clash", "web"]},
