@@ -53,7 +53,9 @@ OF_EVERY_ENGINE = {"address-container-down": ["sidecar"], "port-bound-loopback-h
         ),
         (
             "debian13-podman5.4",
-            OF_EVERY_ENGINE | {"port-bound-loopback-host": ["web", "dual"], "port-conflict": ["clash", "web"]},
+            OF_EVERY_ENGINE
+            | {"port-bound-loopback-host": ["web", "dual"], "bundle-unsupported-driver": []}
+            | {"port-conflict": ["clash", "web"]},
         ),
     ],
 )
