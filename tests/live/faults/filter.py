@@ -531,14 +531,14 @@ NEAR_MISSES = (
         ),
         on=("nft", "legacy", "28.5"),
     ),
-    NearMiss(  # with policy ACCEPT the port is served without its rule
+    NearMiss(  # a rule of the administrator serves the port without the engine's own
         "filter-port-accept-missing",
         lines(
-            "iptables -P FORWARD ACCEPT",
+            "iptables -I DOCKER-USER -d <web>/32 -p tcp --dport 80 -j ACCEPT",
             "iptables -D DOCKER -d <web>/32 ! -i <front> -o <front> -p tcp -m tcp --dport 80 -j ACCEPT",
         ),
         lines(
-            "iptables -P FORWARD DROP",
+            "iptables -D DOCKER-USER -d <web>/32 -p tcp --dport 80 -j ACCEPT",
             "iptables -A DOCKER -d <web>/32 ! -i <front> -o <front> -p tcp -m tcp --dport 80 -j ACCEPT",
         ),
         on=("nft", "legacy"),
@@ -595,6 +595,7 @@ NEAR_MISSES = (
             "iptables -A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
             "iptables -A INPUT -i lo -j ACCEPT",
             "iptables -A INPUT -i br-+ -j ACCEPT",
+            "iptables -A INPUT -p tcp --dport 8080 -j ACCEPT",
             "iptables -P INPUT DROP",
         ),
         lines("iptables -P INPUT ACCEPT", "iptables -F INPUT"),
