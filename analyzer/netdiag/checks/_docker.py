@@ -18,6 +18,7 @@ from netdiag.model.gates import (
     is_managed_here,
     is_running,
     programs_firewall,
+    reaches_outside,
     unknown,
 )
 from netdiag.model.knowledge import all_of
@@ -50,6 +51,15 @@ def bridge_networks(host: Host, *gates: Gate) -> tuple[list[BridgeNetwork], list
     to say of the others.
     """
     return _judged(host, host.networks.items, gates)
+
+
+def outward_networks(
+    judged: tuple[list[BridgeNetwork], list[Unjudged | NotApplicable]],
+) -> tuple[list[BridgeNetwork], list[Unjudged | NotApplicable]]:
+    """Of these networks those whose containers shall reach the outside, and what to say of others."""
+    bridges, others = judged
+    outward, rest = sort_out(bridges, lambda bridge: reaches_outside(bridge.network), "no bridge network")
+    return outward, [*others, *(rest if bridges else ())]
 
 
 def docker_networks(host: Host, *gates: Gate) -> tuple[list[BridgeNetwork], list[Unjudged | NotApplicable]]:

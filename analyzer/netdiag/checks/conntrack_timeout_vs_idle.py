@@ -29,13 +29,13 @@ kernel Documentation/networking/nf_conntrack-sysctl.rst; kernel Documentation/ne
 (tcp_keepalive_time); moby/moby#31208.
 """
 
-from netdiag.checks._base import Fault, NotApplicable, Verdicts, check, sort_out, unjudged
-from netdiag.checks._docker import bridge_networks, related, sh
+from netdiag.checks._base import Fault, NotApplicable, Verdicts, check, unjudged
+from netdiag.checks._docker import bridge_networks, outward_networks, related, sh
 from netdiag.checks._sysctl import number, settings_known
 from netdiag.finding import Evidence, Severity, Subject
 from netdiag.formats.records import Sysctl
 from netdiag.model import Host, Namespace
-from netdiag.model.gates import reaches_outside, unknown
+from netdiag.model.gates import unknown
 
 TIMEOUT, KEEPALIVE = "net.netfilter.nf_conntrack_tcp_timeout_established", "net.ipv4.tcp_keepalive_time"
 _DEFAULT_TIMEOUT = 432000
@@ -43,11 +43,10 @@ _DEFAULT_TIMEOUT = 432000
 
 @check(Severity.NOTE, layer="conntrack")
 def conntrack_timeout_vs_idle(host: Host) -> Verdicts:
-    bridges, others = bridge_networks(host, settings_known(host, "when idle connections are forgotten"))
+    outward, others = outward_networks(
+        bridge_networks(host, settings_known(host, "when idle connections are forgotten"))
+    )
     yield from others
-    outward, rest = sort_out(bridges, lambda bridge: reaches_outside(bridge.network), "no bridge network")
-    if bridges:
-        yield from rest
     if not outward:
         return
     timeout = host.root.sysctl(TIMEOUT)

@@ -32,8 +32,8 @@ iptables-extensions(8) (SNAT).
 
 from ipaddress import IPv4Address, IPv4Network
 
-from netdiag.checks._base import Fault, Verdicts, check, sort_out, unjudged
-from netdiag.checks._docker import BridgeNetwork, deletion, docker_networks, related, sh
+from netdiag.checks._base import Fault, Verdicts, check, unjudged
+from netdiag.checks._docker import BridgeNetwork, deletion, docker_networks, outward_networks, related, sh
 from netdiag.checks._flows import members_address, outgoing
 from netdiag.checks._nat import name_of
 from netdiag.checks._sysctl import greater, number
@@ -43,7 +43,7 @@ from netdiag.model import Host
 from netdiag.model.expected import bridge_option_of_driver
 from netdiag.model.firewall import target_option
 from netdiag.model.flow import AnyRule, Fate
-from netdiag.model.gates import manages_iptables, reaches_outside, table_known, unknown, uplinks
+from netdiag.model.gates import manages_iptables, table_known, unknown, uplinks
 from netdiag.model.hooks import translations
 from netdiag.model.packets import Stretch, value_range
 from netdiag.spans import Span
@@ -51,11 +51,8 @@ from netdiag.spans import Span
 
 @check(Severity.ERROR, layer="nat")
 def nat_snat_hostip_gone(host: Host) -> Verdicts:
-    bridges, others = docker_networks(host, table_known(host, "nat"), manages_iptables(host))
+    outward, others = outward_networks(docker_networks(host, table_known(host, "nat"), manages_iptables(host)))
     yield from others
-    outward, rest = sort_out(bridges, lambda bridge: reaches_outside(bridge.network), "no bridge network")
-    if bridges:
-        yield from rest
     if outward and (not uplinks(host) or host.root.ground.local is None):
         yield unjudged(unknown("by which link and address packets leave", "ip_route", "ip_addr"))
         return

@@ -28,23 +28,21 @@ man ip-route(8); man systemd.network(5).
 
 from collections.abc import Iterator
 
-from netdiag.checks._base import Fault, Verdicts, check, sort_out, unjudged
-from netdiag.checks._docker import BridgeNetwork, related, sh
+from netdiag.checks._base import Fault, Verdicts, check, unjudged
+from netdiag.checks._docker import BridgeNetwork, outward_networks, related, sh
 from netdiag.checks._routes import is_kernels, lone_machine, outside, route_asked, routed_networks
 from netdiag.finding import Confidence, Evidence, Severity, Subject
 from netdiag.formats.records import Address, Link, NameServer, Neighbour
 from netdiag.model import Host
-from netdiag.model.gates import bridge_name, reaches_outside, unknown
+from netdiag.model.gates import bridge_name, unknown
 from netdiag.model.policy import Packet
 from netdiag.model.routing import Outcome
 
 
 @check(Severity.ERROR, layer="route")
 def route_host_default_missing(host: Host) -> Verdicts:
-    bridges, others = routed_networks(host)
+    outward, others = outward_networks(routed_networks(host))
     yield from others
-    outward, rest = sort_out(bridges, lambda bridge: reaches_outside(bridge.network), "no bridge network")
-    yield from rest if bridges else ()
     if not outward:
         return
     lookup = host.root.routing.look_up(Packet(outside(host.root)))

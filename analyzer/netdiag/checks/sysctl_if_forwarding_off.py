@@ -27,22 +27,19 @@ The setting reads 1.
 kernel Documentation/networking/ip-sysctl.rst; systemd.network(5); systemd/systemd#468.
 """
 
-from netdiag.checks._base import Fault, NotApplicable, Verdicts, check, sort_out
-from netdiag.checks._docker import BridgeNetwork, bridge_networks, related, sh
+from netdiag.checks._base import Fault, NotApplicable, Verdicts, check
+from netdiag.checks._docker import BridgeNetwork, bridge_networks, outward_networks, related, sh
 from netdiag.checks._sysctl import interface_key, number, settings_known
 from netdiag.finding import Evidence, Severity, Subject
 from netdiag.formats.records import Sysctl
 from netdiag.model import Host
-from netdiag.model.gates import reaches_outside, uplinks
+from netdiag.model.gates import uplinks
 
 
 @check(Severity.ERROR, layer="sysctl")
 def sysctl_if_forwarding_off(host: Host) -> Verdicts:
-    bridges, others = bridge_networks(host, settings_known(host, "which interfaces forward"))
+    outward, others = outward_networks(bridge_networks(host, settings_known(host, "which interfaces forward")))
     yield from others
-    outward, rest = sort_out(bridges, lambda bridge: reaches_outside(bridge.network), "no bridge network")
-    if bridges:
-        yield from rest
     if not outward:
         return
     if number(host.root.sysctl("net.ipv4.ip_forward")) == 0:

@@ -24,11 +24,11 @@ The sysctl reads 1.
 moby/moby#47966; docker/for-linux#840; kernel Documentation/networking/ip-sysctl.rst.
 """
 
-from netdiag.checks._base import Fault, Verdicts, check, sort_out, unjudged
-from netdiag.checks._docker import BridgeNetwork, bridge_networks
+from netdiag.checks._base import Fault, Verdicts, check, unjudged
+from netdiag.checks._docker import BridgeNetwork, bridge_networks, outward_networks
 from netdiag.finding import Evidence, Severity, Subject
 from netdiag.model import Host
-from netdiag.model.gates import reaches_outside, unknown
+from netdiag.model.gates import unknown
 from netdiag.spans import Span
 
 KEY = "net.ipv4.ip_forward"
@@ -42,12 +42,8 @@ def sysctl_ip_forward_off(host: Host) -> Verdicts:
     if known is None:
         yield unjudged(unknown(f"whether the host forwards packets ({KEY})", "sysctl"))
         return
-    bridges, others = bridge_networks(host)
+    outward, others = outward_networks(bridge_networks(host))
     yield from others
-    outward, rest = sort_out(bridges, lambda bridge: reaches_outside(bridge.network), "no bridge network")
-    if others and not bridges:
-        return
-    yield from rest
     if outward:
         yield _fault(known[1], outward)
 
