@@ -425,6 +425,7 @@ def test_drops_of_a_cpu_are_hexadecimal_and_weighed(site: Any, column: str, verd
 
 OVERLAY_CHECKS = (
     "overlay-data-path-addr-mismatch",
+    "overlay-encryption-broken",
     "overlay-gwbridge-problem",
     "overlay-ingress-chain-missing",
     "overlay-ingress-subnet-conflict",
@@ -432,6 +433,7 @@ OVERLAY_CHECKS = (
     "overlay-ipvs-missing",
     "overlay-peer-fdb-missing",
     "overlay-ports-blocked",
+    "overlay-tx-checksum",
     "overlay-vxlan-mtu",
     "overlay-vxlan-vni-stale",
 )
@@ -520,6 +522,97 @@ def test_an_overlay_needs_the_mtu_that_it_was_made_for(
     site.docker("inspect")[0]["NetworkSettings"]["Networks"]["mesh"] = site.endpoint("m" * 25, "10.0.9.5")
     site.replace("host/ip-addr.txt", "mtu 1500 qdisc fq_codel", f"mtu {mtu} qdisc fq_codel")
     assert site.verdict("overlay-vxlan-mtu")[0] is verdict
+
+
+# --- encrypted networks -----------------------------------------------------------------------------------------------
+
+ENCRYPTED = "overlay-encryption-broken"
+MARKING = "-A OUTPUT -p udp -m udp --dport 4789 -j MARK --set-xmark 0xd0c4e3/0xffffffff\n"
+CLEAR_TEXT_DROP = "[0:0] -A INPUT -p udp -m policy --dir in --pol none -m udp --dport 4789 -j DROP\n"
+
+
+def encrypts(site: Any, *, marked: str = f"[90:9900] {MARKING}", drops: str = CLEAR_TEXT_DROP, lost: int = 0) -> None:
+    """An encrypted network that leads to another node, with these rules of its own."""
+    in_swarm(site, 2)
+    peers = [{"Name": "web02-0123456789ab", "IP": "203.0.113.11"}]
+    options = {"encrypted": "", "com.docker.network.driver.overlay.vxlanid_list": "4097"}
+    mesh = site.network("m" * 25, "mesh", "overlay", "10.0.9.0/24", Scope="swarm", Options=options, Peers=peers)
+    site.docker("network-inspect").append(mesh)
+    site.docker("inspect")[0]["NetworkSettings"]["Networks"]["mesh"] = site.endpoint("m" * 25, "10.0.9.5")
+    site.rules("[0:0] -A FORWARD -j DOCKER-USER\n", f"{drops}[0:0] -A FORWARD -j DOCKER-USER\n")
+    site.files["host/iptables-save.txt"] += f"*mangle\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n{marked}COMMIT\n"
+    site.files["files/xfrm-stat.txt"] = f"XfrmInNoStates\t0\nXfrmOutNoStates\t{lost}\n"
+    site.facts["files/xfrm-stat.txt"] = {"format": "proc_net_snmp"}
+
+
+@pytest.mark.parametrize(
+    ("case", "severity"),
+    [
+        ({}, None),
+        ({"lost": 3}, None),  # while keys changed, or by a VPN
+        ({"lost": 60}, Severity.ERROR),
+        ({"marked": f"[0:0] {MARKING}", "lost": 60}, None),  # nothing was sent
+        ({"marked": ""}, Severity.ERROR),
+        ({"marked": f"[9:900] {MARKING.replace('0xd0c4e3', '0x1')}"}, Severity.ERROR),
+        ({"drops": ""}, Severity.WARNING),
+    ],
+)
+def test_an_encrypted_network_has_rules_and_states(site: Any, case: dict[str, Any], severity: Severity | None) -> None:
+    encrypts(site, **case)
+    found = next((each.severity for each in site.analysis().findings if each.check == ENCRYPTED), None)
+    assert found is severity
+
+
+def test_an_encrypted_network_without_another_node_is_not_programmed(site: Any) -> None:
+    encrypts(site, marked="", drops="")
+    site.docker("network-inspect")[-1]["Peers"] = [{"Name": "web01-0123456789ab", "IP": "203.0.113.10"}]
+    assert site.verdict(ENCRYPTED)[0] is NOT_APPLICABLE
+
+
+# --- checksums --------------------------------------------------------------------------------------------------------
+
+CHECKSUM = "overlay-tx-checksum"
+
+
+def got(site: Any, *, wrong: int, segments: int, datagrams: int = 0, wrong_datagrams: int = 0) -> None:
+    site.files[f"netns/{site.WEB}/nstat.txt"] = (
+        f"#kernel\nTcpInSegs {segments} 0.0\nTcpInCsumErrors {wrong} 0.0\n"
+        f"UdpInDatagrams {datagrams} 0.0\nUdpInErrors {wrong_datagrams} 0.0\nUdpInCsumErrors {wrong_datagrams} 0.0\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("counters", "verdict"),
+    [
+        ({"wrong": 40, "segments": 300}, FINDING),
+        ({"wrong": 0, "segments": 300, "wrong_datagrams": 12}, FINDING),
+        ({"wrong": 40, "segments": 300000}, CLEAN),  # a bad cable somewhere
+        ({"wrong": 3, "segments": 9}, CLEAN),
+        ({"wrong": 0, "segments": 300}, CLEAN),
+    ],
+)
+def test_wrong_checksums_among_many_right_ones_are_no_fault(
+    site: Any, counters: dict[str, int], verdict: Verdict
+) -> None:
+    encrypts(site)
+    got(site, **counters)
+    assert site.verdict(CHECKSUM)[0] is verdict
+
+
+def test_wrong_checksums_without_a_tunnel_are_none_of_it(site: Any) -> None:
+    got(site, wrong=40, segments=300)
+    assert site.verdict(CHECKSUM)[0] is NOT_APPLICABLE
+
+
+def test_a_card_that_is_known_for_wrong_checksums_makes_it_sure(site: Any) -> None:
+    encrypts(site)
+    got(site, wrong=40, segments=300)
+    (finding,) = [each for each in site.analysis().findings if each.check == CHECKSUM]
+    assert (finding.confidence.value, finding.remedy) == ("medium", ("ethtool -K eth0 tx-checksum-ip-generic off",))
+    site.files["host/ethtool.txt"] += "driver: vmxnet3\nversion: 1.5.0.0-k-NAPI\n"
+    (finding,) = [each for each in site.analysis().findings if each.check == CHECKSUM]
+    assert finding.confidence.value == "high"
+    assert "the driver of eth0: vmxnet3" in [each.label for each in finding.evidence]
 
 
 # --- clients that docker-proxy hides ----------------------------------------------------------------------------------

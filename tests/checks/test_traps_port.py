@@ -348,3 +348,19 @@ def test_one_note_names_all_ports_of_the_loopback_address(site: Any) -> None:
 def test_a_queue_is_full_when_more_wait_than_may(site: Any, queues: str, expected: Verdict) -> None:
     inside(site, f"tcp LISTEN {queues} *:80 *:*")
     assert site.verdict("sysctl-somaxconn-low")[0] is expected
+
+
+@pytest.mark.parametrize(
+    ("unread", "lost", "expected"), [(0, 5, CLEAN), (200000, 0, CLEAN), (200000, 5, FINDING), (2000, 5, CLEAN)]
+)
+def test_packets_that_were_lost_once_are_no_fault_of_now(site: Any, unread: int, lost: int, expected: Verdict) -> None:
+    site.files[f"netns/{site.WEB}/nstat.txt"] = f"#kernel\nUdpRcvbufErrors {lost} 0.0\n"
+    site.files["host/sysctl.txt"] += "net.core.rmem_default = 212992\n"
+    inside(site, "tcp LISTEN 0 9 *:80 *:*", f"udp UNCONN {unread} 0 *:9125 *:*")
+    assert site.verdict("perf-udp-rcvbuf")[0] is expected
+
+
+def test_without_the_size_of_buffers_unread_packets_may_be_few(site: Any) -> None:
+    site.files[f"netns/{site.WEB}/nstat.txt"] = "#kernel\nUdpRcvbufErrors 5 0.0\n"
+    inside(site, "tcp LISTEN 0 9 *:80 *:*", "udp UNCONN 200000 0 *:9125 *:*")
+    assert site.verdict("perf-udp-rcvbuf")[0] is UNKNOWN

@@ -304,6 +304,16 @@ def test_a_port_whose_kind_is_not_told_is_no_uplink(site: Any) -> None:
     assert site.verdict("bridge-uplink-enslaved")[0] is CLEAN
 
 
+@pytest.mark.parametrize(("ports", "severity"), [(999, None), (1000, Severity.WARNING), (1023, Severity.ERROR)])
+def test_a_bridge_has_1023_ports_at_most(site: Any, ports: int, severity: Severity | None) -> None:
+    site.files[LINKS] += "".join(
+        f"{100 + number}: tap{number}: <BROADCAST,UP> mtu 1500 qdisc noqueue master {site.BRIDGE} state UP\n"
+        "    link/ether 8a:8e:5f:01:00:00 brd ff:ff:ff:ff:ff:ff promiscuity 1\n    tun type tap\n"
+        for number in range(ports - 1)
+    )
+    assert severities(site).get("bridge-port-limit") is severity
+
+
 def join(site: Any, stp: int = 0) -> None:
     """A veth pair with both ends on network blue's bridge."""
     site.files[LINKS] += "".join(

@@ -129,7 +129,7 @@ def test_a_near_miss_is_no_alarm(near_miss: NearMiss, kind: Kind, docker_host: L
     host = lent(docker_host, kind, near_miss.daemon_args)
     near_miss.make(host)
     try:
-        bundle = lab.collect(host, tmp_path)
+        bundle = lab.collect(host, tmp_path, *near_miss.options)
     finally:
         near_miss.undo(host)
     analysis = analyze(bundle)

@@ -17,6 +17,24 @@ def number(setting: Sysctl | None) -> int | None:
     return int(text) if text.lstrip("-").isdecimal() else None
 
 
+def range_of(setting: Sysctl | None) -> tuple[int, int] | None:
+    """The first and the last of a setting that is a range, such as ip_local_port_range; None when it is not known."""
+    words = setting.value.split() if setting else []
+    if len(words) != 2 or not all(word.isdecimal() for word in words):
+        return None
+    return int(words[0]), int(words[1])
+
+
+def ranges_in(text: str) -> list[tuple[int, int]]:
+    """`8080,40000-40010` as pairs of the first and the last."""
+    found = []
+    for part in text.split(","):
+        first, _, last = part.strip().partition("-")
+        if first.isdecimal() and (last or first).isdecimal():
+            found.append((int(first), int(last or first)))
+    return found
+
+
 def greater(netns: Namespace, device: str, name: str) -> Sysctl | None:
     """The one of `all` and the interface's own setting that decides where the kernel takes the greater of both
     (`IN_DEV_MAXCONF` and, of switches, `IN_DEV_ORCONF` in include/linux/inetdevice.h). None when one is not known.

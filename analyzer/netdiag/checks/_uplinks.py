@@ -25,15 +25,15 @@ def physical_uplinks(host: Host) -> tuple[list[Link], list[Unjudged | NotApplica
     if not any(link.kind for link in links):
         return [], [NotApplicable("the list of links has no details, so physical devices cannot be told")]
     outward = [link for name in sorted(uplinks(host)) if (link := host.root.link(name))]
-    found = {link.name: link for each in outward for link in _devices(host, each)}
+    found = {link.name: link for each in outward for link in devices_of(host, each)}
     if not found:
         kinds = ", ".join(f"{link.name} is a {link.kind}" for link in outward) or "the host has no default route"
         return [], [NotApplicable(f"no physical device leads outside: {kinds}")]
     return list(found.values()), []
 
 
-def _devices(host: Host, link: Link) -> Iterator[Link]:
-    """One step down: members of members are not looked for."""
+def devices_of(host: Host, link: Link) -> Iterator[Link]:
+    """The physical devices by which packets of a link leave, one step down: members of members are not looked for."""
     if link.kind is None and link.peer_index is None:
         yield link
     elif link.kind in _OF_MEMBERS:

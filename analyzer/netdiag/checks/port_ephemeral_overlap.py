@@ -28,6 +28,7 @@ ip-sysctl of the kernel (ip_local_reserved_ports); moby libnetwork/portallocator
 
 from netdiag.checks._base import Fault, Verdicts, check, unjudged
 from netdiag.checks._docker import no_containers, related
+from netdiag.checks._sysctl import range_of, ranges_in
 from netdiag.finding import Evidence, Severity, Subject
 from netdiag.formats.records import Container, Sysctl, WantedPort
 from netdiag.model import Host
@@ -52,11 +53,11 @@ def port_ephemeral_overlap(host: Host) -> Verdicts:
         )
         return
     handed_out, reserved = host.root.sysctl(_RANGE), host.root.sysctl(_RESERVED)
-    limits = _numbers(handed_out)
+    limits = range_of(handed_out)
     if handed_out is None or limits is None or reserved is None:
         yield unjudged(unknown("which ports the kernel hands out", "sysctl"))
         return
-    spared = _ranges(reserved.value)
+    spared = ranges_in(reserved.value)
     found = [
         (container, port)
         for container, port in fixed
@@ -64,23 +65,6 @@ def port_ephemeral_overlap(host: Host) -> Verdicts:
     ]
     if found:
         yield _note(found, handed_out, reserved)
-
-
-def _numbers(sysctl: Sysctl | None) -> tuple[int, int] | None:
-    words = sysctl.value.split() if sysctl else []
-    if len(words) != 2 or not all(word.isdecimal() for word in words):
-        return None
-    return int(words[0]), int(words[1])
-
-
-def _ranges(text: str) -> list[tuple[int, int]]:
-    """`8080,40000-40010` as pairs of the first and the last."""
-    found = []
-    for part in text.split(","):
-        first, _, last = part.strip().partition("-")
-        if first.isdecimal() and (last or first).isdecimal():
-            found.append((int(first), int(last or first)))
-    return found
 
 
 def _lies_in(number: int, ranges: list[tuple[int, int]]) -> bool:

@@ -51,7 +51,10 @@ class Fault:
 
 @dataclass(frozen=True)
 class NearMiss:
-    """`make` and `undo` change a healthy host into another healthy one and back."""
+    """`make` and `undo` change a healthy host into another healthy one and back.
+
+    `options` are given to the collector.
+    """
 
     check: str
     make: Callable[[DockerHost], None]
@@ -59,6 +62,7 @@ class NearMiss:
     daemon_args: Sequence[str] = ()
     on: Sequence[Kind] = ("nft",)
     variant: str = ""
+    options: Sequence[str] = ()
 
     def __str__(self) -> str:
         return "".join((self.check, *self.daemon_args, self.variant and f"-{self.variant}"))

@@ -52,6 +52,28 @@ def _frames_go_round(host: DockerHost) -> bool:
     return int(second) - int(first) > 5
 
 
+def _have_ports(host: DockerHost, count: int, network: str = "front", prefix: str = "p") -> None:
+    """Make so many ports of a network's bridge, with those that it has."""
+    name = host.bridge(network)
+    more = count - len(host.shell(f"ls /sys/class/net/{name}/brif").stdout.split())
+    names = [f"{prefix}{number}" for number in range(more)]
+    commands = (f"tuntap add {each} mode tap\nlink set {each} master {name}" for each in names)
+    host.run(["ip", "-batch", "-"], input="\n".join(commands) + "\n", timeout=300)
+
+
+def _have_no_ports(host: DockerHost, count: int, prefix: str = "p") -> None:
+    """Delete those ports."""
+    commands = (f"link del {prefix}{number}" for number in range(count))
+    host.run(["ip", "-force", "-batch", "-"], input="\n".join(commands) + "\n", check=False, timeout=300)
+
+
+def _no_more_containers(host: DockerHost) -> bool:
+    """No container can be started on the network for want of a port."""
+    started = host.shell(run("late", "--network front"), check=False)
+    host.shell("docker rm -f late", check=False)
+    return started.returncode != 0 and "exchange full" in started.stderr
+
+
 FAULTS = (
     Fault(
         "bridge-fdb-stale-static",
@@ -156,6 +178,15 @@ FAULTS = (
         bridge("front"),
         on=("nft", "28.5"),
     ),
+    Fault(  # taps stand for the containers of a large host
+        "bridge-port-limit",
+        lambda host: _have_ports(host, 1023),
+        _no_more_containers,
+        bridge("front"),
+        on=("nft",),
+        instead=lambda host: _have_no_ports(host, 1023),
+        cleanup=lines("docker rm -f late"),
+    ),
 )
 
 NEAR_MISSES = (
@@ -230,5 +261,10 @@ NEAR_MISSES = (
             "docker network create -o com.docker.network.bridge.name=br0 --subnet 10.77.0.0/24 campus",
         ),
         lines("docker network rm campus", "ip link del tap7", "ip link del br0 || true"),
+    ),
+    NearMiss(  # many ports, on two bridges
+        "bridge-port-limit",
+        lambda host: (_have_ports(host, 500), _have_ports(host, 500, "back", "q")),
+        lambda host: (_have_no_ports(host, 500), _have_no_ports(host, 500, "q")),
     ),
 )

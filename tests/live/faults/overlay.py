@@ -87,6 +87,51 @@ def _have_no_lan(host: DockerHost) -> None:
     host.wan(["ip", "addr", "del", "10.77.0.7/32", "dev", "lo"])
 
 
+def _have_secret_network(host: DockerHost) -> None:
+    """An encrypted network between two nodes whose kernel has no ESP."""
+    host.shell("docker network create -d overlay --attachable --opt encrypted secret")
+    host.shell(f"docker run -d --name near-secret --network secret {IMAGE}")
+    _node(host).peer.shell(f"docker run -d --name far-secret --network secret {IMAGE}")
+    for _ in range(4):
+        _secret_is_cut_off(host)
+
+
+def _secret_is_cut_off(host: DockerHost) -> bool:
+    if not host.docker("ps", "--quiet", "--filter=name=near-secret").stdout:
+        return False
+    return not container_to_container(host, "near-secret", _node(host).peer.address("far-secret", "secret"))
+
+
+def _have_no_secret_network(host: DockerHost) -> None:
+    host.shell("docker rm -f near-secret")
+    _node(host).peer.shell("docker rm -f far-secret")
+    _remove_network(host, "secret")
+    # the engine leaves them when it takes the network away
+    host.shell("iptables -F INPUT; iptables -t mangle -F OUTPUT; nft delete table ip mangle")
+
+
+#: Sends an UDP packet with a wrong checksum so many times, as a network card does that cannot compute it.
+_SEND_WRONG = """
+import socket, struct, sys
+sender = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_UDP)
+for _ in range(int(sys.argv[2])):
+    sender.sendto(struct.pack("!HHHH", 4000, 4000, 12, 0x1234) + b"wrong"[:4], (sys.argv[1], 0))
+"""
+
+
+def _send_wrong(host: DockerHost, count: int) -> None:
+    """Let a container of the other node send packets with wrong checksums to one of this node."""
+    host.shell(f"docker run -d --name sick --network mesh {IMAGE}")
+    _node(host).peer.container("far", ["python3", "-c", _SEND_WRONG, host.address("sick", "mesh"), str(count)])
+
+
+def _wrong_ones_are_dropped(host: DockerHost) -> bool:
+    if not host.docker("ps", "--quiet", "--filter=name=sick").stdout:
+        return False
+    counter = host.container("sick", ["nstat", "-asz", "UdpInCsumErrors"]).stdout.splitlines()[-1].split()
+    return int(counter[1]) > 0
+
+
 _SERVICE = "docker service create --quiet --name svc --network mesh --publish 8888:80 " + IMAGE
 
 
@@ -201,6 +246,22 @@ FAULTS = (
             "docker service rm svc", "while docker ps --format '{{.Names}}' | grep -q ^svc; do sleep 0.2; done"
         ),
     ),
+    Fault(  # this kernel has no ESP
+        "overlay-encryption-broken",
+        _have_secret_network,
+        _secret_is_cut_off,
+        network("secret"),
+        on=_ON,
+        instead=_have_no_secret_network,
+    ),
+    Fault(  # no network card of the laboratory computes checksums wrong
+        "overlay-tx-checksum",
+        lambda host: _send_wrong(host, 50),
+        _wrong_ones_are_dropped,
+        named("container", "sick"),
+        on=_ON,
+        instead=lines("docker rm -f sick"),
+    ),
 )
 
 NEAR_MISSES = (
@@ -259,6 +320,12 @@ NEAR_MISSES = (
             f"docker run -d --name near-inside --network inside {IMAGE}",
         ),
         lambda host: (host.shell("docker rm -f near-inside"), _remove_network(host, "inside")),
+        on=_ON,
+    ),
+    NearMiss(  # a few wrong packets
+        "overlay-tx-checksum",
+        lambda host: _send_wrong(host, 5),
+        lines("docker rm -f sick"),
         on=_ON,
     ),
 )

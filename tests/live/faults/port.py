@@ -262,6 +262,17 @@ FAULTS = (
         named("container", "web"),
         on=("nft", "legacy", "28.5"),
     ),
+    Fault(
+        "perf-udp-rcvbuf",
+        lines(_FLOOD_SINK),
+        succeeds(
+            "nsenter --net=$(docker inspect -f '{{.NetworkSettings.SandboxKey}}' sink) nstat -asz UdpRcvbufErrors"
+            " | grep -Eq 'UdpRcvbufErrors +[1-9]'"
+        ),
+        named("container", "sink"),
+        on=("nft", "28.5"),
+        cleanup=lines("docker rm -f sink"),
+    ),
 )
 
 NEAR_MISSES = (
@@ -384,5 +395,11 @@ NEAR_MISSES = (
         ),
         lines("docker rm -f dns"),
         on=("nft", "legacy"),
+    ),
+    NearMiss(  # a burst was lost, and somebody reads again
+        "perf-udp-rcvbuf",
+        lines(_FLOOD_SINK, "docker exec sink killall python3; sleep 1"),
+        lines("docker rm -f sink"),
+        on=("nft", "28.5"),
     ),
 )
