@@ -322,6 +322,7 @@ _HOST: dict[str, Any] = {
     "files/proc-net-softnet-stat.txt": " ".join(["0000e5a1", *["00000000"] * 14]) + "\n",
     f"netns/{WEB}/ip-addr.txt": INNER_LINKS,
     f"netns/{WEB}/ip-route.txt": INNER_ROUTES,
+    f"netns/{WEB}/sysctl.txt": "net.ipv4.ip_local_port_range = 32768\t60999\n",
     f"netns/{WEB}/nstat.txt": "#kernel\nUdpRcvbufErrors                 0                  0.0\n",
 }
 

@@ -1,6 +1,17 @@
 """Faults of kernel settings."""
 
-from lab import HOST_ADDRESS, PUBLISHED_PORT, DockerHost, container_to_container, egress, localhost, published
+import shlex
+
+from lab import (
+    HOST_ADDRESS,
+    OUTSIDE_SERVER,
+    PUBLISHED_PORT,
+    DockerHost,
+    container_to_container,
+    egress,
+    localhost,
+    published,
+)
 
 from faults._kit import Fault, NearMiss, lines, named, network, run
 
@@ -49,6 +60,35 @@ def _be_strict(host: DockerHost) -> None:
     host.shell("sysctl -w net.ipv4.conf.eth0.rp_filter=1")
     for _ in range(6):
         _outside_server_is_served(host)
+
+
+#: Opens so many connections to the outside server, and keeps them.
+_CONNECT = "import socket,sys,time; \
+found = [socket.create_connection((sys.argv[1], 80), 5) for _ in range(int(sys.argv[2]))]; print(len(found)); \
+sys.stdout.flush(); time.sleep(600)"
+
+
+#: The next container gets the same address.
+_FORGET_CONNECTIONS = f"conntrack -D -p tcp -d {OUTSIDE_SERVER} --dport 80"
+
+
+def _have_connections(host: DockerHost, count: int) -> None:
+    """A container that may use 20 ports, with so many connections to one server."""
+    host.shell(run("busy", '--network front --sysctl net.ipv4.ip_local_port_range="50000 50019"'))
+    pid = host.inspect("busy")[0]["State"]["Pid"]
+    connect = shlex.join(["python3", "-c", _CONNECT, OUTSIDE_SERVER, str(count)])
+    host.shell(
+        f"setsid nsenter -t {pid} --net --pid -- {connect} >/run/busy.txt 2>&1 </dev/null &"
+        " for i in $(seq 50); do [ -s /run/busy.txt ] && break; sleep 0.2; done; cat /run/busy.txt"
+    )
+
+
+def _no_more_connections(host: DockerHost) -> bool:
+    """The container cannot connect for want of a port."""
+    if not host.docker("ps", "--quiet", "--filter=name=busy").stdout:
+        return False
+    connect = f"import socket; socket.create_connection(({OUTSIDE_SERVER!r}, 80), 5)"
+    return "Cannot assign requested address" in host.container("busy", ["python3", "-c", connect], check=False).stderr
 
 
 FAULTS = (
@@ -121,6 +161,15 @@ FAULTS = (
         on=("nft", "28.5"),
         cleanup=lines("docker rm -f peer"),
     ),
+    Fault(
+        "sysctl-ephemeral-port-exhaustion",
+        lambda host: _have_connections(host, 20),
+        _no_more_connections,
+        named("container", "busy"),
+        on=("nft", "28.5"),
+        cleanup=lines("docker rm -f busy", _FORGET_CONNECTIONS),
+        options=("--conntrack",),
+    ),
 )
 
 NEAR_MISSES = (
@@ -182,5 +231,12 @@ NEAR_MISSES = (
         ),
         lines("docker network rm apart", "sysctl -w net.bridge.bridge-nf-call-iptables=1"),
         on=("nft", "legacy"),
+    ),
+    NearMiss(  # half of the ports
+        "sysctl-ephemeral-port-exhaustion",
+        lambda host: _have_connections(host, 10),
+        lines("docker rm -f busy", _FORGET_CONNECTIONS),
+        on=("nft", "28.5"),
+        options=("--conntrack",),
     ),
 )
