@@ -1,6 +1,6 @@
 """What a large host costs: reading, model and all checks, as a ratio to lark alone reading its rules and `ip` outputs.
 
-    python benchmarks/hosts.py [--sizes 125,250,500,1000] [--rounds 3] [--checks]
+    python benchmarks/hosts.py [--sizes 125,250,500,1000] [--rounds 3] [--checks] [--whole]
 
 The host is made of a real one's outputs (samples/bundles/healthy-nft.tar.gz), with other names, numbers and addresses
 for each of the containers: so many on three networks for each hundred, five published ports each, and rules of the
@@ -12,6 +12,9 @@ Beside it stand reading all outputs (those and the sockets, bridges, settings an
 checks, each the fastest of the rounds, because other work on the machine can only make a round slower. All are seconds
 of the processor. The last column is the time of each size by that of the first, for each container: 1 when the time
 grows as the host does. With `--checks` follow the checks that take longest at the last size.
+
+With `--whole` all else that the collector takes of each container's namespace is read as well (its settings, counters,
+queues, nftables, IPv6, and what older tools print of the same), and the settings of each interface of the host.
 """
 
 import argparse
@@ -43,6 +46,7 @@ GOAL = 4
 PORTS = 5
 RULES_OF_A_CONTAINER = 20
 WIDTHS = (10, 6, 6, 8, 6, 7, 6, 14, 13)
+OF_A_NAMESPACE = ("netns", "ip-addr", "ip-route", "ip-rule", "ip-neigh", "iptables-save", "ss")
 BASELINE = ("iptables_save", "ip_addr", "ip_route", "ip_rule", "ip_neigh")
 
 
@@ -118,13 +122,21 @@ class Box:
             yield 10000 + self.number * PORTS + place, 80 + place
 
 
-def host_with(containers: int, networks: int | None = None, rules_of_a_container: int = RULES_OF_A_CONTAINER) -> Bundle:
-    """The bundle of a host with so many containers."""
+def host_with(
+    containers: int,
+    networks: int | None = None,
+    rules_of_a_container: int = RULES_OF_A_CONTAINER,
+    *,
+    whole: bool = False,
+) -> Bundle:
+    """The bundle of a host with so many containers, `whole` with outputs that repeat others or that checks rarely ask
+    for.
+    """
     nets = [Net(number) for number in range(networks or max(1, containers * 3 // 100))]
     boxes = [Box(number, nets[number % len(nets)]) for number in range(containers)]
-    sources = [*_of_host(nets, boxes, rules_of_a_container * containers), *_of_docker(nets, boxes)]
+    sources = [*_of_host(nets, boxes, rules_of_a_container * containers, whole=whole), *_of_docker(nets, boxes)]
     for box in boxes:
-        sources += _of_container(box)
+        sources += _of_container(box, whole=whole)
     left_out = (
         NotCollected("nft-ruleset", "host", "nft -a list ruleset", "nft_ruleset", "nf_tables is not loaded"),
         NotCollected("daemon-json", "files", "", "daemon_json", "/etc/docker/daemon.json: No such file or directory"),
@@ -151,7 +163,7 @@ def _block(path: str, name: str) -> str:
     return found[0]
 
 
-def _of_host(nets: list[Net], boxes: list[Box], rules: int) -> list[Source]:
+def _of_host(nets: list[Net], boxes: list[Box], rules: int, *, whole: bool) -> list[Source]:
     real = "host/ip-addr.txt"
     a_bridge = next(iter(re.findall(r"br-[0-9a-f]{12}", _real(real))))
     a_veth = next(iter(re.findall(r"veth[0-9a-f]{7}", _real(real))))
@@ -169,7 +181,7 @@ def _of_host(nets: list[Net], boxes: list[Box], rules: int) -> list[Source]:
         _source("host", "lsns", "lsns", "lsns -t net", _namespaces(boxes)),
         _source("host", "docker-proxy", "ps", "ps -ww -C docker-proxy -o pid,netns,args", _proxies(boxes)),
         _source("host", "ss", "ss", "ss -tulpn", _sockets(boxes)),
-        _source("host", "sysctl", "sysctl", r"sysctl -a --pattern '^net\.'", _settings()),
+        _source("host", "sysctl", "sysctl", r"sysctl -a --pattern '^net\.'", _settings(nets, boxes, whole=whole)),
         _source("host", "iptables-save", "iptables_save", "iptables-save -c", _rules(nets, boxes, rules)),
         _source("files", "resolv-conf", "resolv_conf", "", _real("files/etc/resolv.conf")),
     ]
@@ -248,10 +260,17 @@ def _sockets(boxes: list[Box]) -> str:
     )
 
 
-def _settings() -> str:
-    """The real ones without those of single interfaces."""
+def _settings(nets: list[Net], boxes: list[Box], *, whole: bool) -> str:
+    """The real ones, those of single interfaces for all of these or for none."""
     lines = _real("host/sysctl.txt").splitlines(keepends=True)
-    return "".join(line for line in lines if not re.match(r"net\.ipv[46]\.(conf|neigh)\.(br-|veth)", line))
+    of_interface = re.compile(r"(net\.ipv[46]\.(?:conf|neigh)\.)(br-|veth)([0-9a-f]+)(.*\n)")
+    found = [line for line in lines if not of_interface.match(line)]
+    parts = [match for line in lines if (match := of_interface.match(line))]
+    for kind, names in (("br-", [net.bridge for net in nets]), ("veth", [box.veth for box in boxes])):
+        one = next(part[3] for part in parts if part[2] == kind)
+        of_one = [part for part in parts if part[2] == kind and part[3] == one]
+        found += [f"{part[1]}{name}{part[4]}" for name in names if whole for part in of_one]
+    return "".join(found)
 
 
 def _rules(nets: list[Net], boxes: list[Box], wanted: int) -> str:
@@ -289,21 +308,27 @@ def _rules(nets: list[Net], boxes: list[Box], wanted: int) -> str:
     )
 
 
-def _of_container(box: Box) -> list[Source]:
-    """The `ip` outputs and the rules of a real container's namespace, as if they were this one's."""
+def _of_container(box: Box, *, whole: bool) -> list[Source]:
+    """The outputs of a real container's namespace, as if they were this one's."""
     model = next(each for each in _inspected() if list(each["NetworkSettings"]["Networks"]) == ["front"])
-    folder, scope = f"netns/{model['Id']}", f"netns:{box.id}"
     (told,) = model["NetworkSettings"]["Networks"].values()
-    sources = [_source(scope, "netns", "netns", "readlink /proc/self/ns/net", f"net:[{box.netns}]\n")]
-    names = ("ip-addr", "ip-route", "ip-rule", "ip-neigh", "iptables-save", "ss")
-    for name in names:
-        text = _real(f"{folder}/{name}.txt").replace(told["IPAddress"], box.address)
+    sources = []
+    for real in _of_namespace(f"netns:{model['Id']}"):
+        if not whole and real.artifact not in OF_A_NAMESPACE:
+            continue
+        text = real.text.replace(told["IPAddress"], box.address).replace(real.scope.partition(":")[2], box.id)
         text = text.replace(told["Gateway"], box.net.gateway).replace(told["MacAddress"], box.mac)
-        text = text.replace("172.18.0.0/16", str(box.net.subnet)).replace("172.18.255.255", str(box.net.subnet[-1]))
+        text = text.replace("172.18.0.0", str(box.net.subnet[0])).replace("172.18.255.255", str(box.net.subnet[-1]))
         text = re.sub(r"(?m)^\d+: eth0@if\d+", f"{box.outer_index - 1}: eth0@if{box.outer_index}", text)
-        command = f"nsenter --net={_sandbox(box)} -- {name.replace('-', ' ')}"
-        sources.append(_source(scope, name, name.replace("-", "_"), command, text))
+        text = re.sub(r"net:\[\d+\]", f"net:[{box.netns}]", text)
+        path, scope = f"netns/{box.id}/{Path(real.path).name}", f"netns:{box.id}"
+        sources.append(Source(path, text, real.command, scope, real.artifact, real.format))
     return sources
+
+
+@cache
+def _of_namespace(scope: str) -> tuple[Source, ...]:
+    return tuple(source for source in open_bundle(MODEL).sources if source.scope == scope)
 
 
 @cache
@@ -424,13 +449,14 @@ def main() -> None:
     options.add_argument("--sizes", default=SIZES, help="numbers of containers, with commas between them")
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--checks", action="store_true", help="which checks take longest")
+    options.add_argument("--whole", action="store_true", help="read all that the collector takes of a namespace")
     told = options.parse_args()
     sizes = [int(size) for size in told.sizes.split(",")]
     heads = ("containers", "rules", "lark", "reading", "model", "checks", "ratio", "times as long", "by container")
     _print(heads)
     first = 0.0
     for containers in sizes:
-        bundle = host_with(containers)
+        bundle = host_with(containers, whole=told.whole)
         found = measure(bundle, told.rounds)
         rules = next(s.text for s in bundle.sources if s.artifact == "iptables-save").count(" -A ")
         first = first or found.all_of_it

@@ -82,7 +82,6 @@ FAULTS: Mapping[str, tuple[str, Callable[[str], str]]] = {
     "nat-dnat-missing": ("iptables-save", without("DNAT")),
     "nat-dnat-stale": ("iptables-save", other_addresses),
     "link-veth-down": ("ip-addr", ports_down),
-    "port-proxy-missing": ("docker-proxy", without("docker-proxy -proto")),
     "address-duplicate-ip": ("docker-inspect", one_address_for_all),
 }
 
