@@ -56,6 +56,7 @@ bench: $(VENV)/installed-dev
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/docker_inspect.py
 	$(BIN)/python benchmarks/grammars.py
+	$(BIN)/python benchmarks/hosts.py
 
 clean:
 	rm -rf $(VENV) build dist report.html report.pdf

@@ -272,7 +272,7 @@ class _Memory:
     in what other chains ask for.
     """
 
-    _MOST = 4096
+    _MOST = 32768
 
     def __init__(self) -> None:
         self._ways: dict[tuple[str, int], dict[Hashable, _Ways]] = defaultdict(dict)
