@@ -132,6 +132,12 @@ def grows_too_fast(costs: list[dict[str, int]]) -> dict[str, list[int]]:
     }
 
 
+@pytest.fixture(scope="module", autouse=True)
+def all_is_loaded() -> None:
+    """What is imported when it is first asked for counts for no size."""
+    work(*documents_of(SIZES[0], RULES[0], *FAULTS[""]))
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 def test_the_work_grows_as_the_containers_do(fault: str) -> None:
     measured = [work(*documents_of(size, RULES[0], *FAULTS[fault])) for size in SIZES]
