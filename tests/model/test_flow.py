@@ -63,6 +63,54 @@ def test_flows_are_of_one_kind_when_no_rule_tells_them_apart(read: Any, host_of:
     assert kind(FLOW) != kind(ninth)
 
 
+def test_bridges_that_no_rule_names_do_not_tell_flows_apart(read: Any, host_of: Any) -> None:
+    rules = ["C -o br-a -j DROP", "C -i eth+ -s 198.51.100.0/24 -j DROP", "C -o br-c -j ACCEPT"]
+    kind = told_apart([(filter_of(read, host_of, rules), "C")])
+
+    def key(incoming: str, outgoing: str) -> object:
+        return kind(Flow("tcp", incoming, outgoing, destination=IPv4Address("172.18.0.2"), destination_port=80))
+
+    assert key("eth0", "br0") == key("eth1", "br1")
+    assert len({key("eth0", "br0"), key("eth0", "br-a"), key("eth0", "br-c"), key("wlan0", "br0")}) == 4
+    assert key("", "br0") != key("wlan0", "br0")
+
+
+NFT_RULES = """table inet site { # handle 1
+	map ways { # handle 2
+		type ifname : verdict
+		elements = { "br-b" : drop }
+	}
+	chain forward { # handle 3
+		type filter hook forward priority 0; policy accept;
+		oifname "br-a" drop # handle 4
+		iifname "eth*" ip saddr 198.51.100.0/24 drop # handle 5
+		oifname { "br-c", "br-d" } accept # handle 6
+		iifname "eth0" oifname "br-g" accept # handle 7
+		iifname . tcp dport { "eth9" . 80 } drop # handle 8
+		oifname vmap @ways # handle 9
+	}
+}
+"""
+
+
+def test_bridges_that_no_rule_of_nftables_names_do_not_tell_flows_apart(read: Any, host_of: Any) -> None:
+    (table,) = host_of(read("nft_ruleset", NFT_RULES)).root.nftables
+    kind = told_apart([(table, "forward")])
+
+    def key(incoming: str, outgoing: str) -> object:
+        return kind(Flow("tcp", incoming, outgoing, destination=IPv4Address("172.18.0.2"), destination_port=80))
+
+    assert key("eth1", "br0") == key("eth2", "br1")
+    named = ("br-a", "br-b", "br-c", "br-d", "br-g", "br0")
+    assert len({key(incoming, link) for incoming in ("eth0", "eth1", "eth9", "wlan0") for link in named}) == 4 * 6
+
+
+def test_what_the_kernel_has_a_type_for_is_told_apart(read: Any, host_of: Any) -> None:
+    kind = told_apart([(filter_of(read, host_of, ["C -m addrtype --dst-type MULTICAST -j DROP"]), "C")])
+    some, group = (Flow("udp", "eth0", "br0", destination=IPv4Address(text)) for text in ("198.51.100.7", "239.1.2.3"))
+    assert kind(some) != kind(group)
+
+
 @pytest.mark.parametrize(
     "rule",
     ["-m iprange --dst-range 172.18.0.9-172.18.0.19 -j DROP", "-m addrtype --dst-type LOCAL -j DROP"],
