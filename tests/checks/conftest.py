@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from netdiag.analysis import analyze
-from netdiag.finding import Verdict
+from netdiag.finding import Outcome, Verdict
 from netdiag.results import Analysis
 
 WEB, BLUE, DEFAULT = "c" * 64, "b" * 64, "d" * 64
@@ -418,6 +418,10 @@ class Site:
         for path, more in self.facts.items():
             facts[path].update(more)
         return analyze(self._make_bundle(files, artifacts=facts, skipped=tuple(self.skipped), **manifest))
+
+    def outcome(self, check: str) -> Outcome:
+        (outcome,) = [outcome for outcome in self.analysis().outcomes if outcome.check == check]
+        return outcome
 
     def verdict(self, check: str, **manifest: Any) -> tuple[Verdict, str]:
         """What one check says: its verdict, and its reason or else its messages."""

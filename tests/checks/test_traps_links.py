@@ -320,3 +320,29 @@ def test_what_networkd_has_not_said_is_not_unmanaged(site: Any) -> None:
         line for line in site.files["host/networkctl.txt"].splitlines() if "eth0" not in line and "br-" not in line
     )
     assert site.verdict("link-nm-or-networkd-managed")[0] is UNKNOWN
+
+
+ASK_FOR_MANAGERS = "ps -ww -C systemd-networkd,NetworkManager -o pid,netns,args"
+
+
+@pytest.mark.parametrize("trouble", ["none", "failed", "another list"])
+def test_who_manages_links_is_asked_for_by_the_right_command(site: Any, trouble: str) -> None:
+    del site.files["host/ps.txt"]
+    path = "host/network-managers.txt"
+    if trouble == "failed":
+        site.files[path] = ""
+        site.facts[path] = {"format": "ps", "argv": ASK_FOR_MANAGERS.split(), "exit_code": 127}
+    elif trouble == "another list":
+        site.files["host/docker-proxy.txt"] = "    PID      NETNS COMMAND\n"
+        command = "ps -ww -C docker-proxy -o pid,netns,args"
+        site.facts["host/docker-proxy.txt"] = {"format": "ps", "argv": command.split()}
+    (outcome,) = [each for each in site.analysis().outcomes if each.check == "link-nm-or-networkd-managed"]
+    assert (outcome.verdict, outcome.ask) == (UNKNOWN, (ASK_FOR_MANAGERS,))
+
+
+def test_a_list_of_managers_that_found_none_is_an_answer(site: Any) -> None:
+    del site.files["host/ps.txt"]
+    path = "host/network-managers.txt"
+    site.files[path] = "    PID      NETNS COMMAND\n"
+    site.facts[path] = {"format": "ps", "argv": ASK_FOR_MANAGERS.split(), "exit_code": 1}
+    assert site.verdict("link-nm-or-networkd-managed")[0] is NOT_APPLICABLE

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from netdiag.finding import Severity, Verdict
+from netdiag.finding import Confidence, Severity, Verdict
 
 CLEAN, FINDING, UNKNOWN, NOT_APPLICABLE = Verdict.CLEAN, Verdict.FINDING, Verdict.UNKNOWN, Verdict.NOT_APPLICABLE
 
@@ -75,6 +75,41 @@ def test_a_port_for_the_host_alone_is_not_sought_from_outside(site: Any) -> None
 def test_packets_go_untranslated_when_a_rule_before_takes_them_all(site: Any, rule: str, verdict: Verdict) -> None:
     site.rules(site.MASQUERADE, f"[0:0] {rule}\n{site.MASQUERADE}")
     assert site.verdict("nat-masquerade-shadowed")[0] is verdict
+
+
+def known_by_an_endpoint_only(site: Any) -> None:
+    del site.files["docker/docker-network-inspect.txt"]
+    site.skip("docker-network-inspect", "docker-network-ls did not answer in 30 s", "docker")
+
+
+@pytest.mark.parametrize(
+    ("forward", "stage", "expected"),
+    [
+        ("-i {0} ! -o {0} -j ACCEPT", "-i {0} ! -o {0} -j DOCKER-ISOLATION-STAGE-2", FINDING),
+        ("-i {0} -o {0} -j ACCEPT", "! -s 172.18.0.0/16 -o {0} -j DROP", CLEAN),
+        ("-i {0} -o {0} -j ACCEPT", "! -d 172.18.0.0/16 -i {0} -j DROP", CLEAN),
+        ("-i {0} -o {0} -j ACCEPT", "-i docker0 ! -o docker0 -j DOCKER-ISOLATION-STAGE-2", UNKNOWN),
+    ],
+    ids=["outward", "internal", "internal, the other rule", "neither"],
+)
+def test_a_network_of_which_only_an_endpoint_is_known_may_be_internal(
+    site: Any, forward: str, stage: str, expected: Verdict
+) -> None:
+    known_by_an_endpoint_only(site)
+    site.rules(site.MASQUERADE, "")
+    out = f"-i {site.BRIDGE} ! -o {site.BRIDGE} -j"
+    site.rules(f"-A FORWARD {out} ACCEPT", f"-A FORWARD {forward.format(site.BRIDGE)}")
+    site.rules(f"STAGE-1 {out} DOCKER-ISOLATION-STAGE-2", f"STAGE-1 {stage.format(site.BRIDGE)}")
+    found = [f for f in site.analysis().findings if f.check == "nat-masquerade-missing"]
+    assert [f.confidence for f in found] == ([Confidence.MEDIUM] if expected is FINDING else [])
+    outcome = site.outcome("nat-masquerade-missing")
+    assert outcome.verdict is expected
+    assert expected is CLEAN or "docker network inspect $(docker network ls -q)" in outcome.ask
+
+
+def test_a_network_of_which_only_an_endpoint_is_known_has_its_rule(site: Any) -> None:
+    known_by_an_endpoint_only(site)
+    assert "nat-masquerade-missing" not in {finding.check for finding in site.analysis().findings}
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,7 @@ NetworkManager.conf(5) unmanaged-devices; docs.docker.com/engine/daemon/troubles
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from netdiag.checks._base import Fault, NotApplicable, Unjudged, Verdicts, check
 from netdiag.checks._docker import bridge_networks, related
@@ -39,7 +40,7 @@ from netdiag.checks._veths import ContainerPort, container_ports, enslave
 from netdiag.finding import Evidence, Severity, Subject
 from netdiag.formats.records import ManagedLink, ProcessLine
 from netdiag.model import Host
-from netdiag.model.gates import collected
+from netdiag.model.gates import collected, whole
 
 _NETWORKD, _NETWORK_MANAGER = "systemd-networkd", "NetworkManager"
 
@@ -49,6 +50,7 @@ _LEFT_ALONE = {
     _NETWORK_MANAGER: frozenset({"unmanaged", "unavailable", "unknown", "connected (externally)"}),
 }
 _ASK = {_NETWORKD: "networkctl --no-pager list", _NETWORK_MANAGER: "nmcli device"}
+_ASK_PROCESSES = f"ps -ww -C {_NETWORKD},{_NETWORK_MANAGER} -o pid,netns,args"
 _FORMAT = {_NETWORKD: "networkctl", _NETWORK_MANAGER: "nmcli-device"}
 _MOST_SHOWN = 6
 
@@ -70,12 +72,15 @@ _LEAVE_ALONE = {
 
 @check(Severity.WARNING, layer="link")
 def link_nm_or_networkd_managed(host: Host) -> Verdicts:
-    gate = collected(host.network_managers, "whether NetworkManager or systemd-networkd runs")
+    managers = host.network_managers
+    gate = whole(managers, "whether NetworkManager or systemd-networkd runs")
+    if gate.unknown:
+        gate = replace(gate, missing=("network-managers",), ask=(_ASK_PROCESSES,))
     bridges, others = bridge_networks(host, collected(host.root.links, "the links of the host"), gate)
     yield from others
     if not bridges:
         return
-    running = {name: line for line in host.network_managers if (name := _program(line)) in _LEFT_ALONE}
+    running = {name: line for line in managers if (name := _program(line)) in _LEFT_ALONE}
     if not running:
         yield NotApplicable("neither NetworkManager nor systemd-networkd runs")
         return

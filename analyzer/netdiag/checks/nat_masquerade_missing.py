@@ -13,7 +13,8 @@ mode routed or isolated, and masquerading is not switched off for it. Every rule
 every backend that was collected: MASQUERADE, SNAT or NETMAP whose source covers the subnet and that is not limited to
 the bridge itself, to a link without a default route, to one protocol or to local sources. A rule with conditions that
 cannot be judged, or that only such conditions lead to, makes the answer unknown. Confidence is medium when the bundle
-does not tell the network's options, or not all rules.
+does not tell the network's options, or not all rules. Of a network that only an endpoint tells, the filter rules show
+whether it is internal, where the bundle has them: the engine accepts what leaves the bridge, or drops it.
 
 ## Not a problem when
 The network is internal or routed, `enable_ip_masquerade=false` was set, a router upstream translates, or the peers have
@@ -30,15 +31,18 @@ The rule is there and its counter grows.
 moby integration/network/bridge/iptablesdoc; moby/moby#41795; moby/moby#13381; moby/moby#28133.
 """
 
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Network
 
 from netdiag.checks._base import Fault, Unjudged, Verdicts, check, sort_out, unjudged
 from netdiag.checks._docker import BridgeNetwork, chain_span, docker_networks, related
 from netdiag.checks._nat import source_nat
 from netdiag.finding import Confidence, Evidence, Severity
-from netdiag.formats.records import Subnet
-from netdiag.model import FirewallTable, Host, Truth
-from netdiag.model.gates import manages_iptables, table_known, translates_addresses, uplinks
+from netdiag.formats.records import IpNetwork, Rule, Subnet
+from netdiag.model import FirewallTable, Gate, Host, Truth
+from netdiag.model.gates import manages_iptables, no, table_known, translates_addresses, unknown, uplinks
+from netdiag.model.knowledge import YES, once
 
 
 @check(Severity.ERROR, layer="nat", symptom_of=("nat-docker-jump-missing", "filter-docker-chains-missing"))
@@ -59,6 +63,11 @@ def _judge(host: Host, bridge: BridgeNetwork, subnet: Subnet, tables: tuple[Fire
     answers = [table.masquerades(subnet.subnet, bridge.device, uplinks(host)) for table in tables]
     if any(truth is Truth.YES for truth, _ in answers):
         return
+    outward = _leads_outward(host, bridge, subnet.subnet)
+    if not outward.yes:
+        if outward.unknown:
+            yield unjudged(outward)
+        return
     doubtful = next((rule for truth, rule in answers if truth is Truth.UNKNOWN and rule), None)
     if doubtful:
         where = f"{doubtful.span.source.path}:{doubtful.span.line}"
@@ -72,6 +81,33 @@ def _judge(host: Host, bridge: BridgeNetwork, subnet: Subnet, tables: tuple[Fire
     yield _fault(host, bridge, subnet, tables)
     if translates_addresses(bridge.network).unknown:
         yield unjudged(translates_addresses(bridge.network))
+
+
+@once
+def _filter_rules_by_interface(host: Host) -> Mapping[str, Sequence[Rule]]:
+    found: dict[str, list[Rule]] = defaultdict(list)
+    for table in host.root.tables("filter"):
+        for rule in table.rules():
+            for name in {rule.in_interface, rule.out_interface} - {None}:
+                found[name or ""].append(rule)
+    return found
+
+
+def _leads_outward(host: Host, bridge: BridgeNetwork, subnet: IpNetwork) -> Gate:
+    """Whether the engine's filter rules let a network out of which the bundle does not tell whether it is internal."""
+    if bridge.network.internal is not None or bridge.network.name == "bridge" or not host.root.tables("filter"):
+        return YES
+    rules = _filter_rules_by_interface(host)[bridge.device]
+    for rule in rules:
+        to_it = rule.out_interface == bridge.device and rule.source == subnet and rule.source_negated
+        from_it = rule.in_interface == bridge.device and rule.destination == subnet and rule.destination_negated
+        if rule.target == "DROP" and (to_it or from_it):
+            return no(f"network {bridge.network.name} is internal")
+    for rule in rules:
+        leaves = rule.in_interface == bridge.device and not rule.in_interface_negated
+        if leaves and rule.target == "ACCEPT" and (rule.out_interface is None or rule.out_interface_negated):
+            return YES
+    return unknown(f"whether network {bridge.network.name} is internal", f"{bridge.network.engine}_network_inspect")
 
 
 def _fault(host: Host, bridge: BridgeNetwork, subnet: Subnet, tables: tuple[FirewallTable, ...]) -> Fault:

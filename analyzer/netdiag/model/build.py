@@ -329,8 +329,12 @@ def _processes(collected: _Collected, name: str) -> Facts[ProcessLine]:
     found = collected.facts(ProcessLine, "ps", only=wanted)
     found = replace(found, items=tuple(each for each in found if _program(each.command) == name))
     failed = [document for document in collected.of("ps") if document.source.trouble and wanted(document)]
-    none = all(each.source.trouble == "exit code 1" and not each.records and not each.unread for each in failed)
-    return Facts(found.items, Extent.WHOLE) if failed and none else found
+    return Facts(found.items, Extent.WHOLE) if failed and all(map(_found_none, failed)) else found
+
+
+def _found_none(document: Document) -> bool:
+    """`ps -C` ends like this when there is no process of the name."""
+    return document.source.trouble == "exit code 1" and not document.records and not document.unread
 
 
 def _program(command: str) -> str:
@@ -353,11 +357,14 @@ def _network_managers(collected: _Collected, here: int | None) -> Facts[ProcessL
     documents = [each for each in collected.of("ps") if " -C " not in each.source.command or _asks_for_managers(each)]
     if not documents:
         return Facts((), Extent.NONE, "the bundle has no list of processes", ("ps",))
+    doubt = next((doubt for each in documents if not _found_none(each) and (doubt := not_whole(each))), "")
     found = (line for document in documents for line in document.records if isinstance(line, ProcessLine))
     names = {line: line.command.split(" ", 1)[0].rpartition("/")[2] for line in found}
     ours = [line for line in names if here is None or line.netns in (here, None)]
-    running = [line for line in ours if names[line] in _MANAGERS]
-    return Facts(tuple(running), Extent.WHOLE)
+    running = tuple(line for line in ours if names[line] in _MANAGERS)
+    if doubt:
+        return Facts(running, Extent.PART, doubt, ("ps",))
+    return Facts(running, Extent.WHOLE)
 
 
 def _asks_for_managers(document: Document) -> bool:
