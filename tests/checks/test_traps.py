@@ -168,6 +168,44 @@ def test_a_bundle_taken_without_root_is_all_open_questions(site: Any) -> None:
     assert clean <= READ_WITHOUT_ROOT
 
 
+#: Judged by what is there whichever containers and networks there are: tables of rules, the kernel, the uplink.
+JUDGED_BY_ITSELF = {
+    "bundle-docker-down",
+    "filter-chain-loop-or-unparsed",
+    "filter-rule-explosion",
+    "link-promisc-or-sniffer",
+    "link-unregister-netdevice-hang",
+    "nat-docker-jump-missing",
+    "nat-table-unavailable",
+    "perf-half-duplex-speed",
+    "perf-lro-on-forwarding",
+    "perf-ring-drops",
+    "perf-tcp-retrans",
+    "sec-docker-api-tcp",
+    "sysctl-ip-forward-off",
+    "sysctl-netdev-backlog-softnet",
+    "sysctl-tw-recycle",
+}
+
+
+def clean_checks(site: Any) -> set[str]:
+    return {outcome.check for outcome in site.analysis().outcomes if outcome.verdict is CLEAN}
+
+
+def test_what_the_bundle_shows_in_part_is_not_called_clean(site: Any) -> None:
+    for path in ("docker/docker-inspect.txt", "docker/docker-network-inspect.txt", "host/ip-addr.txt"):
+        site.facts[path] = {"exit_code": 1}
+    assert clean_checks(site) <= JUDGED_BY_ITSELF
+
+
+def test_networks_in_use_are_enough_for_what_containers_suffer_from(site: Any) -> None:
+    whole = clean_checks(site)
+    site.facts["docker/docker-network-inspect.txt"] = {"exit_code": 1}
+    known = clean_checks(site)
+    assert {"link-veth-down", "port-no-listener", "route-container-default-missing"} <= known
+    assert {"address-subnet-overlap-host", "link-bridge-missing", "route-shadowed"} <= whole - known
+
+
 def test_an_address_cut_off_at_the_end_of_a_truncated_output_is_not_missing(site: Any) -> None:
     path = "host/ip-addr.txt"
     site.files[path] = site.files[path].partition("    inet 172.18.0.1")[0]

@@ -16,7 +16,7 @@ from netdiag.checks._causes import Found, with_symptoms_folded
 from netdiag.checks._plugins import plugged_in
 from netdiag.checks._races import with_races_marked
 from netdiag.finding import Confidence, Evidence, Finding, Outcome, Severity, Subject, Verdict
-from netdiag.model import Extent, Host
+from netdiag.model import Host
 from netdiag.model.knowledge import joined_reasons
 
 __all__ = [
@@ -84,28 +84,7 @@ def run(checks: Iterable[Check], host: Host) -> tuple[tuple[Finding, ...], tuple
         answer if isinstance(answer, Outcome) else _outcome(each, answer, causes.get(each.name, ()))
         for each, answer in said
     )
-    if _shows_a_part(host):
-        outcomes = (_not_clean_of_a_part(each, outcome) for (each, _), outcome in zip(said, outcomes, strict=True))
     return tuple(findings), tuple(outcomes)
-
-
-#: Checks of address translation judge whole tables and gate themselves on that.
-_JUDGES_TABLES = "nat"
-
-
-def _shows_a_part(host: Host) -> bool:
-    """The bundle shows some of the containers, networks and links, and says nothing of the others."""
-    lists = (host.containers, host.networks, host.root.links)
-    return all(facts.extent is Extent.PART for facts in lists)
-
-
-def _not_clean_of_a_part(each: Check, outcome: Outcome) -> Outcome:
-    """What was not found in a part may be in the rest."""
-    if outcome.verdict is not Verdict.CLEAN or each.layer == _JUDGES_TABLES:
-        return outcome
-    ask = ("docker inspect $(docker ps -aq)", "docker network inspect $(docker network ls -q)", "ip -d addr")
-    reason = "nothing of its kind in what the bundle shows, and it does not show all containers, networks and links"
-    return Outcome(each.name, Verdict.UNKNOWN, reason, ("docker-inspect", "docker-network-inspect", "ip-addr"), ask)
 
 
 def _sound(verdict: Fault | Unjudged | NotApplicable) -> Fault | Unjudged | NotApplicable:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from netdiag.checks._base import NotApplicable, Unjudged, unjudged
-from netdiag.checks._docker import BridgeNetwork, attachments, bridge_networks, sh
+from netdiag.checks._docker import BridgeNetwork, attachments, bridge_networks, other_containers, sh
 from netdiag.finding import Subject
 from netdiag.formats.records import Address, Container, Endpoint, IpAddress, IpInterface, Link, Network, Subnet
 from netdiag.model import Gate, Host, Namespace
@@ -67,6 +67,7 @@ def seats(host: Host) -> tuple[list[Seat], list[Unjudged | NotApplicable]]:
             not_seen.append(container.name)
         else:
             found += [Seat(container, each, netns, _link_of(host, netns, each)) for each in container.endpoints]
+    others += other_containers(host, "which containers run")
     if not_seen:
         what = f"which addresses {', '.join(not_seen)} really have"
         others.append(unjudged(unknown(what, "ip_addr", because="their namespaces were not collected")))

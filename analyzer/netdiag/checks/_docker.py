@@ -87,14 +87,14 @@ def _judged(
         lambda network: all_of(allowed(host, network), *gates, is_local_bridge(host, network)),
         "the engine has no networks",
     )
+    if not host.containers.whole:
+        others += other_networks(host)  # neither all that the engine has nor all that are in use
     return [BridgeNetwork(network, bridge_name(host, network)) for network in passed], others
 
 
 def no_networks(host: Host) -> Unjudged | NotApplicable:
     """What to say of a host without any network: that it has none, or that the bundle does not tell."""
-    if host.networks.whole:
-        return NotApplicable("the engine has no networks")
-    return unjudged(unknown("which networks there are", "docker_network_inspect", because=host.networks.why))
+    return next(other_networks(host), NotApplicable("the engine has no networks"))
 
 
 def no_containers(host: Host, nothing: str, question: str) -> Unjudged | NotApplicable:
@@ -104,6 +104,18 @@ def no_containers(host: Host, nothing: str, question: str) -> Unjudged | NotAppl
     if host.containers.whole:
         return NotApplicable(nothing)
     return unjudged(unknown(question, *host.containers.missing, because=host.containers.why))
+
+
+def other_containers(host: Host, question: str) -> Iterator[Unjudged]:
+    """What stays open about containers that the bundle does not show, or shows in part; nothing when it shows all."""
+    if not host.containers.whole:
+        yield unjudged(unknown(question, *host.containers.missing, because=host.containers.why))
+
+
+def other_networks(host: Host) -> Iterator[Unjudged]:
+    """Likewise of networks, for what is wrong with a network whether a container is on it or not."""
+    if not host.networks.whole:
+        yield unjudged(unknown("which networks there are", "docker_network_inspect", because=host.networks.why))
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from netdiag.checks._docker import (
     attachments,
     docker_networks,
     no_containers,
+    other_containers,
     published_ports,
     related,
     sh,
@@ -193,8 +194,9 @@ def led_ports(host: Host, *gates: Gate) -> tuple[list[LedPort], list[Unjudged | 
         if way:
             found.append(LedPort(container, port, *way))
     if not found:
-        return [], [no_containers(host, "no running container publishes a port on IPv4", "which ports are published")]
-    return found, []
+        nothing = no_containers(host, "no running container publishes a port on IPv4", "which ports are published")
+        return [], [*others, nothing]
+    return found, [*others, *other_containers(host, "which other ports are published")]
 
 
 @dataclass(frozen=True)
@@ -243,7 +245,7 @@ def bypasses(host: Host) -> tuple[list[Bypass], list[Unjudged | NotApplicable]]:
                 found.append(Bypass(each, door, closed))
             elif not doubts:
                 doubts.append(Unjudged(f"whether the host's rules close port {each.name}", _reason(unsure)))
-    return found, doubts
+    return found, [*others, *doubts]
 
 
 def _reason(unsure: Passage) -> str:

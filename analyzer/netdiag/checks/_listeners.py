@@ -7,7 +7,7 @@ from enum import Enum
 from ipaddress import IPv4Address, IPv6Address
 
 from netdiag.checks._base import NotApplicable, Unjudged, sort_out, unjudged
-from netdiag.checks._docker import no_containers, published_ports, related, sh
+from netdiag.checks._docker import no_containers, other_containers, published_ports, related, sh
 from netdiag.checks._ways_in import goal, goals_of_host
 from netdiag.finding import Evidence, Subject
 from netdiag.formats.records import Container, IpAddress, PublishedPort, Rule, Socket
@@ -187,6 +187,7 @@ def services(host: Host) -> tuple[list[Service], list[Unjudged | NotApplicable]]
     translated = goals_of_host(host)
     found: list[Service] = []
     here, questions = sort_out(owners.values(), lambda container: is_run_here(host, container), "")
+    questions += other_containers(host, "which other ports are published")
     listeners: dict[str, Listeners] = {}
     for container in here:
         netns = host.namespace_of(container)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from netdiag.checks._base import NotApplicable, Unjudged, unjudged
-from netdiag.checks._docker import Attachment, attachments, bridge_networks, sh
+from netdiag.checks._docker import Attachment, attachments, bridge_networks, other_containers, sh
 from netdiag.finding import Subject
 from netdiag.formats.records import Container, Link
 from netdiag.model import Gate, Host, VethPair
@@ -79,6 +79,7 @@ def container_ports(host: Host, *gates: Gate) -> tuple[list[ContainerPort], list
             found.append(ContainerPort(attachment, pair))
         elif inner or not (netns and netns.links.whole):
             others.append(_not_joined(attachment, seen=netns is not None and netns.links.items != ()))
+    others += other_containers(host, "which containers there are")
     if not attached and not others:
         others.append(NotApplicable("no running container is on a bridge network"))
     return found, others

@@ -30,7 +30,7 @@ moby libnetwork/drivers/bridge/setup_ipv4_linux.go (setupBridgeIPv4, setupVerify
 
 from netdiag.checks._addresses import Carried, bridges_with_subnets
 from netdiag.checks._base import Fault, Verdicts, check
-from netdiag.checks._docker import addition, related, sh
+from netdiag.checks._docker import addition, other_networks, related, sh
 from netdiag.finding import Evidence, Severity, Subject
 from netdiag.formats.records import Address, IpAddress
 from netdiag.model import Host
@@ -40,6 +40,7 @@ from netdiag.model import Host
 def address_bridge_ip_mismatch(host: Host) -> Verdicts:
     found, others = bridges_with_subnets(host)
     yield from others
+    yield from other_networks(host)
     for carried in found:
         gateway = host.gateway_of(carried.bridge.network, carried.subnet)
         if gateway and carried.addresses and not carried.has(gateway):

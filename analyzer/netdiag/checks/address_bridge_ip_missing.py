@@ -29,17 +29,22 @@ docs.docker.com/engine/daemon/troubleshoot.
 
 from netdiag.checks._addresses import Carried, bridges_with_subnets
 from netdiag.checks._base import Fault, Verdicts, check, unjudged
-from netdiag.checks._docker import addition, related, restart, sh
+from netdiag.checks._docker import addition, other_networks, related, restart, sh
 from netdiag.finding import Evidence, Severity, Subject
 from netdiag.formats.records import IpAddress
 from netdiag.model import Host
 from netdiag.model.gates import whole
 
 
-@check(Severity.ERROR, layer="address", symptom_of=("link-bridge-down", "ipv6-disabled-host"))
+@check(
+    Severity.ERROR,
+    layer="address",
+    symptom_of=("link-bridge-down", "ipv6-disabled-host", "link-nm-or-networkd-managed"),
+)
 def address_bridge_ip_missing(host: Host) -> Verdicts:
     found, others = bridges_with_subnets(host)
     yield from others
+    yield from other_networks(host)
     for carried in found:
         if carried.addresses:
             continue

@@ -28,7 +28,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from netdiag.checks._base import Fault, Verdicts, check
-from netdiag.checks._docker import no_networks, sh
+from netdiag.checks._docker import no_networks, other_networks, sh
 from netdiag.checks._renumber import renumbered
 from netdiag.checks._subnets import overlap, spare_like
 from netdiag.finding import Evidence, Severity, Subject
@@ -45,6 +45,7 @@ def address_subnet_overlap_docker(host: Host) -> Verdicts:
     if not host.networks.items:
         yield no_networks(host)
         return
+    yield from other_networks(host)
     on = _containers_by_network(host)
     for one, other in _overlapping(host):
         if not _shares_a_lan(one, other):

@@ -40,7 +40,7 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 
 from netdiag.checks._base import Fault, Verdicts, check
-from netdiag.checks._docker import BridgeNetwork, bridge_networks, related, sh
+from netdiag.checks._docker import BridgeNetwork, bridge_networks, other_networks, related, sh
 from netdiag.checks._renumber import renumbered
 from netdiag.checks._subnets import Ranges, idle_bridges, main_routes, spare_like
 from netdiag.finding import Evidence, Severity, Subject
@@ -76,6 +76,7 @@ class _Clash:
 def address_subnet_overlap_host(host: Host) -> Verdicts:
     bridges, others = bridge_networks(host, collected(host.root.routes, "which networks the host has routes to"))
     yield from others
+    yield from other_networks(host)
     seen: dict[str, list[Neighbour]] = defaultdict(list)
     for entry in host.root.neighbours:
         if entry.mac:

@@ -30,7 +30,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from netdiag.checks._base import Fault, Verdicts, check
-from netdiag.checks._docker import BridgeNetwork, bridge_networks, related, sh
+from netdiag.checks._docker import BridgeNetwork, bridge_networks, other_networks, related, sh
 from netdiag.checks._veths import in_namespace, words_of
 from netdiag.finding import Evidence, Severity, Subject
 from netdiag.formats.records import Container, Link
@@ -42,6 +42,7 @@ from netdiag.model.gates import collected, has_own_namespace
 def bridge_l2_loop(host: Host) -> Verdicts:
     bridges, others = bridge_networks(host, collected(host.root.links, "the links of the host"))
     yield from others
+    yield from other_networks(host)
     watched = {}
     for bridge in bridges:
         link = host.root.link(bridge.device)

@@ -26,7 +26,7 @@ kernel Documentation/networking/bridge.rst; moby libnetwork/osl stpEnabled.
 """
 
 from netdiag.checks._base import Fault, Verdicts, check, unjudged
-from netdiag.checks._docker import BridgeNetwork, bridge_networks, related, sh
+from netdiag.checks._docker import BridgeNetwork, bridge_networks, other_networks, related, sh
 from netdiag.checks._veths import words_of
 from netdiag.finding import Evidence, Severity
 from netdiag.formats.records import Link
@@ -38,6 +38,7 @@ from netdiag.model.gates import collected, unknown
 def bridge_stp_enabled(host: Host) -> Verdicts:
     bridges, others = bridge_networks(host, collected(host.root.links, "the links of the host"))
     yield from others
+    yield from other_networks(host)
     running: list[tuple[BridgeNetwork, Link]] = []
     for bridge in bridges:
         link = host.root.link(bridge.device)

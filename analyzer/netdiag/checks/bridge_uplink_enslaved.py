@@ -29,7 +29,7 @@ docs.docker.com/engine/network/drivers/bridge; moby/moby#13381; kernel net/bridg
 """
 
 from netdiag.checks._base import Fault, Verdicts, check
-from netdiag.checks._docker import BridgeNetwork, bridge_networks, related, sh
+from netdiag.checks._docker import BridgeNetwork, bridge_networks, other_networks, related, sh
 from netdiag.checks._veths import words_of
 from netdiag.finding import Evidence, Severity, Subject
 from netdiag.formats.records import Address, Link
@@ -44,6 +44,7 @@ _DEFAULT_DEVICE = "docker0"
 def bridge_uplink_enslaved(host: Host) -> Verdicts:
     bridges, others = bridge_networks(host, collected(host.root.links, "the links of the host"))
     yield from others
+    yield from other_networks(host)
     outward = uplinks(host)
     details = any(link.kind for link in host.root.links)
     for bridge in bridges:

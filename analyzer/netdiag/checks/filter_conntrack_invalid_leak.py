@@ -54,8 +54,10 @@ def filter_conntrack_invalid_leak(host: Host) -> Verdicts:
     )
     bridges, others = bridge_networks(host, table_known(host, "filter"), gate)
     attached = [each for each in attachments(host, bridges) if each.endpoint.address]
+    yield from others
     if not attached:
-        yield from others or [NotApplicable("no container runs on a bridge network")]
+        if not others:
+            yield NotApplicable("no container runs on a bridge network")
         return
     lines = [line for line in host.conntrack if line.counters.get("invalid")]
     invalid = sum(line.counters["invalid"] for line in lines)

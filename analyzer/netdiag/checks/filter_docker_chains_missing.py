@@ -84,8 +84,8 @@ def filter_docker_chains_missing(host: Host) -> Verdicts:
         yield from _of_nftables(host)
         return
     bridges, others = docker_networks(host, table_known(host, "filter"), manages_iptables(host), dialect_known(host))
+    yield from others
     if not bridges:
-        yield from others
         return
     missing = [name for name in _REQUIRED[dialect] if not chains(host, "ipv4", "filter", name)] if dialect else []
     empty = [place for place in emptied(host) if place[1] == "filter" and place[2].startswith("DOCKER")]
@@ -158,8 +158,8 @@ def _everything(host: Host) -> tuple[Subject, ...]:
 def _of_nftables(host: Host) -> Verdicts:
     known = whole(host.root.nftables, "the rules of nftables")
     bridges, others = docker_networks(host, manages_firewall(host), known)
+    yield from others
     if not bridges:
-        yield from others
         return
     pieces: list[Piece] = []
     for piece in missing_pieces(host):

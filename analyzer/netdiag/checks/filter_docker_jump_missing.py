@@ -49,8 +49,8 @@ from netdiag.model.gates import dialect_known, manages_iptables, table_known
 @check(Severity.ERROR, layer="filter", symptom_of=("filter-docker-chains-missing", "link-bridge-missing"))
 def filter_docker_jump_missing(host: Host) -> Verdicts:
     bridges, others = docker_networks(host, table_known(host, "filter"), manages_iptables(host), dialect_known(host))
+    yield from others
     if not bridges:
-        yield from others
         return
     without_bridge = {each.network.id: each for each in bridges if is_without_bridge(host, each)}
     lost: dict[tuple[str, str], list[Expected]] = defaultdict(list)

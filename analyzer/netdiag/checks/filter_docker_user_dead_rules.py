@@ -49,8 +49,8 @@ _MOST_SHOWN = 8
 @check(Severity.WARNING, layer="filter")
 def filter_docker_user_dead_rules(host: Host) -> Verdicts:
     bridges, others = docker_networks(host, table_known(host, "filter"), manages_iptables(host))
+    yield from others
     if not bridges:
-        yield from others
         return
     tables = [table for table in host.root.firewall if table.name == "filter" and table.reaches("FORWARD", USER_CHAIN)]
     if not tables:

@@ -44,8 +44,8 @@ from netdiag.model.gates import manages_iptables, table_known
 @check(Severity.ERROR, layer="filter")
 def filter_docker_user_drop(host: Host) -> Verdicts:
     bridges, others = docker_networks(host, table_known(host, "filter"), manages_iptables(host))
+    yield from others
     if not bridges:
-        yield from others
         return
     if not any(table.reaches("FORWARD", USER_CHAIN) for table in host.root.firewall):
         yield NotApplicable(f"FORWARD does not lead to {USER_CHAIN}")

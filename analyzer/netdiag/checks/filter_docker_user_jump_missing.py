@@ -49,8 +49,8 @@ from netdiag.model.gates import dialect_known, manages_iptables, table_known
 @check(Severity.ERROR, layer="filter", symptom_of=("filter-docker-chains-missing", "filter-docker-jump-missing"))
 def filter_docker_user_jump_missing(host: Host) -> Verdicts:
     bridges, others = docker_networks(host, table_known(host, "filter"), manages_iptables(host), dialect_known(host))
+    yield from others
     if not bridges:
-        yield from others
         return
     if host.engine.dialect is Dialect.UP_TO_17:
         yield NotApplicable("the engine has no chain DOCKER-USER before 17.06")

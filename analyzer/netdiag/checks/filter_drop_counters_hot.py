@@ -66,8 +66,8 @@ class _Hot:
 )
 def filter_drop_counters_hot(host: Host) -> Verdicts:
     bridges, others = bridge_networks(host, table_known(host, "filter"))
+    yield from others
     if not bridges:
-        yield from others
         return
     about = _About(bridges)
     hot = [each for each in _counted(host, about) if each.packets >= _MANY]

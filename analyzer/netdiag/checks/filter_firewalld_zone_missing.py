@@ -69,8 +69,8 @@ def filter_firewalld_zone_missing(host: Host) -> Verdicts:
         yield unjudged(known)
         return
     bridges, others = docker_networks(host, manages_firewall(host))
+    yield from others
     if not bridges:
-        yield from others
         return
     zones = next(_zones(host), None)
     if zones is None:

@@ -47,8 +47,8 @@ from netdiag.model.nftables import NativeTable
 def filter_foreign_nft_drop(host: Host) -> Verdicts:
     known = collected(host.root.nftables, "the rules of nftables")
     bridges, others = firewalled_networks(host, known)
+    yield from others
     if not bridges:
-        yield from others
         return
     mine = (each for each in blocked_on(host, bridges) if owner_of(each) is Owner.NFTABLES)
     found, doubts = drops(mine)

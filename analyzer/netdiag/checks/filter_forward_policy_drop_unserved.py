@@ -65,8 +65,8 @@ class _Forwarder:
 def filter_forward_policy_drop_unserved(host: Host) -> Verdicts:
     links = whole(host.root.links, "which links there are")
     bridges, others = docker_networks(host, table_known(host, "filter"), manages_firewall(host), links)
+    yield from others
     if not bridges:
-        yield from others
         return
     own = {bridge.device for bridge in bridges} | {_GATEWAY_BRIDGE}
     found = list(_forwarders(host, own))

@@ -28,7 +28,7 @@ moby/moby#12071; moby/moby#31453; moby integration/network/bridge/iptablesdoc/ge
 from collections import defaultdict
 
 from netdiag.checks._base import Fault, Verdicts, check
-from netdiag.checks._docker import Attachment, attachments, docker_networks, related, sh
+from netdiag.checks._docker import Attachment, attachments, docker_networks, other_networks, related, sh
 from netdiag.checks._wanted import filters_bridged
 from netdiag.finding import Evidence, Severity, Subject
 from netdiag.model import Host
@@ -40,8 +40,9 @@ _GATEWAY_BRIDGE = "docker_gwbridge"
 @check(Severity.NOTE, layer="filter")
 def filter_icc_disabled(host: Host) -> Verdicts:
     bridges, others = docker_networks(host)
+    yield from others
+    yield from other_networks(host)
     if not bridges:
-        yield from others
         return
     apart = [each for each in bridges if bridge_option(each.network, "enable_icc") == "false"]
     members: dict[str, list[Attachment]] = defaultdict(list)

@@ -59,8 +59,10 @@ _MOST_LISTENERS = 50
 def filter_input_blocks_container_to_host(host: Host) -> Verdicts:
     bridges, others = bridge_networks(host, table_known(host, "filter"))
     attached = [each for each in attachments(host, bridges) if each.endpoint.address]
+    yield from others
     if not attached:
-        yield from others or [NotApplicable("no container runs on a bridge network")]
+        if not others:
+            yield NotApplicable("no container runs on a bridge network")
         return
     named = list(_by_name(host, attached))
     asked = [*_answers(attached), *_to_published(host, attached), *named]

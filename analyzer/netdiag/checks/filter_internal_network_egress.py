@@ -26,7 +26,7 @@ integration/network/bridge/iptablesdoc/generated/usernet-internal.md.
 """
 
 from netdiag.checks._base import Fault, Verdicts, check
-from netdiag.checks._docker import Attachment, attachments, bridge_networks, related, sh
+from netdiag.checks._docker import Attachment, attachments, bridge_networks, other_networks, related, sh
 from netdiag.finding import Evidence, Severity, Subject
 from netdiag.model import Host
 
@@ -36,8 +36,9 @@ _MOST_SHOWN = 6
 @check(Severity.NOTE, layer="filter")
 def filter_internal_network_egress(host: Host) -> Verdicts:
     bridges, others = bridge_networks(host)
+    yield from others
+    yield from other_networks(host)
     if not bridges:
-        yield from others
         return
     shut: dict[str, Attachment] = {}
     for attachment in attachments(host, bridges):

@@ -42,8 +42,8 @@ _MOST_SHOWN = 5
 @check(Severity.NOTE, layer="filter")
 def filter_isolation_cross_network(host: Host) -> Verdicts:
     bridges, others = docker_networks(host, table_known(host, "filter"), manages_iptables(host))
+    yield from others
     if not bridges:
-        yield from others
         return
     by_device = {bridge.device: bridge for bridge in bridges}
     tables = [table for table in host.root.tables("filter") if _CHAIN in table.chains]

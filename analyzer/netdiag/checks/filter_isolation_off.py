@@ -79,8 +79,8 @@ class _Pair:
 @check(Severity.WARNING, layer="filter", symptom_of=("filter-docker-chains-missing", "filter-docker-jump-missing"))
 def filter_isolation_off(host: Host) -> Verdicts:
     bridges, others = docker_networks(host, table_known(host, "filter"), manages_iptables(host), dialect_known(host))
+    yield from others
     if not bridges:
-        yield from others
         return
     closed = [each for each in bridges if bridge_option(each.network, "gateway_mode_ipv4") != "nat-unprotected"]
     if len(closed) < 2:

@@ -47,8 +47,10 @@ _SERVED = 80
 def filter_output_blocks_host_to_container(host: Host) -> Verdicts:
     bridges, others = bridge_networks(host, table_known(host, "filter"))
     attached = [each for each in attachments(host, bridges) if each.endpoint.address]
+    yield from others
     if not attached:
-        yield from others or [NotApplicable("no container runs on a bridge network")]
+        if not others:
+            yield NotApplicable("no container runs on a bridge network")
         return
     found, doubts = drops(blocked(host, [*_to_ports(host, attached), *_answers(attached)]))
     for drop in found:

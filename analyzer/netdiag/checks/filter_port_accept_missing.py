@@ -45,8 +45,8 @@ from netdiag.spans import Span
 @check(Severity.ERROR, layer="filter", symptom_of=("filter-docker-chains-missing", "filter-docker-jump-missing"))
 def filter_port_accept_missing(host: Host) -> Verdicts:
     bridges, others = docker_networks(host, table_known(host, "filter"), manages_iptables(host), dialect_known(host))
+    yield from others
     if not bridges:
-        yield from others
         return
     ports = {port.span: (container, port) for container, port in published_ports(host, "docker")}
     if not ports:

@@ -58,8 +58,8 @@ class _Hit:
 @check(Severity.NOTE, layer="filter")
 def filter_raw_direct_access_drop(host: Host) -> Verdicts:
     bridges, others = docker_networks(host, manages_firewall(host))
+    yield from others
     if not bridges:
-        yield from others
         return
     by_address: dict[IpAddress, Attachment] = {}
     for each in attachments(host, bridges):

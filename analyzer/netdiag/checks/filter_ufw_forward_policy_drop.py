@@ -42,8 +42,8 @@ _CHAIN = "ufw-before-forward"
 @check(Severity.ERROR, layer="filter")
 def filter_ufw_forward_policy_drop(host: Host) -> Verdicts:
     bridges, others = docker_networks(host, table_known(host, "filter"))
+    yield from others
     if not bridges:
-        yield from others
         return
     if not any(_CHAIN in table.chains for table in host.root.firewall):
         yield NotApplicable("the host has no chains of ufw")

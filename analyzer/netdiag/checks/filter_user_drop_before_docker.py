@@ -46,8 +46,8 @@ from netdiag.model.gates import table_known
 @check(Severity.ERROR, layer="filter", symptom_of=("nat-legacy-nft-split",))
 def filter_user_drop_before_docker(host: Host) -> Verdicts:
     bridges, others = firewalled_networks(host, table_known(host, "filter"))
+    yield from others
     if not bridges:
-        yield from others
         return
     mine = (each for each in blocked_on(host, bridges) if owner_of(each) is Owner.OTHER_RULE)
     found, doubts = drops(mine)

@@ -47,8 +47,8 @@ _OWNERS = {
 @check(Severity.NOTE, layer="filter")
 def k8s_cni_conflict(host: Host) -> Verdicts:
     bridges, others = docker_networks(host, table_known(host, "filter"), manages_iptables(host))
+    yield from others
     if not bridges:
-        yield from others
         return
     for table in host.root.tables("filter"):
         before = _before_user_chain(table)

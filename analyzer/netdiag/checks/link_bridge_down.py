@@ -25,7 +25,7 @@ moby libnetwork/drivers/bridge setupDeviceUp; moby/moby#40170; moby/moby#13381.
 """
 
 from netdiag.checks._base import Fault, Verdicts, check, unjudged
-from netdiag.checks._docker import bridge_networks, related, sh
+from netdiag.checks._docker import bridge_networks, other_networks, related, sh
 from netdiag.finding import Evidence, Severity
 from netdiag.model import Host
 from netdiag.model.gates import collected, unknown, whole
@@ -35,6 +35,7 @@ from netdiag.model.gates import collected, unknown, whole
 def link_bridge_down(host: Host) -> Verdicts:
     bridges, others = bridge_networks(host, collected(host.root.links, "the links of the host"))
     yield from others
+    yield from other_networks(host)
     for bridge in bridges:
         link = host.root.link(bridge.device)
         if link is None or not (link.flags or host.root.links.whole):

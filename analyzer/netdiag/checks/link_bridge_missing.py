@@ -36,6 +36,7 @@ from netdiag.checks._docker import (
     attachments,
     bridge_networks,
     is_without_bridge,
+    other_networks,
     related,
     restart,
     sh,
@@ -53,6 +54,7 @@ def link_bridge_missing(host: Host) -> Verdicts:
     links = host.root.links
     bridges, others = bridge_networks(host, collected(links, "the links of the host"))
     yield from others
+    yield from other_networks(host)
     for bridge in bridges:
         if is_without_bridge(host, bridge):
             yield _fault(host, bridge)

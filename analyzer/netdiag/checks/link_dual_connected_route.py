@@ -31,7 +31,7 @@ moby/moby#13381; docker/for-linux#123; kernel net/ipv4/fib_trie.c (fib_table_ins
 from collections import defaultdict
 
 from netdiag.checks._base import Fault, Verdicts, check
-from netdiag.checks._docker import BridgeNetwork, bridge_networks, related, sh
+from netdiag.checks._docker import BridgeNetwork, bridge_networks, other_networks, related, sh
 from netdiag.checks._subnets import idle_bridges, main_routes
 from netdiag.finding import Evidence, Severity, Subject
 from netdiag.formats.records import IpNetwork, Link, Route, Subnet
@@ -48,6 +48,7 @@ def link_dual_connected_route(host: Host) -> Verdicts:
         collected(host.root.routes, "the routes of the host"),
     )
     yield from others
+    yield from other_networks(host)
     connected: dict[IpNetwork, list[Route]] = defaultdict(list)
     for route in main_routes(host):
         connected[route.destination].append(route)

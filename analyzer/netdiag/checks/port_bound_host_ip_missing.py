@@ -27,10 +27,9 @@ docs.docker.com/engine/network/port-publishing; ip-sysctl of the kernel for ip_n
 
 from collections import defaultdict
 from collections.abc import Iterator
-from ipaddress import ip_network
 
 from netdiag.checks._base import Fault, Verdicts, check, unjudged
-from netdiag.checks._docker import no_containers, published_ports, related, sh
+from netdiag.checks._docker import addition, no_containers, other_containers, published_ports, related, sh
 from netdiag.checks._start_errors import NO_SUCH_ADDRESS, start_errors
 from netdiag.finding import Evidence, Severity, Subject
 from netdiag.formats.records import Container, IpAddress, PublishedPort
@@ -67,6 +66,7 @@ def port_bound_host_ip_missing(host: Host) -> Verdicts:
                 remedy=(_give(host, each.address), sh("{} start {}", container.engine, container.name)),
                 verify=("ip address", sh("{} ps --filter name={}", container.engine, container.name)),
             )
+    yield from other_containers(host, "on which addresses other ports are published")
 
 
 def _has(host: Host, address: IpAddress) -> bool:
@@ -114,6 +114,6 @@ def _give(host: Host, address: IpAddress) -> str:
     for link in host.root.links:
         for each in link.addresses:
             if address in each.address.network:
-                return sh("ip address add {}/{} dev {}", address, each.address.network.prefixlen, link.name)
+                return addition(address, each.address.network.prefixlen, link.name)
     device = next(iter(sorted(uplinks(host))), "eth0")
-    return sh("ip address add {} dev {}", ip_network(address), device)
+    return addition(address, address.max_prefixlen, device)

@@ -28,7 +28,7 @@ docs.docker.com/engine/network/port-publishing.
 from collections import defaultdict
 
 from netdiag.checks._base import Fault, Verdicts, check
-from netdiag.checks._docker import no_containers, published_ports, sh
+from netdiag.checks._docker import no_containers, other_containers, published_ports, sh
 from netdiag.checks._ways_in import address_of, goal, goals_of_host, lead_by_hand
 from netdiag.finding import Evidence, Severity, Subject
 from netdiag.formats.records import Container, PublishedPort
@@ -55,6 +55,7 @@ def port_bound_loopback_host(host: Host) -> Verdicts:
     ]
     if near:
         yield _note(host, near)
+    yield from other_containers(host, "which other ports are published")
 
 
 def _is_led_to(host: Host, container: Container, port: PublishedPort, led: frozenset[tuple[str | None, str]]) -> bool:

@@ -33,7 +33,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from netdiag.checks._base import Fault, NotApplicable, Verdicts, check, unjudged
-from netdiag.checks._docker import published_ports, related, sh
+from netdiag.checks._docker import other_containers, published_ports, related, sh
 from netdiag.checks._listeners import Listeners
 from netdiag.checks._start_errors import TAKEN, StartError, start_errors
 from netdiag.finding import Confidence, Evidence, Severity, Subject
@@ -54,6 +54,7 @@ def port_conflict(host: Host) -> Verdicts:
     listeners = Listeners(host.root.sockets)
     for failed in start_errors(host, TAKEN):
         yield _fault(host, failed, _holder(host, failed, published, listeners))
+    yield from other_containers(host, "why other containers were not started")
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,7 @@ ip-sysctl of the kernel (ip_local_reserved_ports); moby libnetwork/portallocator
 """
 
 from netdiag.checks._base import Fault, Verdicts, check, unjudged
-from netdiag.checks._docker import no_containers, related
-from netdiag.checks._sysctl import range_of, ranges_in
+from netdiag.checks._docker import no_containers, other_containers, related
 from netdiag.finding import Evidence, Severity, Subject
 from netdiag.formats.records import Container, Sysctl, WantedPort
 from netdiag.model import Host
@@ -65,6 +64,7 @@ def port_ephemeral_overlap(host: Host) -> Verdicts:
     ]
     if found:
         yield _note(found, handed_out, reserved)
+    yield from other_containers(host, "which ports other containers ask for")
 
 
 def _lies_in(number: int, ranges: list[tuple[int, int]]) -> bool:

@@ -30,7 +30,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from netdiag.checks._base import Fault, Verdicts, check, sort_out
-from netdiag.checks._docker import no_containers, related, sh
+from netdiag.checks._docker import no_containers, other_containers, related, sh
 from netdiag.checks._listeners import Listeners, who_listens_is_known
 from netdiag.checks._ways_in import address_of, goal, goals_of_host, lead_by_hand
 from netdiag.finding import Evidence, Severity, Subject
@@ -58,7 +58,8 @@ def port_exposed_not_published(host: Host) -> Verdicts:
     declaring = [
         container
         for container in host.containers
-        if container.exposed and not container.ports and all_of(is_running(container), has_own_namespace(container)).yes
+        if container.exposed and container.ports_told and not container.ports
+        if all_of(is_running(container), has_own_namespace(container)).yes
     ]
     if not declaring:
         nothing = "no running container declares a port that it does not publish"
@@ -75,6 +76,7 @@ def port_exposed_not_published(host: Host) -> Verdicts:
     found = [each for container in judged for each in _listened_to(host, container, led)]
     if found:
         yield _note(host, found)
+    yield from other_containers(host, "which ports other containers declare")
 
 
 def _listened_to(host: Host, container: Container, led: frozenset[tuple[str | None, str]]) -> Iterator[_Exposed]:

@@ -30,7 +30,7 @@ moby cmd/docker-proxy; moby/moby#11185.
 from collections import defaultdict
 
 from netdiag.checks._base import Fault, NotApplicable, Verdicts, check, unjudged
-from netdiag.checks._docker import no_containers, published_ports, sh
+from netdiag.checks._docker import no_containers, other_containers, published_ports, sh
 from netdiag.checks._listeners import Listeners, is_for
 from netdiag.finding import Evidence, Severity, Subject
 from netdiag.formats.records import Container, PublishedPort
@@ -63,6 +63,7 @@ def port_proxy_missing(host: Host) -> Verdicts:
     for identity, lost in missing.items():
         settled = is_settled(host, f"the ports of container {owners[identity].name}", owners[identity].started)
         yield _fault(owners[identity], lost) if settled.yes else unjudged(settled)
+    yield from other_containers(host, "which other ports are published")
 
 
 def _fault(container: Container, lost: list[PublishedPort]) -> Fault:

@@ -30,7 +30,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from netdiag.checks._base import Fault, Verdicts, check
-from netdiag.checks._docker import no_containers, related, sh
+from netdiag.checks._docker import no_containers, other_containers, related, sh
 from netdiag.checks._ways_in import address_of, lead_by_hand, translated_ports
 from netdiag.finding import Evidence, Severity, Subject
 from netdiag.formats.records import Container, WantedPort
@@ -57,6 +57,7 @@ def port_published_ignored(host: Host) -> Verdicts:
     found = [each for container in asking if (each := _ignored(host, container, led))]
     if found:
         yield _note(host, found)
+    yield from other_containers(host, "which ports other containers ask for")
 
 
 def _ignored(host: Host, container: Container, led: frozenset[tuple[str | None, str]]) -> _Ignored | None:

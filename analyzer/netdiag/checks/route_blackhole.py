@@ -29,7 +29,7 @@ man ip-route(8); kernel net/ipv4/route.c (ip_error).
 """
 
 from netdiag.checks._base import Fault, Verdicts, check
-from netdiag.checks._docker import BridgeNetwork
+from netdiag.checks._docker import BridgeNetwork, other_networks
 from netdiag.checks._routes import (
     Intruder,
     containers_of,
@@ -54,6 +54,7 @@ from netdiag.model.policy import Packet
 def route_blackhole(host: Host) -> Verdicts:
     bridges, others = routed_networks(host)
     yield from others
+    yield from other_networks(host)
     for intruder in intruders(host, bridges):
         if refuses(intruder.route):
             yield _fault(intruder)

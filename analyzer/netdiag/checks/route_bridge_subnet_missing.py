@@ -30,7 +30,7 @@ kernel net/ipv4/fib_frontend.c (fib_add_ifaddr); man ip-address(8) (noprefixrout
 from collections import defaultdict
 
 from netdiag.checks._base import Fault, Verdicts, check
-from netdiag.checks._docker import BridgeNetwork, related, sh
+from netdiag.checks._docker import BridgeNetwork, other_networks, related, sh
 from netdiag.checks._routes import Astray, Cause, astray, containers_of, route_asked, routed_networks, tool
 from netdiag.finding import Confidence, Evidence, Severity, Subject
 from netdiag.formats.records import Link, Subnet
@@ -42,6 +42,7 @@ _CAUSES = ("link-bridge-missing", "link-bridge-down", "address-bridge-ip-missing
 @check(Severity.ERROR, layer="route", symptom_of=_CAUSES)
 def route_bridge_subnet_missing(host: Host) -> Verdicts:
     yield from routed_networks(host)[1]
+    yield from other_networks(host)
     throwing = [route.destination for route in host.root.routes if route.type == "throw"]
     lost: dict[tuple[str, Subnet], list[Astray]] = defaultdict(list)
     for each in astray(host):

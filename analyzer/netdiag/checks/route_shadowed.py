@@ -30,6 +30,7 @@ docker/for-win#5319; docksal/docksal#696; moby/libnetwork#2001.
 """
 
 from netdiag.checks._base import Fault, Verdicts, check
+from netdiag.checks._docker import other_networks
 from netdiag.checks._routes import (
     Intruder,
     containers_of,
@@ -48,6 +49,7 @@ from netdiag.model import Host
 def route_shadowed(host: Host) -> Verdicts:
     bridges, others = routed_networks(host)
     yield from others
+    yield from other_networks(host)
     for intruder in intruders(host, bridges):
         if intruder.route.protocol != "kernel" and not refuses(intruder.route):
             yield _fault(intruder)

@@ -27,7 +27,7 @@ OWASP Docker Security Cheat Sheet, rule 1; docs.docker.com/engine/security (Dock
 """
 
 from netdiag.checks._base import Fault, Verdicts, check
-from netdiag.checks._docker import no_containers, related, sh
+from netdiag.checks._docker import no_containers, other_containers, related, sh
 from netdiag.finding import Evidence, Severity, Subject
 from netdiag.formats.records import Container, Mount
 from netdiag.model import Host
@@ -52,6 +52,7 @@ def sec_docker_sock_mounted(host: Host) -> Verdicts:
             inside.append((container, mount))
     if inside:
         yield _note(inside)
+    yield from other_containers(host, "what other containers have mounted")
 
 
 def _mount_of_socket(container: Container) -> Mount | None:

@@ -50,8 +50,8 @@ def sec_forward_policy_accept(host: Host) -> Verdicts:
         yield NotApplicable(gate.why) if gate.no else unjudged(gate)
         return
     bridges, others = docker_networks(host, table_known(host, "filter"))
+    yield from others
     if not bridges:
-        yield from others
         return
     if not doors(host) and not doors(host, 6):
         gate = whole(host.root.routes, "by which links the outside comes in")

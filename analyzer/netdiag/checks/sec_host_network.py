@@ -26,7 +26,7 @@ docs.docker.com/engine/containers/run (runtime privilege and Linux capabilities)
 """
 
 from netdiag.checks._base import Fault, Verdicts, check
-from netdiag.checks._docker import no_containers, sh
+from netdiag.checks._docker import no_containers, other_containers, sh
 from netdiag.finding import Evidence, Severity, Subject
 from netdiag.formats.records import Container, Remark
 from netdiag.model import Host
@@ -44,6 +44,7 @@ def sec_host_network(host: Host) -> Verdicts:
     found = [(container, power) for container in running if (power := _power(container))]
     if found:
         yield _note(found)
+    yield from other_containers(host, "what other containers may do")
 
 
 def _power(container: Container) -> Remark | None:

@@ -57,8 +57,8 @@ def sec_iptables_disabled(host: Host) -> Verdicts:
             yield unjudged(unknown("whether the daemon manages iptables", *host.engine.settings.missing))
         return
     bridges, others = docker_networks(host, table_known(host, "nat"))
+    yield from others
     if not bridges:
-        yield from others
         return
     wanting, more = sort_out(bridges, lambda each: translates_addresses(each.network), "")
     yield from more

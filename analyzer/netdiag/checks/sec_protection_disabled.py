@@ -78,8 +78,8 @@ def sec_protection_disabled(host: Host) -> Verdicts:
         return
     gate = all_of(manages_iptables(host), *(table_known(host, name) for name in ("filter", "raw")))
     bridges, others = docker_networks(host, gate)
+    yield from others
     if not bridges:
-        yield from others
         return
     doubts = Doubts()
     reached = list(_reached(host, bridges, doubts))

@@ -44,8 +44,8 @@ _LEAST, _SHARE = 10, 1 / 100_000
 @check(Severity.WARNING, layer="sysctl")
 def sysctl_rp_filter_strict(host: Host) -> Verdicts:
     bridges, others = bridge_networks(host, settings_known(host, "how strict the reverse path filter is"))
+    yield from others
     if not bridges:
-        yield from others
         return
     outer = [link for link in host.root.links if _leads_outside(link)]
     if len(outer) < 2:

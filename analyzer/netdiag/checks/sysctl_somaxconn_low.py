@@ -29,7 +29,7 @@ listen(2); ip-sysctl of the kernel; docs.docker.com/reference/cli/docker/contain
 """
 
 from netdiag.checks._base import Fault, Verdicts, check, sort_out
-from netdiag.checks._docker import no_containers, related, sh
+from netdiag.checks._docker import no_containers, other_containers, related, sh
 from netdiag.checks._listeners import entrance
 from netdiag.finding import Evidence, Severity, Subject
 from netdiag.formats.records import Container, Socket
@@ -51,6 +51,7 @@ def sysctl_somaxconn_low(host: Host) -> Verdicts:
         "",
     )
     yield from others
+    yield from other_containers(host, "which other containers drop connections")
     for netns in judged:
         container = host.container(netns.containers[0])
         for socket in netns.sockets:
