@@ -301,6 +301,29 @@ def test_a_veth_that_networkd_took_off_its_bridge_is_one_finding(site: Any) -> N
     assert finding.remedy[-1] == f"ip link set dev veth1a2b3c4 master {site.BRIDGE}"
 
 
+BRIDGE_ADDRESS = (
+    "    inet 172.18.0.1/16 brd 172.18.255.255 scope global {bridge}\n       valid_lft forever preferred_lft forever\n"
+)
+
+
+def test_a_bridge_that_networkd_took_the_address_of_is_one_finding(site: Any) -> None:
+    networkd(site, "enslaved    unmanaged")
+    site.replace("host/networkctl.txt", "routable    unmanaged", "degraded    configured")
+    site.replace(LINKS, BRIDGE_ADDRESS.format(bridge=site.BRIDGE), "")
+    found = {finding.check: finding for finding in site.analysis().findings}
+    assert "address-bridge-ip-missing" not in found
+    finding = found["link-nm-or-networkd-managed"]
+    assert finding.severity is Severity.ERROR
+    assert finding.remedy[-1] == f"ip addr add 172.18.0.1/16 brd + dev {site.BRIDGE}"
+
+
+def test_an_address_that_is_missing_on_another_bridge_is_not_the_manager_s_doing(site: Any) -> None:
+    networkd(site, "enslaved    configured")
+    site.replace(LINKS, BRIDGE_ADDRESS.format(bridge=site.BRIDGE), "")
+    assert severities(site)["address-bridge-ip-missing"] is Severity.ERROR
+    assert severities(site)["link-nm-or-networkd-managed"] is Severity.WARNING
+
+
 def test_a_manager_of_another_namespace_is_nobody_here(site: Any) -> None:
     site.files["host/netns.txt"] = "net:[4026531840]\n"
     networkd(site, "enslaved    configured")

@@ -31,11 +31,12 @@ NetworkManager.conf(5) unmanaged-devices; docs.docker.com/engine/daemon/troubles
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from netdiag.checks._addresses import Carried, bridges_with_subnets
 from netdiag.checks._base import Fault, NotApplicable, Unjudged, Verdicts, check
-from netdiag.checks._docker import bridge_networks, related
+from netdiag.checks._docker import addition, bridge_networks, related
 from netdiag.checks._veths import ContainerPort, container_ports, enslave
 from netdiag.finding import Evidence, Severity, Subject
 from netdiag.formats.records import ManagedLink, ProcessLine
@@ -86,6 +87,7 @@ def link_nm_or_networkd_managed(host: Host) -> Verdicts:
         return
     ports, unseen = container_ports(host)
     yield from (each for each in unseen if isinstance(each, Unjudged))
+    bare = [each for each in bridges_with_subnets(host)[0] if not each.addresses and host.root.links.whole]
     of_engine = {bridge.device for bridge in bridges} | {port.outer.name for port in ports}
     said: dict[str, list[ManagedLink]] = defaultdict(list)
     for link in host.managed_links:
@@ -98,7 +100,7 @@ def link_nm_or_networkd_managed(host: Host) -> Verdicts:
             continue
         taken = [each for each in said[name] if each.device in of_engine and each.state not in _LEFT_ALONE[name]]
         if taken:
-            yield _fault(host, name, process, taken, {port.outer.name: port for port in ports})
+            yield _fault(host, name, process, taken, {port.outer.name: port for port in ports}, bare)
 
 
 def _program(line: ProcessLine) -> str:
@@ -111,12 +113,17 @@ def _fault(
     process: ProcessLine,
     taken: Sequence[ManagedLink],
     ports: Mapping[str, ContainerPort],
+    without_address: Sequence[Carried],
 ) -> Fault:
     devices = [each.device for each in taken]
+    bare = [each for each in without_address if each.link.name in devices]
     lost = [ports[each] for each in devices if each in ports and ports[each].outer.master is None]
     named = ", ".join(f"`{each}`" for each in devices[:_MOST_SHOWN])
     more = f" and {len(devices) - _MOST_SHOWN} more" if len(devices) > _MOST_SHOWN else ""
-    effect = f", and has taken {len(lost)} of them off their bridges" if lost else ""
+    effects = [f"has taken {len(lost)} of them off their bridges"] if lost else []
+    if bare:
+        effects.append(f"has taken the address of {len({each.link.name for each in bare})} of them")
+    effect = f", and {' and '.join(effects)}" if effects else ""
     return Fault(
         message=f"{name} sets up {named}{more}{effect}",
         subjects=tuple(Subject("bridge" if host.root.bridge(each) else "interface", each) for each in devices),
@@ -128,8 +135,15 @@ def _fault(
         remedy=(
             *_LEAVE_ALONE[name],
             *(command for port in lost for command in enslave(host, [port.outer.name], port.bridge)),
+            *(command for each in bare for command in _address_back(host, each)),
         ),
         verify=(_ASK[name], "bridge link"),
-        severity=Severity.ERROR if lost else None,
+        severity=Severity.ERROR if lost or bare else None,
         affects=tuple(Subject("container", port.container) for port in lost),
     )
+
+
+def _address_back(host: Host, bare: Carried) -> Iterator[str]:
+    gateway = host.gateway_of(bare.bridge.network, bare.subnet)
+    if gateway:
+        yield addition(gateway, bare.subnet.subnet.prefixlen, bare.link.name)
