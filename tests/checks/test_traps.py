@@ -171,6 +171,7 @@ def test_a_bundle_taken_without_root_is_all_open_questions(site: Any) -> None:
 #: Judged by what is there whichever containers and networks there are: tables of rules, the kernel, the uplink.
 JUDGED_BY_ITSELF = {
     "bundle-docker-down",
+    "bundle-wrong-netns",
     "filter-chain-loop-or-unparsed",
     "filter-rule-explosion",
     "link-promisc-or-sniffer",
