@@ -6,6 +6,9 @@ import pytest
 
 from netdiag.finding import Severity, Verdict
 
+#: The bridge of the site's own network.
+BRIDGE = "br-" + "b" * 12
+
 CLEAN, FINDING, UNKNOWN, NOT_APPLICABLE = Verdict.CLEAN, Verdict.FINDING, Verdict.UNKNOWN, Verdict.NOT_APPLICABLE
 NO_LISTENER, LOOPBACK, MISMATCH = "port-no-listener", "port-listener-loopback-only", "port-proto-or-family-mismatch"
 COLLECTED_AT = "2026-11-23T10:15:00Z"
@@ -260,6 +263,27 @@ def test_containers_that_could_not_be_started_for_one_reason_are_one_note(site: 
     assert len(messages) == 2
     assert any(message.startswith("11 containers are not as they should be: `late1`") for message in messages)
     assert any(message.startswith("a container is not as it should be: `late0`") for message in messages)
+
+
+LEFT = """\
+{0}: veth{0:07x}@if{1}: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc noqueue master {2} state UP group default
+    link/ether 8a:8e:5f:00:22:{0:02x} brd ff:ff:ff:ff:ff:ff link-netnsid 4 promiscuity 1 minmtu 68 maxmtu 65535
+    veth
+"""
+
+
+@pytest.mark.parametrize(
+    ("bridges", "orphans"),
+    [([BRIDGE], 0), ([BRIDGE, BRIDGE], 1), (["docker0"], 1)],
+    ids=["its own", "one more", "on another bridge"],
+)
+def test_the_veth_of_a_start_that_failed_is_part_of_that(site: Any, bridges: list[str], orphans: int) -> None:
+    refused(site, _ON_ENDPOINT + "failed to bind host port for 0.0.0.0:8080:172.18.0.3:80/tcp: address already in use")
+    site.docker("inspect")[-1]["NetworkSettings"]["Networks"] = {"blue": site.endpoint(site.BLUE, "")}
+    for number, bridge in enumerate(bridges):
+        site.files["host/ip-addr.txt"] += LEFT.format(30 + number, 20 + number, bridge)
+    found = [finding.check for finding in site.analysis().findings if finding.severity is not Severity.NOTE]
+    assert sorted(found) == sorted(["port-conflict", *["link-veth-orphan"] * orphans])
 
 
 # --- the host's side --------------------------------------------------------------------------------------------------

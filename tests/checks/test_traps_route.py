@@ -332,3 +332,64 @@ def test_containers_that_leave_by_the_second_uplink_too(site: Any) -> None:
 def test_a_bridge_without_containers_may_have_a_route_that_is_passed_over(site: Any) -> None:
     site.files["host/sysctl.txt"] += "net.ipv4.conf.all.ignore_routes_with_linkdown = 1\n"
     assert site.verdict("route-bridge-subnet-missing")[0] is CLEAN
+
+
+# --- what follows from an interface -----------------------------------------------------------------------------------
+
+INNER_LINKS, INNER_ROUTES = "netns/{}/ip-addr.txt", "netns/{}/ip-route.txt"
+UP, DOWN = "<BROADCAST,MULTICAST,UP,LOWER_UP>", "<BROADCAST,MULTICAST>"
+SECOND = """\
+8: eth1@if9: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc noqueue state UP group default
+    link/ether 02:42:ac:11:00:02 brd ff:ff:ff:ff:ff:ff link-netnsid 0 promiscuity 0 minmtu 68 maxmtu 65535
+    veth
+    inet 172.17.0.2/16 brd 172.17.255.255 scope global eth1
+       valid_lft forever preferred_lft forever
+"""
+SECOND_OUTER = """\
+9: veth5d6e7f8@if8: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc noqueue master docker0 state UP group default
+    link/ether 8a:8e:5f:00:11:33 brd ff:ff:ff:ff:ff:ff link-netnsid 0 promiscuity 1 minmtu 68 maxmtu 65535
+    veth
+"""
+
+
+def on_two_networks(site: Any) -> None:
+    networks = site.docker("inspect")[0]["NetworkSettings"]["Networks"]
+    networks["bridge"] = site.endpoint("d" * 64, "172.17.0.2")
+    site.files[INNER_LINKS.format(site.WEB)] += SECOND
+    site.files[INNER_ROUTES.format(site.WEB)] += "172.17.0.0/16 dev eth1 proto kernel scope link src 172.17.0.2\n"
+    site.files[LINKS] += SECOND_OUTER
+
+
+def without_default_route(site: Any, down: str) -> set[str]:
+    """The checks that find something when a container has no default route, and this interface of it is down."""
+    site.replace(INNER_ROUTES.format(site.WEB), "default via 172.18.0.1 dev eth0\n", "")
+    path = INNER_LINKS.format(site.WEB)
+    for number, name in ((5, "eth0@if6"), (8, "eth1@if9")):
+        if down in (name.partition("@")[0], "both"):
+            site.files[path] = site.files[path].replace(f"{number}: {name}: {UP}", f"{number}: {name}: {DOWN}")
+    found = {finding.check for finding in site.analysis().findings}
+    return found & {"link-container-iface-down", "route-container-default-missing"}
+
+
+def test_the_default_route_of_the_interface_that_is_down_is_part_of_that(site: Any) -> None:
+    assert without_default_route(site, "eth0") == {"link-container-iface-down"}
+
+
+def test_both_interfaces_that_are_down_take_the_default_route_along(site: Any) -> None:
+    on_two_networks(site)
+    assert without_default_route(site, "both") == {"link-container-iface-down"}
+
+
+def test_an_interface_that_is_down_beside_the_one_that_should_lead_out_is_another_fault(site: Any) -> None:
+    on_two_networks(site)
+    assert without_default_route(site, "eth1") == {"link-container-iface-down", "route-container-default-missing"}
+
+
+def test_the_default_route_of_the_interface_that_is_gone_is_part_of_that(site: Any) -> None:
+    links = INNER_LINKS.format(site.WEB)
+    site.files[links] = site.files[links].partition("5: eth0@if6")[0]
+    site.files[LINKS] = site.files[LINKS].partition("6: veth1a2b3c4@if5")[0]
+    site.files[INNER_ROUTES.format(site.WEB)] = ""
+    found = {finding.check for finding in site.analysis().findings}
+    assert "link-container-iface-missing" in found
+    assert "route-container-default-missing" not in found

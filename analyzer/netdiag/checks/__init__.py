@@ -95,7 +95,7 @@ def _sound(verdict: Fault | Unjudged | NotApplicable) -> Fault | Unjudged | NotA
         case Unjudged(reason=str(), because=str()) if _all(str, verdict.missing, verdict.ask):
             return verdict
         case Fault(message=str(), severity=Severity() | None, confidence=Confidence()) if (
-            _all(Subject, verdict.subjects, verdict.affects)
+            _all(Subject, verdict.subjects, verdict.affects, verdict.follows or ())
             and _all(Evidence, verdict.evidence)
             and _all(str, verdict.remedy, verdict.verify)
         ):

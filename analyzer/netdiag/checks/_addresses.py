@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from netdiag.checks._base import NotApplicable, Unjudged, unjudged
-from netdiag.checks._docker import BridgeNetwork, attachments, bridge_networks, other_containers, sh
+from netdiag.checks._docker import BridgeNetwork, attachments, bridge_networks, interface_of, other_containers, sh
 from netdiag.finding import Subject
 from netdiag.formats.records import Address, Container, Endpoint, IpAddress, IpInterface, Link, Network, Subnet
 from netdiag.model import Gate, Host, Namespace
@@ -39,6 +39,16 @@ class Seat:
     @property
     def subject(self) -> Subject:
         return Subject("container", self.container.name)
+
+    @property
+    def interface(self) -> Subject:
+        """The interface, by which the findings of it belong together."""
+        return interface_of(self.container, self.endpoint)
+
+    @property
+    def is_cut_off(self) -> bool:
+        """The interface is down, or there is none."""
+        return self.link is None or self.link.up is False
 
     @property
     def addresses(self) -> tuple[IpInterface, ...]:

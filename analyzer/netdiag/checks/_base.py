@@ -53,7 +53,8 @@ class Fault:
     """Something that is wrong. `severity` overrides the check's own where this case is milder or graver.
 
     `affects` names the objects that cannot be right while this is wrong; a subject of kind `host` is all there is on
-    the host. What symptom checks find of them is part of this finding.
+    the host. What symptom checks find of them is part of this finding. A symptom is looked for by its subjects; where
+    these would find causes of other things too, `follows` names the objects to look by.
     """
 
     message: str
@@ -64,6 +65,7 @@ class Fault:
     severity: Severity | None = None
     confidence: Confidence = Confidence.HIGH
     affects: tuple[Subject, ...] = ()
+    follows: tuple[Subject, ...] | None = None
 
 
 @dataclass(frozen=True)

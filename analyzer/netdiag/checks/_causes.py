@@ -75,10 +75,11 @@ class _Causes:
 
     def _causes_of(self, number: int) -> Iterator[int]:
         each = self._found[number]
+        follows = each.fault.subjects if each.fault.follows is None else each.fault.follows
         for name in each.check.symptom_of:
             if name in self._everywhere:
                 yield self._everywhere[name]
-            for subject in each.fault.subjects:
+            for subject in follows:
                 if (name, subject) in self._about:
                     yield self._about[name, subject]
 

@@ -146,6 +146,11 @@ def veth_of(host: Host, attachment: Attachment) -> VethPair | None:
     return host.veth_pair_of(netns, inner) if netns and inner else None
 
 
+def interface_of(container: Container, endpoint: Endpoint) -> Subject:
+    """A container's interface on a network, whether it is there or not: what a fault of it affects."""
+    return Subject("interface", f"of container {container.name} on network {endpoint.network}")
+
+
 def published_ports(host: Host, engine: str = "") -> list[tuple[Container, PublishedPort]]:
     """The published ports of running containers that have a namespace of their own; of one engine when it is named."""
     return [

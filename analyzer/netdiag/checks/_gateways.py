@@ -16,6 +16,9 @@ from netdiag.model.gates import bridge_option, collected, is_local_bridge, reach
 from netdiag.model.policy import Packet
 from netdiag.model.routing import Lookup
 
+#: What takes a container's default route with it.
+CAUSES_OF_NO_WAY_OUT = ("link-container-iface-down", "link-container-iface-missing", "address-container-ip-mismatch")
+
 
 @dataclass(frozen=True)
 class Exit:
@@ -102,6 +105,14 @@ def by_link(exits: tuple[Exit, ...]) -> Iterator[tuple[str, Exit]]:
             yield each.seat.link.name, each
 
 
+def _followed(way: WayOut) -> tuple[Subject, ...]:
+    """The interfaces that may have taken the default route with them: those that are cut off when all are, else the
+    others.
+    """
+    there = [each.seat for each in way.exits if not each.seat.is_cut_off] or [each.seat for each in way.exits]
+    return tuple(seat.interface for seat in there)
+
+
 def no_way_out(way: WayOut, message: str) -> Fault:
     """The finding of a container that has no route to the outside."""
     version = way.far.version
@@ -125,5 +136,6 @@ def no_way_out(way: WayOut, message: str) -> Fault:
             for link, each in list(by_link(way.exits))[:1]
         ),
         verify=(way.asked(),),
+        follows=_followed(way),
         confidence=Confidence.HIGH if way.lookup.certain else Confidence.MEDIUM,
     )

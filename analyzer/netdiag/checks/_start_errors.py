@@ -4,14 +4,15 @@ The texts are those of Docker 20.10, 26.1 and 28.5 and of podman 4 and 5.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-from netdiag.finding import Evidence
+from netdiag.finding import Evidence, Subject
 from netdiag.formats.records import Container, IpAddress
 from netdiag.model import Host
-from netdiag.model.gates import is_running
+from netdiag.model.gates import bridge_name, is_running
 from netdiag.spans import Span
 
 TAKEN = re.compile(r"port is already allocated|address already in use")
@@ -64,6 +65,33 @@ def start_errors(host: Host, kind: re.Pattern[str]) -> Iterator[StartError]:
             protocol = found.groupdict().get("protocol") or _protocol(container, port)
             place = container.error_place or container.place
             yield StartError(container, protocol, _address(found["address"]), port, place.span)
+
+
+def left_behind(host: Host, container: Container) -> tuple[Subject, ...]:
+    """What a start that failed leaves on the bridges of the container: Docker from 28 on deletes the veth with its
+    namespace, and the kernel takes its time for that.
+    """
+    by_name = {network.name: network for network in host.networks}
+    networks = (host.network(each.network_id) or by_name.get(each.network) for each in container.endpoints)
+    return tuple(_left_on(bridge_name(host, network)) for network in networks if network)
+
+
+def _left_on(device: str) -> Subject:
+    return Subject("interface", f"left on {device} by a start that failed")
+
+
+def failed_starts(host: Host) -> Counter[Subject]:
+    """How many containers were not started for want of their port, by what they leave on each bridge."""
+    failed = {
+        each.container.id: each.container for kind in (TAKEN, NO_SUCH_ADDRESS) for each in start_errors(host, kind)
+    }
+    return Counter(left for container in failed.values() for left in left_behind(host, container))
+
+
+def left_on(device: str, number: int, failed: Counter[Subject]) -> tuple[Subject, ...]:
+    """What the so manieth veth on a bridge that belongs to nobody follows from: not more of them than starts failed."""
+    left = _left_on(device)
+    return (left,) if number < failed[left] else ()
 
 
 def _protocol(container: Container, port: int) -> str:

@@ -38,7 +38,7 @@ from netdiag.model import Host
 _KEY = {4: "IPAddress", 6: "GlobalIPv6Address"}
 
 
-@check(Severity.ERROR, layer="address")
+@check(Severity.ERROR, layer="address", symptom_of=("link-container-iface-down",))
 def address_container_ip_mismatch(host: Host) -> Verdicts:
     found, others = seats(host)
     yield from others
@@ -62,6 +62,9 @@ def _fault(seat: Seat, link: Link, wanted: IpInterface) -> Fault:
         ),
         remedy=tuple(_remedy(seat, link, wanted)),
         verify=(inside(container, sh("ip addr show dev {}", link.name)), shown(container)),
+        affects=(seat.interface,),
+        # with its interface down an IPv6 address goes, and one of IPv4 stays
+        follows=(seat.interface,) if wanted.version == 6 and seat.is_cut_off else (),
     )
 
 

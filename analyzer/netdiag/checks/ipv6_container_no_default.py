@@ -26,7 +26,7 @@ moby libnetwork/osl/route_linux.go (SetGatewayIPv6).
 """
 
 from netdiag.checks._base import Verdicts, check
-from netdiag.checks._gateways import no_way_out, ways_out
+from netdiag.checks._gateways import CAUSES_OF_NO_WAY_OUT, no_way_out, ways_out
 from netdiag.finding import Severity
 from netdiag.model import Host
 from netdiag.model.routing import Outcome
@@ -35,7 +35,7 @@ from netdiag.model.routing import Outcome
 _NO_WAY = {Outcome.NO_ROUTE, Outcome.UNREACHABLE}
 
 
-@check(Severity.WARNING, layer="ipv6", symptom_of=("address-container-ip-mismatch", "ipv6-disabled-host"))
+@check(Severity.WARNING, layer="ipv6", symptom_of=(*CAUSES_OF_NO_WAY_OUT, "ipv6-disabled-host"))
 def ipv6_container_no_default(host: Host) -> Verdicts:
     ways, others = ways_out(host, 6)
     yield from others

@@ -29,7 +29,7 @@ ip-link(8); kernel fib_disable_ip (net/ipv4/fib_frontend.c).
 """
 
 from netdiag.checks._base import Fault, Verdicts, check, unjudged
-from netdiag.checks._docker import related, sh
+from netdiag.checks._docker import interface_of, related, sh
 from netdiag.checks._veths import ContainerPort, container_ports, in_namespace
 from netdiag.finding import Evidence, Severity, Subject
 from netdiag.model import Host
@@ -62,6 +62,7 @@ def _fault(host: Host, port: ContainerPort) -> Fault:
             in_namespace(port.attachment.container, sh("ip link show dev {}", port.inner.name)),
             in_namespace(port.attachment.container, "ip route"),
         ),
+        affects=(interface_of(port.attachment.container, port.attachment.endpoint),),
     )
 
 

@@ -30,7 +30,7 @@ moby/moby#23407; moby/libnetwork#1926.
 """
 
 from netdiag.checks._base import Fault, NotApplicable, Verdicts, check, unjudged
-from netdiag.checks._docker import Attachment, attachments, bridge_networks, related, sh
+from netdiag.checks._docker import Attachment, attachments, bridge_networks, interface_of, related, sh
 from netdiag.checks._veths import in_namespace
 from netdiag.finding import Evidence, Severity, Subject
 from netdiag.model import Host, Namespace
@@ -73,4 +73,5 @@ def _fault(netns: Namespace, attachment: Attachment) -> Fault:
         ),
         remedy=(sh("{} restart {}", container.engine, container.name),),
         verify=(in_namespace(attachment.container, "ip addr"),),
+        affects=(interface_of(container, endpoint),),
     )

@@ -17,8 +17,9 @@ bridge. A sandbox of Docker's that has neither a container nor a process (`lsns`
 A build runs (the steps of `docker build` are on the default bridge and are no containers): its sandbox has a process.
 libvirt, LXC, systemd-nspawn, Podman, a CNI plug-in or a person made the veth: it then is no port of a Docker bridge, or
 its other end is on another bridge of the host or has an address. Swarm's own sandboxes have ports on `docker_gwbridge`,
-which is left out. A veth that came or went while the bundle was being collected belongs to a container that was just
-being started or removed.
+which is left out. A container could not be started for want of its port: the kernel takes a moment to delete the veth
+that was made for it, which is part of that finding. A veth that came or went while the bundle was being collected
+belongs to a container that was just being started or removed.
 
 ## Repair
 Delete the veth; then find who holds the namespace (`lsns -t net`).
@@ -31,9 +32,11 @@ docker/for-linux#109; moby/libnetwork#1850; moby/moby#18814.
 """
 
 import re
+from collections import Counter
 
 from netdiag.checks._base import Fault, NotApplicable, Verdicts, check, unjudged
 from netdiag.checks._docker import bridge_networks, related, sh
+from netdiag.checks._start_errors import failed_starts, left_on
 from netdiag.finding import Evidence, Severity, Subject
 from netdiag.formats.records import Container, Link
 from netdiag.model import Host
@@ -44,7 +47,17 @@ _NAMED_BY_DOCKER = re.compile(r"veth[0-9a-f]{7}")
 _OF_SWARM = "docker_gwbridge"
 
 
-@check(Severity.WARNING, layer="link", symptom_of=("link-netns-leak", "bridge-l2-loop", "bridge-uplink-enslaved"))
+@check(
+    Severity.WARNING,
+    layer="link",
+    symptom_of=(
+        "link-netns-leak",
+        "bridge-l2-loop",
+        "bridge-uplink-enslaved",
+        "port-conflict",
+        "port-bound-host-ip-missing",
+    ),
+)
 def link_veth_orphan(host: Host) -> Verdicts:
     bridges, others = bridge_networks(host, whole(host.root.links, "the links of the host"))
     yield from others
@@ -77,8 +90,11 @@ def link_veth_orphan(host: Host) -> Verdicts:
         return
     if bridges and not any(link.kind for link in host.root.links):
         yield NotApplicable("the list of links has no details, so veths cannot be told")
+    failed, seen = failed_starts(host), Counter[str]()
     for link in _one_of_each_pair(suspects):
-        yield _fault(host, link)
+        device = link.master or ""
+        yield _fault(host, link, left_on(device, seen[device], failed))
+        seen[device] += 1
 
 
 def _one_of_each_pair(suspects: list[Link]) -> list[Link]:
@@ -117,18 +133,20 @@ def _both_named_by_docker(link: Link) -> bool:
     return all(_NAMED_BY_DOCKER.fullmatch(name) for name in (link.name, link.peer_name or ""))
 
 
-def _fault(host: Host, link: Link) -> Fault:
+def _fault(host: Host, link: Link, left: tuple[Subject, ...]) -> Fault:
     evidence = [Evidence(link.span, _where_the_peer_is(link))]
     peer = host.root.link(link.peer_name) if link.peer_name else None
     if peer:
         evidence.append(related(peer.span, "its other end, in the host's own namespace"))
     on = f" on bridge `{link.master}`" if link.master else ""
+    subjects = (Subject("interface", link.name), *((Subject("bridge", link.master),) if link.master else ()))
     return Fault(
         message=f"veth `{link.name}`{on} belongs to no container",
-        subjects=(Subject("interface", link.name), *((Subject("bridge", link.master),) if link.master else ())),
+        subjects=subjects,
         evidence=tuple(evidence),
         remedy=(sh("ip link delete {}", link.name),),
         verify=(sh("ip link show dev {}", link.name), "lsns -t net"),
+        follows=(*subjects, *left),
     )
 
 

@@ -30,7 +30,7 @@ from collections.abc import Iterator
 
 from netdiag.checks._base import Fault, Verdicts, check, unjudged
 from netdiag.checks._docker import addition, no_containers, other_containers, published_ports, related, sh
-from netdiag.checks._start_errors import NO_SUCH_ADDRESS, start_errors
+from netdiag.checks._start_errors import NO_SUCH_ADDRESS, left_behind, start_errors
 from netdiag.finding import Evidence, Severity, Subject
 from netdiag.formats.records import Container, IpAddress, PublishedPort
 from netdiag.model import Host, Outcome, Packet
@@ -65,6 +65,7 @@ def port_bound_host_ip_missing(host: Host) -> Verdicts:
                 evidence=(each.evidence,),
                 remedy=(_give(host, each.address), sh("{} start {}", container.engine, container.name)),
                 verify=("ip address", sh("{} ps --filter name={}", container.engine, container.name)),
+                affects=left_behind(host, container),
             )
     yield from other_containers(host, "on which addresses other ports are published")
 
@@ -96,7 +97,10 @@ def _lost(
         evidence=(*shown[:5], *_near(host, address)),
         remedy=(_give(host, address),),
         verify=("ip address",),
-        affects=tuple(Subject("container", container.name) for container in not_started),
+        affects=(
+            *(Subject("container", container.name) for container in not_started),
+            *(left for container in not_started for left in left_behind(host, container)),
+        ),
     )
 
 

@@ -35,7 +35,7 @@ from dataclasses import dataclass
 from netdiag.checks._base import Fault, NotApplicable, Verdicts, check, unjudged
 from netdiag.checks._docker import other_containers, published_ports, related, sh
 from netdiag.checks._listeners import Listeners
-from netdiag.checks._start_errors import TAKEN, StartError, start_errors
+from netdiag.checks._start_errors import TAKEN, StartError, left_behind, start_errors
 from netdiag.finding import Confidence, Evidence, Severity, Subject
 from netdiag.formats.records import Container, IpAddress, PublishedPort, Socket
 from netdiag.model import Host
@@ -130,4 +130,5 @@ def _fault(host: Host, failed: StartError, holder: _Holder | None) -> Fault:
             sh("ss -tulpn 'sport = :{}'", failed.port),
         ),
         confidence=Confidence.HIGH if holder or host.root.sockets.whole else Confidence.MEDIUM,
+        affects=left_behind(host, container),
     )

@@ -28,15 +28,23 @@ kernel net/ipv4/fib_frontend.c (fib_add_ifaddr); man ip-address(8) (noprefixrout
 """
 
 from collections import defaultdict
+from collections.abc import Iterator
 
 from netdiag.checks._base import Fault, Verdicts, check
-from netdiag.checks._docker import BridgeNetwork, other_networks, related, sh
+from netdiag.checks._docker import BridgeNetwork, interface_of, other_networks, related, sh
 from netdiag.checks._routes import Astray, Cause, astray, containers_of, route_asked, routed_networks, tool
 from netdiag.finding import Confidence, Evidence, Severity, Subject
 from netdiag.formats.records import Link, Subnet
 from netdiag.model import Host
 
-_CAUSES = ("link-bridge-missing", "link-bridge-down", "address-bridge-ip-missing", "address-bridge-ip-mismatch")
+_CAUSES = (
+    "link-bridge-missing",
+    "link-bridge-down",
+    "address-bridge-ip-missing",
+    "address-bridge-ip-mismatch",
+    "link-container-iface-down",
+    "link-container-iface-missing",
+)
 
 
 @check(Severity.ERROR, layer="route", symptom_of=_CAUSES)
@@ -69,8 +77,18 @@ def _fault(host: Host, found: list[Astray], link: Link) -> Fault:
         remedy=(_addition(host, bridge, subnet),),
         verify=(route_asked(found[0].address),),
         severity=None if names else Severity.WARNING,
+        follows=(*bridge.subjects, *_cut_off(host, found)),
         confidence=Confidence.HIGH if lookup.certain else Confidence.MEDIUM,
     )
+
+
+def _cut_off(host: Host, found: list[Astray]) -> Iterator[Subject]:
+    """The interfaces without which the bridge has no carrier: those of all its containers, when none is up."""
+    attached = [each.attachment for each in found if each.attachment]
+    places = [(each, host.namespace_of(each.container)) for each in attached]
+    links = [(each, netns.link_of(each.endpoint) if netns else None) for each, netns in places]
+    if all(link is None or link.up is False for _, link in links):
+        yield from (interface_of(each.container, each.endpoint) for each, _ in links)
 
 
 def _way(each: Astray) -> str:

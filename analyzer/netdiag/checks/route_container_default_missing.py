@@ -28,13 +28,13 @@ moby libnetwork/drivers/bridge (Join, SetGateway only if not internal since 25.0
 """
 
 from netdiag.checks._base import Verdicts, check
-from netdiag.checks._gateways import no_way_out, ways_out
+from netdiag.checks._gateways import CAUSES_OF_NO_WAY_OUT, no_way_out, ways_out
 from netdiag.finding import Severity
 from netdiag.model import Host
 from netdiag.model.routing import Outcome
 
 
-@check(Severity.ERROR, layer="route", symptom_of=("address-container-ip-mismatch",))
+@check(Severity.ERROR, layer="route", symptom_of=CAUSES_OF_NO_WAY_OUT)
 def route_container_default_missing(host: Host) -> Verdicts:
     ways, others = ways_out(host)
     yield from others

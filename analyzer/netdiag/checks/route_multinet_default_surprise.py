@@ -92,7 +92,7 @@ def _detours(way: WayOut, targets: Mapping[str, Rule]) -> Iterator[_Detour]:
     for entry in way.exits:
         address = entry.seat.endpoint.address
         rule = targets.get(str(address.ip)) if address else None
-        if address is None or rule is None:
+        if address is None or rule is None or entry.seat.is_cut_off:  # nothing comes in there
             continue
         lookup = way.netns.routing.look_up(Packet(way.far, source=address.ip))
         leaving = by_device.get(lookup.device or "")
