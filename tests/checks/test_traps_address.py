@@ -51,6 +51,7 @@ def test_the_engines_own_pools_have_31_blocks(site: Any) -> None:
 
 def test_a_name_server_takes_the_last_block(site: Any) -> None:
     fill(site, 28)
+    del site.files["host/resolv-conf.txt"]
     assert site.verdict("address-pool-exhausted")[0] is UNKNOWN
     site.files["host/resolv-conf.txt"] = "nameserver 192.168.240.1\n"
     assert site.verdict("address-pool-exhausted")[0] is FINDING

@@ -16,7 +16,7 @@ COLLECTED_AT = "2026-11-23T10:15:00Z"
 
 def inside(site: Any, *lines: str) -> None:
     """What `ss` prints in the container."""
-    site.files[f"netns/{site.WEB}/ss.txt"] = site.SOCKETS + "".join(f"{line}\n" for line in lines)
+    site.files[f"netns/{site.WEB}/ss.txt"] = site.INNER_SOCKETS + "".join(f"{line}\n" for line in lines)
 
 
 def on_host(site: Any, *lines: str) -> None:

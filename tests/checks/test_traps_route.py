@@ -338,14 +338,14 @@ def test_a_bridge_without_containers_may_have_a_route_that_is_passed_over(site: 
 
 INNER_LINKS, INNER_ROUTES = "netns/{}/ip-addr.txt", "netns/{}/ip-route.txt"
 UP, DOWN = "<BROADCAST,MULTICAST,UP,LOWER_UP>", "<BROADCAST,MULTICAST>"
-SECOND = """\
+INNER_END = """\
 8: eth1@if9: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc noqueue state UP group default
     link/ether 02:42:ac:11:00:02 brd ff:ff:ff:ff:ff:ff link-netnsid 0 promiscuity 0 minmtu 68 maxmtu 65535
     veth
     inet 172.17.0.2/16 brd 172.17.255.255 scope global eth1
        valid_lft forever preferred_lft forever
 """
-SECOND_OUTER = """\
+OUTER_END = """\
 9: veth5d6e7f8@if8: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc noqueue master docker0 state UP group default
     link/ether 8a:8e:5f:00:11:33 brd ff:ff:ff:ff:ff:ff link-netnsid 0 promiscuity 1 minmtu 68 maxmtu 65535
     veth
@@ -355,9 +355,9 @@ SECOND_OUTER = """\
 def on_two_networks(site: Any) -> None:
     networks = site.docker("inspect")[0]["NetworkSettings"]["Networks"]
     networks["bridge"] = site.endpoint("d" * 64, "172.17.0.2")
-    site.files[INNER_LINKS.format(site.WEB)] += SECOND
+    site.files[INNER_LINKS.format(site.WEB)] += INNER_END
     site.files[INNER_ROUTES.format(site.WEB)] += "172.17.0.0/16 dev eth1 proto kernel scope link src 172.17.0.2\n"
-    site.files[LINKS] += SECOND_OUTER
+    site.files[LINKS] += OUTER_END
 
 
 def without_default_route(site: Any, down: str) -> set[str]:

@@ -194,13 +194,13 @@ def test_what_keeps_neighbours_out(site: Any, change: Any) -> None:
 )
 def test_a_policy_matters_where_somebody_listens(site: Any, policy: str, socket: str, expected: Verdict) -> None:
     site.rules(":FORWARD DROP", f":FORWARD {policy}")
-    site.files[f"netns/{site.WEB}/ss.txt"] = site.SOCKETS + "tcp LISTEN 0 9 *:80 *:*\n" + socket + "\n"
+    site.files[f"netns/{site.WEB}/ss.txt"] = site.INNER_SOCKETS + "tcp LISTEN 0 9 *:80 *:*\n" + socket + "\n"
     assert site.verdict("sec-forward-policy-accept")[0] is expected
 
 
 def test_a_host_that_forwards_for_others_keeps_its_policy(site: Any) -> None:
     site.rules(":FORWARD DROP", ":FORWARD ACCEPT")
-    site.files[f"netns/{site.WEB}/ss.txt"] = site.SOCKETS + "tcp LISTEN 0 9 *:80 *:*\ntcp LISTEN 0 9 *:9000 *:*\n"
+    site.files[f"netns/{site.WEB}/ss.txt"] = site.INNER_SOCKETS + "tcp LISTEN 0 9 *:80 *:*\ntcp LISTEN 0 9 *:9000 *:*\n"
     alone = next(f for f in site.analysis().findings if f.check == "sec-forward-policy-accept")
     assert alone.remedy == ("iptables -P FORWARD DROP",)
     site.files["host/ip-addr.txt"] += "9: wg0: <POINTOPOINT,NOARP,UP,LOWER_UP> mtu 1420 state UNKNOWN\n    link/none\n"

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from ipaddress import IPv4Address
 
 from netdiag.checks._base import NotApplicable, Unjudged, unjudged
-from netdiag.checks._docker import deletion, restart, settings_written
+from netdiag.checks._docker import deletion, other_containers, restart, settings_written
 from netdiag.finding import Subject
 from netdiag.formats.records import IpAddress, NftRule, Socket
 from netdiag.model import Gate, Host, Namespace
@@ -29,11 +29,10 @@ def known_resolvers(host: Host) -> tuple[list[Resolver], list[Unjudged | NotAppl
         names = ", ".join(each.name for each in unseen[:_MOST_NAMED])
         more = f" and {len(unseen) - _MOST_NAMED} more" if len(unseen) > _MOST_NAMED else ""
         return found, [unjudged(unknown(f"whom {names}{more} ask for names", "resolv_conf"))]
-    if found:
-        return found, []
-    if host.containers.whole:
-        return [], [NotApplicable("no container runs that has a network of its own")]
-    return [], [unjudged(whole(host.containers, "which containers run"))]
+    others: list[Unjudged | NotApplicable] = list(other_containers(host, "which containers run"))
+    if not found and not others:
+        others.append(NotApplicable("no container runs that has a network of its own"))
+    return found, others
 
 
 def named(found: Iterable[Resolver]) -> str:
