@@ -308,7 +308,6 @@ _HOST: dict[str, Any] = {
     "docker/docker-info.txt": {
         "ServerVersion": "20.10.24+dfsg1",
         "Name": "web01",
-        "KernelVersion": "6.1.0-13-amd64",
         "OperatingSystem": "Debian GNU/Linux 12 (bookworm)",
         "SecurityOptions": ["name=seccomp,profile=default"],
         "IPv4Forwarding": True,
