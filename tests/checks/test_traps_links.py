@@ -369,3 +369,80 @@ def test_a_list_of_managers_that_found_none_is_an_answer(site: Any) -> None:
     site.files[path] = "    PID      NETNS COMMAND\n"
     site.facts[path] = {"format": "ps", "argv": ASK_FOR_MANAGERS.split(), "exit_code": 1}
     assert site.verdict("link-nm-or-networkd-managed")[0] is NOT_APPLICABLE
+
+
+# --- the kernel's own ebtables ----------------------------------------------------------------------------------------
+
+# typed after ebtables(8) and the grammar of its listing: the legacy tool was not at hand
+EBTABLES = """\
+Bridge table: filter
+
+Bridge chain: INPUT, entries: 1, policy: ACCEPT
+1. {rule} , pcnt = 0 -- bcnt = 0
+
+Bridge chain: FORWARD, entries: 0, policy: ACCEPT
+
+Bridge chain: OUTPUT, entries: 0, policy: ACCEPT
+
+Bridge chain: GUARD, entries: 0, policy: {policy}
+"""
+DROPS, LISTING = "bridge-ebtables-drop", "ebtables-legacy -t filter -L --Lc --Ln || ebtables -t filter -L --Lc --Ln"
+
+
+def ebtables(site: Any, rule: str, policy: str = "RETURN") -> None:
+    site.skipped = [each for each in site.skipped if each["id"] != "ebtables"]
+    site.files["host/ebtables.txt"] = EBTABLES.format(rule=rule, policy=policy)
+
+
+@pytest.mark.parametrize(
+    ("rule", "verdict"),
+    [
+        ("-p ARP -j DROP", FINDING),
+        ("-p IPv4 --ip-proto tcp --ip-dport 80 -j DROP", FINDING),
+        ("-p IPv4 --ip-proto tcp --ip-dport 79:81 -j DROP", FINDING),
+        ("-p IPv4 --ip-src 172.18.0.0/16 -j DROP", FINDING),
+        ("-p IPv4 --ip-src ! 172.18.0.0/16 -j DROP", CLEAN),
+        ("-p IPv4 --ip-proto tcp --ip-dport 22 -j DROP", CLEAN),
+        ("-p IPv6 -j DROP", CLEAN),
+        ("-p 802_1Q -j DROP", CLEAN),
+        ("-i vnet+ -j DROP", CLEAN),
+        ("-i veth+ -j DROP", FINDING),
+        ('--log-level info --log-prefix "all" -j CONTINUE', CLEAN),
+        ('--log-level info --log-prefix "all" -j DROP', FINDING),
+        ("-j mark --mark-set 0x2 --mark-target ACCEPT", CLEAN),
+        ("-j mark --mark-set 0x2 --mark-target DROP", FINDING),
+        ("-p ARP -j arpreply --arpreply-mac 02:42:ac:11:00:09", CLEAN),
+        ("-s 02:42:ac:12:00:02 -j DROP", UNKNOWN),
+        ("-p ARP --arp-ip-dst 172.18.0.1 -j DROP", UNKNOWN),
+        ("--limit 5/sec --limit-burst 8 -j DROP", UNKNOWN),
+    ],
+)
+def test_what_a_rule_of_ebtables_drops(site: Any, rule: str, verdict: Verdict) -> None:
+    ebtables(site, rule)
+    assert site.verdict(DROPS)[0] is verdict
+
+
+@pytest.mark.parametrize(("policy", "remedy"), [("RETURN", None), ("DROP", "ebtables -t filter -P GUARD RETURN")])
+def test_a_chain_of_ebtables_that_somebody_made_has_a_policy(site: Any, policy: str, remedy: str | None) -> None:
+    ebtables(site, "-j GUARD", policy)
+    assert [f.remedy for f in site.analysis().findings if f.check == DROPS] == ([(remedy,)] if remedy else [])
+
+
+def test_a_rule_of_ebtables_is_deleted_by_its_number(site: Any) -> None:
+    ebtables(site, "-p ARP -j DROP")
+    (finding,) = [finding for finding in site.analysis().findings if finding.check == DROPS]
+    assert finding.remedy == ("ebtables -t filter -D INPUT 1",)
+    assert finding.subjects[0].name == "ebtables filter INPUT 1"
+
+
+@pytest.mark.parametrize("trouble", ["not collected", "failed", "the other variant"])
+def test_rules_of_ebtables_that_nobody_saw_are_an_open_question(site: Any, trouble: str) -> None:
+    ebtables(site, "-i vnet+ -j DROP")
+    if trouble == "not collected":
+        del site.files["host/ebtables.txt"]
+    elif trouble == "failed":
+        site.facts["host/ebtables.txt"] = {"exit_code": 255}
+    else:
+        site.replace("host/ebtables.txt", "1. -i", "1 -i")
+    outcome = site.outcome(DROPS)
+    assert (outcome.verdict, LISTING in outcome.ask) == (UNKNOWN, True)

@@ -1,8 +1,8 @@
 """ebtables/nft bridge-family rules drop container frames.
 
 ## What it finds
-A rule or policy of the bridge family of nftables, to which the rules of ebtables-nft belong as well, that drops frames
-of running containers.
+A rule or policy of ebtables, or of the bridge family of nftables, to which the rules of ebtables-nft belong as well,
+that drops frames of running containers.
 
 ## Why it matters
 The frames die in the bridge, before any rule of iptables sees them: ARP gets no answer, or containers of one network
@@ -10,10 +10,10 @@ cannot reach each other, and all that `iptables` shows is right.
 
 ## How it is decided
 Gates: the container runs and has a namespace of its own; the network is a local bridge, and the veth is a port of it;
-the ruleset of nftables was collected. An ARP request and a new TCP connection are sent through the base chains of the
-family `bridge` as the kernel does: from each container's port to the next container's, to the host, and from the host
-to it. First match decides in a chain, and each chain must let the frame pass. What cannot be judged is said to be
-unknown.
+the ruleset of nftables was collected, and so was that of ebtables, where its modules are loaded. An ARP request and a
+new TCP connection are sent through the base chains of the family `bridge` as the kernel does: from each container's
+port to the next container's, to the host, and from the host to it. First match decides in a chain, and each chain must
+let the frame pass. What cannot be judged is said to be unknown.
 
 ## Not a problem when
 The rule is for the ports of virtual machines (`vnet*`) or of another bridge.
@@ -31,7 +31,7 @@ nft(8); ebtables-nft(8); kernel net/bridge/br_netfilter_hooks.c.
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import cycle, islice
 
 from netdiag.checks._base import Fault, Unjudged, Verdicts, check, unjudged
@@ -48,6 +48,9 @@ from netdiag.spans import Span
 _HOOKS = ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")
 _SOME_PORT = 80
 _MOST_SHOWN = 6
+
+#: Rules of the kernel's own ebtables are shown by the legacy tool only, which older releases call just `ebtables`.
+_LISTING = "ebtables-legacy -t filter -L --Lc --Ln || ebtables -t filter -L --Lc --Ln"
 
 
 @dataclass(frozen=True)
@@ -67,10 +70,14 @@ def bridge_ebtables_drop(host: Host) -> Verdicts:
     if not ports:
         return
     gate = whole(host.root.nftables, "the rules of bridges")
-    if not gate.yes:
+    of_ebtables = whole(host.root.ebtables, "the rules of ebtables")
+    if of_ebtables.unknown:
+        yield unjudged(replace(of_ebtables, ask=(_LISTING,)))
+    if gate.unknown:
         yield unjudged(gate)
-        return
-    chains = {hook: bridge_chains(host.root, hook) for hook in _HOOKS}
+        if of_ebtables.unknown:
+            return
+    chains = {hook: _chains(host, hook) for hook in _HOOKS}
     if not any(chains.values()):
         return
     dropped: dict[Span, list[tuple[_Frame, BaseChain, AnyRule | None]]] = defaultdict(list)
@@ -86,6 +93,12 @@ def bridge_ebtables_drop(host: Host) -> Verdicts:
     for span, frame in doubts.items():
         where = f"{span.source.path}:{span.line}"
         yield Unjudged(f"whether the rule at {where} drops {frame.what}", "its conditions cannot be judged")
+
+
+def _chains(host: Host, hook: str) -> tuple[BaseChain, ...]:
+    """The chains at a hook, of the rule sets that are known as a whole."""
+    known = host.root.nftables.whole
+    return tuple(each for each in bridge_chains(host.root, hook) if known or each.backend == "ebtables")
 
 
 def _frames(ports: Sequence[ContainerPort]) -> Iterator[_Frame]:
@@ -121,7 +134,8 @@ def _fault(found: Sequence[tuple[_Frame, BaseChain, AnyRule | None]]) -> Fault:
     kinds = " and ".join(dict.fromkeys(each.what.partition(" of ")[0].partition(" to ")[0] for each, _, _ in found))
     named = ", ".join(f"`{name}`" for name in containers[:_MOST_SHOWN])
     more = f" and {len(containers) - _MOST_SHOWN} more" if len(containers) > _MOST_SHOWN else ""
-    place = f"{chain.table.family} {chain.table.name} {rule.chain if rule else chain.name}"
+    firewall = "ebtables" if chain.backend == "ebtables" else chain.table.family
+    place = f"{firewall} {chain.table.name} {rule.chain if rule else chain.name}"
     who = f"a rule in {place}" if rule else f"the policy of {place}"
     counted = _packets(rule)
     return Fault(
@@ -136,7 +150,11 @@ def _fault(found: Sequence[tuple[_Frame, BaseChain, AnyRule | None]]) -> Fault:
             *(related(port.outer.span, f"the port of container {port.container}") for port in ports[:_MOST_SHOWN]),
         ),
         remedy=(_remedy(chain, rule),),
-        verify=(sh("nft -a list table bridge {}", chain.table.name),),
+        verify=(
+            sh("ebtables -t {} -L --Lc --Ln", chain.table.name)
+            if chain.backend == "ebtables"
+            else sh("nft -a list table bridge {}", chain.table.name),
+        ),
     )
 
 
@@ -150,6 +168,12 @@ def _packets(rule: AnyRule | None) -> str:
 
 def _remedy(chain: BaseChain, rule: AnyRule | None) -> str:
     family, table = chain.table.family, chain.table.name
+    if chain.backend == "ebtables":
+        if rule is None:
+            return sh("ebtables -t {} -P {} ACCEPT", table, chain.name)
+        if rule.span == chain.table.chains[rule.chain].head.span:  # the policy of a chain of one's own
+            return sh("ebtables -t {} -P {} RETURN", table, rule.chain)
+        return sh("ebtables -t {} -D {} {}", table, rule.chain, rule.position)
     if rule is None:
         return sh("nft chain {} {} {}", family, table, chain.name) + " '{ policy accept; }'"
     handle = getattr(rule, "handle", None)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from netdiag.formats.records import Chain, NftChain
+from netdiag.model.ebtables import as_nftables
 from netdiag.model.flow import AnyRule, AnyTable, Decision, Flow, Ground, decide
 from netdiag.model.host import Namespace
 from netdiag.model.knowledge import Truth, once
@@ -41,8 +42,8 @@ _BACKENDS = ("legacy", "nft", "")
 
 @dataclass(frozen=True)
 class BaseChain:
-    """A chain at a hook. `backend` is `legacy`, `nft` (of iptables-nft), `nftables`, or empty where the bundle does not
-    tell; `kind` is `nat` or `filter` (of all other chains); `drops` is its policy.
+    """A chain at a hook. `backend` is `legacy`, `nft` (of iptables-nft), `nftables`, `ebtables`, or empty where the
+    bundle does not tell; `kind` is `nat` or `filter` (of all other chains); `drops` is its policy.
     """
 
     table: AnyTable
@@ -90,9 +91,19 @@ def ingress_chains(netns: Namespace, device: str, version: int = 4) -> tuple[Bas
 
 
 def bridge_chains(netns: Namespace, hook: str) -> tuple[BaseChain, ...]:
-    """The chains of nftables' bridge family, ebtables-nft's too, that frames meet at a hook."""
-    found = _of_nftables(netns, hook, lambda table: table.family == "bridge")
+    """The chains of nftables' bridge family, ebtables-nft's too, and of ebtables that frames meet at a hook."""
+    found = [*_of_nftables(netns, hook, lambda table: table.family == "bridge"), *_of_ebtables(netns, hook)]
     return tuple(sorted(found, key=lambda chain: chain.priority))
+
+
+def _of_ebtables(netns: Namespace, hook: str) -> Iterator[BaseChain]:
+    for table in netns.ebtables if netns.ebtables.whole else ():
+        native = as_nftables(table)
+        for chain in native.chains.values():
+            head = chain.head
+            if head.hook == hook.lower() and head.priority is not None:
+                drops = head.policy == "drop"
+                yield BaseChain(native, chain.name, hook, head.priority, "filter", drops, "ebtables", head)
 
 
 def _of_iptables(netns: Namespace, hook: str, version: int) -> Iterator[BaseChain]:
