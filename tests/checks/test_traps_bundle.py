@@ -87,6 +87,8 @@ def test_a_missing_tool_is_to_be_installed_by_the_package_that_has_it(site: Any)
         ({"exit_code": 1}, "nsenter: cannot open /run/docker/netns/0123: No such file or directory", CLEAN),
         ({"exit_code": 255}, 'Object "nexthop" is unknown, try "ip help".', CLEAN),
         ({"exit_code": 2}, "RTNETLINK answers: Address family not supported by protocol", CLEAN),
+        ({"exit_code": 3}, "iptables-save v1.4.21: Cannot initialize: iptables who? (do you need to insmod?)", CLEAN),
+        ({"exit_code": 1}, "", CLEAN),  # it printed its answer and did not complain, as sysctl of procps 4
         ({"timed_out": True}, "", FINDING),
         ({"truncated": True}, "", FINDING),
     ],
@@ -255,3 +257,240 @@ def test_a_configuration_of_networks_is_none(site: Any) -> None:
     site.docker("network-inspect").append(site.network("7" * 64, "config", "null", ConfigOnly=True))
     site.docker("network-inspect").append(site.network("6" * 64, "mac", "macvlan", ConfigOnly=True))
     assert site.verdict("bundle-unsupported-driver")[0] is CLEAN
+
+
+# --- two engines ------------------------------------------------------------------------------------------------------
+
+SECOND = "    700 4026531840 dockerd -H unix:///run/second.sock -p /run/second.pid --bridge={}\n"
+
+
+def _engines(site: Any, *lines: str, head: str = HEAD) -> None:
+    site.files["host/netns.txt"] = "net:[4026531840]\n"
+    site.files["host/ps.txt"] = head + "".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("options", "severity"),
+    [
+        ("none", Severity.WARNING),
+        ("none --iptables=false", Severity.WARNING),  # it still deletes docker0
+        ("docker0 --iptables=false", Severity.WARNING),
+        ("br77", Severity.WARNING),
+        ("br77 --iptables=false", Severity.NOTE),
+    ],
+)
+def test_what_a_second_engine_was_told_decides_how_bad_it_is(site: Any, options: str, severity: Severity) -> None:
+    _engines(site, ENGINE, SECOND.format(options))
+    (finding,) = [f for f in site.analysis().findings if f.check == "bundle-two-daemons"]
+    assert finding.severity is severity
+    assert finding.remedy[0] == "kill 700; while kill -0 700 2>/dev/null; do sleep 1; done"
+    assert ("systemctl restart docker" in finding.remedy) is (severity is Severity.WARNING)
+
+
+@pytest.mark.parametrize("words", ["/snap/docker/2904/bin/dockerd -p /x.pid", "dockerd -p /run/snap.docker/docker.pid"])
+def test_an_engine_of_a_snap_is_ended_by_snap(site: Any, words: str) -> None:
+    _engines(site, f"     40 4026531840 {words}\n", ENGINE)
+    assert remedy(site, "bundle-two-daemons")[0] == "snap stop --disable docker"
+
+
+def test_an_engine_in_a_container_with_the_host_s_network_is_stopped_with_it(site: Any) -> None:
+    site.docker("inspect").append(site.container("7" * 64, "dind", {}, mode="host", pid=700))
+    _engines(site, ENGINE, SECOND.format("none"))
+    assert remedy(site, "bundle-two-daemons")[0] == "docker stop dind"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        ELSEWHERE,  # in a namespace of its own
+        "     60 4026531840 /usr/bin/containerd\n",
+        "     61 4026531840 /usr/bin/podman system service\n",
+        "     62 4026531840 /usr/bin/docker-proxy -proto tcp\n",
+        "     63 4026531840 grep dockerd\n",
+    ],
+)
+def test_what_is_no_second_engine_here(site: Any, other: str) -> None:
+    _engines(site, ENGINE, other)
+    assert site.verdict("bundle-two-daemons")[0] is CLEAN
+
+
+def test_a_child_that_the_engine_has_just_forked_is_no_second_one(site: Any) -> None:
+    child = "    900 4026531840 /usr/bin/dockerd -H fd://\n"
+    _engines(site, ENGINE, child)
+    assert site.verdict("bundle-two-daemons")[0] is UNKNOWN
+    with_parents = "    PID    PPID      NETNS COMMAND\n"
+    _engines(
+        site,
+        "     49       1 4026531840 /usr/bin/dockerd -H fd://\n",
+        "    900      49 4026531840 /usr/bin/dockerd -H fd://\n",
+        head=with_parents,
+    )
+    assert site.verdict("bundle-two-daemons")[0] is CLEAN
+
+
+def test_what_the_second_engine_took_away_is_part_of_the_one_finding(site: Any) -> None:
+    _engines(site, ENGINE, SECOND.format("none"))
+    site.rules("[0:0] -A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER\n", "")
+    site.rules(site.TRANSLATION, "")
+    assert [alarm.partition(":")[0] for alarm in alarms(site)] == ["bundle-two-daemons"]
+
+
+# --- what moved -------------------------------------------------------------------------------------------------------
+
+CLOCK = {"wall": "2026-11-23T10:15:00Z", "monotonic": 1.0, "timezone": "UTC"}
+STARTED = "2026-11-20T08:00:00.123456789Z"
+
+
+def _looks(site: Any, after: dict[str, Any] | None = None, **before: Any) -> dict[str, Any]:
+    """A manifest with two looks at the same state, and what was otherwise in one of them."""
+    state = site.docker("inspect")[0]["State"]
+    state.setdefault("StartedAt", STARTED)
+    same = {"interfaces": {"eth0": 2}, "containers": {site.WEB: STARTED}, "rules": {"iptables-save": "a" * 64}}
+    return {"clock": CLOCK, "fingerprints": {"before": {**same, **before}, "after": {**same, **(after or {})}}}
+
+
+def _moved(site: Any, manifest: dict[str, Any]) -> list[str]:
+    found = site.analysis(**manifest).findings
+    return [f.message.partition("collected: ")[2] for f in found if f.check == "bundle-inconsistent-snapshot"]
+
+
+def test_the_same_at_both_ends_is_a_good_snapshot(site: Any) -> None:
+    assert site.verdict("bundle-inconsistent-snapshot", **_looks(site))[0] is CLEAN
+
+
+def test_a_container_that_was_restarted_while_inspect_told_the_old_start(site: Any) -> None:
+    again = {site.WEB: "2026-11-23T10:15:07Z"}
+    manifest = _looks(site, {"containers": again}, containers=again)
+    assert _moved(site, manifest) == ["container `web` was restarted"]
+
+
+def test_a_container_that_was_down_at_the_first_look_and_ran_before_was_restarted(site: Any) -> None:
+    again = {site.WEB: "2026-11-23T10:15:07Z"}
+    assert _moved(site, _looks(site, {"containers": again}, containers={})) == ["container `web` was restarted"]
+
+
+def test_a_container_that_was_started_after_the_collection_had_begun(site: Any) -> None:
+    site.docker("inspect")[0]["State"]["StartedAt"] = "2026-11-23T10:15:02Z"
+    now = {site.WEB: "2026-11-23T10:15:02Z"}
+    assert _moved(site, _looks(site, {"containers": now}, containers=now)) == ["container `web` appeared"]
+
+
+def test_a_job_that_ended_meanwhile_went_away_and_one_that_ended_before_did_not(site: Any) -> None:
+    for identity, name, ended in (("7" * 64, "job", "2026-11-23T10:15:03Z"), ("6" * 64, "old", "2026-11-22T00:00:00Z")):
+        job = site.container(identity, name, {}, status="exited")
+        job["State"]["FinishedAt"] = ended
+        site.docker("inspect").append(job)
+    assert _moved(site, _looks(site)) == ["container `job` went away"]
+
+
+def test_containers_that_inspect_did_not_tell_did_not_appear(site: Any) -> None:
+    manifest = _looks(site)
+    del site.files["docker/docker-inspect.txt"]
+    assert _moved(site, manifest) == []
+
+
+def test_a_rule_that_came_is_shown(site: Any) -> None:
+    ban = "[0:0] -A INPUT -s 192.0.2.66/32 -j DROP\n"
+    later = site.RULES.replace("[0:0] -A FORWARD -j DOCKER-USER\n", ban + "[9:9] -A FORWARD -j DOCKER-USER\n")
+    site.files["after/iptables-save.txt"] = later
+    site.facts["after/iptables-save.txt"] = {"scope": "after:host"}
+    analysis = site.analysis(**_looks(site, {"rules": {"iptables-save": "b" * 64}}))
+    (finding,) = [f for f in analysis.findings if f.check == "bundle-inconsistent-snapshot"]
+    assert finding.evidence[0].span.excerpt == ban.rstrip()
+
+
+def test_without_two_looks_it_is_an_open_question(site: Any) -> None:
+    assert site.verdict("bundle-inconsistent-snapshot")[0] is UNKNOWN
+
+
+# --- live-restore -----------------------------------------------------------------------------------------------------
+
+OWN_PORT = "[0:0] -A POSTROUTING -s 172.18.0.2/32 -d 172.18.0.2/32 -p tcp -m tcp --dport 80 -j MASQUERADE\n"
+
+
+def _started_anew(site: Any, *, container: str = "2026-11-20T08:00:00Z", live_restore: bool = True) -> None:
+    """The daemon was started on November 21."""
+    site.docker("info")["LiveRestoreEnabled"] = live_restore
+    site.docker("inspect")[0]["State"]["StartedAt"] = container
+    pid_file = "-rw-r--r-- 1 0 0 3 2026-11-21 06:00:00.000000000 +0000 /var/run/docker.pid\n"
+    site.files["host/ls-l.txt"] = pid_file
+
+
+def _accept(site: Any) -> str:
+    (rule,) = [line for line in site.RULES.splitlines(keepends=True) if "-A DOCKER -d 172.18.0.2/32" in line]
+    return str(rule)
+
+
+def _without_proxy(site: Any) -> None:
+    site.files["docker/dockerd-cmdline.txt"] += "--userland-proxy=false\n"
+    site.files["host/sysctl.txt"] += site.WITHOUT_PROXY
+    site.rules("! -d 127.0.0.0/8 -m addrtype", "-m addrtype")
+    for device in (site.BRIDGE, "docker0"):
+        site.rules(f"[0:0] -A DOCKER -i {device} -j RETURN\n", "")
+    site.rules(f"-A DOCKER ! -i {site.BRIDGE} -p tcp", "-A DOCKER -p tcp")
+    site.rules(site.MASQUERADE, site.FROM_HOST + site.FROM_HOST.replace(site.BRIDGE, "docker0") + site.MASQUERADE)
+
+
+@pytest.mark.parametrize(
+    ("live_restore", "container", "expected"),
+    [
+        (True, "2026-11-20T08:00:00Z", CLEAN),
+        (True, "2026-11-22T08:00:00Z", NOT_APPLICABLE),
+        (False, "2026-11-20T08:00:00Z", NOT_APPLICABLE),
+    ],
+)
+def test_a_container_that_has_it_all_has_not_drifted(
+    site: Any,
+    live_restore: bool,  # noqa: FBT001
+    container: str,
+    expected: Verdict,
+) -> None:
+    _started_anew(site, container=container, live_restore=live_restore)
+    assert site.verdict("bundle-live-restore-drift")[0] is expected
+
+
+@pytest.mark.parametrize(
+    ("proxy", "container", "expected"),
+    [
+        (False, "2026-11-20T08:00:00Z", ["bundle-live-restore-drift"]),
+        (False, "2026-11-22T08:00:00Z", ["bridge-hairpin-missing"]),  # then somebody switched it off
+        (True, "2026-11-20T08:00:00Z", []),
+    ],
+)
+def test_hairpin_mode_that_was_never_set(
+    site: Any,
+    proxy: bool,  # noqa: FBT001
+    container: str,
+    expected: list[str],
+) -> None:
+    _started_anew(site, container=container)
+    if not proxy:
+        _without_proxy(site)
+    assert [alarm.partition(":")[0] for alarm in alarms(site)] == expected
+
+
+def test_rules_of_ports_that_did_not_come_back_are_one_finding(site: Any) -> None:
+    _started_anew(site)
+    for rule in (site.TRANSLATION, OWN_PORT, _accept(site)):
+        site.rules(rule, "")
+    assert [alarm.partition(":")[0] for alarm in alarms(site)] == ["bundle-live-restore-drift"]
+    assert remedy(site, "bundle-live-restore-drift") == ["docker restart web"]
+
+
+def test_one_rule_of_a_port_that_is_gone_is_no_drift(site: Any) -> None:
+    _started_anew(site)
+    site.rules(site.TRANSLATION, "")
+    assert [alarm.partition(":")[0] for alarm in alarms(site)] == ["nat-dnat-missing"]
+
+
+def test_rules_that_are_gone_for_all_are_no_drift(site: Any) -> None:
+    _started_anew(site)
+    for rule in (site.TRANSLATION, OWN_PORT, _accept(site), site.MASQUERADE):
+        site.rules(rule, "")
+    assert site.verdict("bundle-live-restore-drift")[0] is CLEAN
+
+
+def test_a_daemon_of_unknown_age_is_an_open_question(site: Any) -> None:
+    _started_anew(site)
+    del site.files["host/ls-l.txt"]
+    assert site.verdict("bundle-live-restore-drift")[0] is UNKNOWN

@@ -14,7 +14,7 @@ HOST_COMMANDS = {
         ",DropInPaths,ExecStart",
     ),
     "docker-journal": ("journal", "journalctl --no-pager -o short-iso -n 200 -u docker.service"),
-    "dockerd": ("ps", "ps -ww -C dockerd -o pid,netns,args"),
+    "dockerd": ("ps", "ps -ww -C dockerd -o pid,ppid,netns,args"),
     "netns": ("netns", "readlink /proc/self/ns/net"),
     "ip-addr": ("ip_addr", "ip -d -s addr"),
     "ip-link": ("ip_addr", "ip -d link"),

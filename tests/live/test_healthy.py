@@ -8,6 +8,7 @@ import pytest
 from faults import Kind
 from healthy import STATES, Healthy
 from test_faults import alarms, not_judged, unread
+from test_poor_bundles import OF_THE_BUNDLE, said
 
 from netdiag.analysis import analyze
 
@@ -36,6 +37,7 @@ def test_a_healthy_host_stays_silent(state: Healthy, kind: Kind, have_engine: An
         assert state.works(host)
         analysis = analyze(lab.collect(host, tmp_path))
     assert [alarm for alarm in alarms(analysis) if alarm.partition(":")[0] not in state.may_say] == []
+    assert said(analysis, *OF_THE_BUNDLE - state.may_say) == []
     open_questions = [each for each in not_judged(analysis) if not any(word in each for word in state.may_ask)]
     assert open_questions == []
     assert unread(analysis) == []

@@ -50,6 +50,11 @@ def test_ps_fails_when_no_process_has_the_name_and_that_is_an_answer(read: Any, 
     assert failed.extent is Extent.PART
 
 
+@pytest.mark.parametrize("artifact", ["network-managers", "dockerd"])
+def test_a_list_of_other_processes_tells_nothing_of_proxies(read: Any, host_of: Any, artifact: str) -> None:
+    assert host_of(read("ps", HEADING, trouble="exit code 1", artifact=artifact)).proxies.extent is Extent.NONE
+
+
 def test_hostile_arguments_of_a_proxy_cost_nothing_else(read: Any, host_of: Any) -> None:
     odd = "    7 1 docker-proxy -host-port ٣ -container-ip 999.1.1.1 -proto\n"
     (proxy, _) = host_of(read("ps", HEADING + odd + PROXY)).proxies

@@ -11,25 +11,24 @@ _OF_RULES = frozenset({"chain", "rule", "port"})
 
 
 def with_races_marked(findings: Iterable[Finding], host: Host) -> list[Finding]:
-    """The findings; one whose subject came, went or changed during the collection says so, and is less sure."""
+    """The findings; one whose subject came, went or changed during the collection says so, and is less sure. A finding
+    about the bundle itself stays as it is.
+    """
     moved = host.movement.objects if host.movement else ()
-    how = {(each.kind, each.name): each.how for each in moved}
+    words = {(each.kind, each.name): each.words for each in moved}
     rules = next((each for each in moved if each.kind == "rule"), None)
     marked = []
     for finding in findings:
         notes = [
-            f"{subject.kind} {subject.name} {_words(how[subject.kind, subject.name])}"
+            f"{subject.kind} {subject.name} {words[subject.kind, subject.name]}"
             for subject in finding.subjects
-            if (subject.kind, subject.name) in how
+            if (subject.kind, subject.name) in words
         ]
         if rules and any(subject.kind in _OF_RULES for subject in finding.subjects):
             notes.append(f"rules of {rules.name} were changed")
-        marked.append(_marked(finding, notes) if notes else finding)
+        of_bundle = any(subject.kind == "bundle" for subject in finding.subjects)
+        marked.append(_marked(finding, notes) if notes and not of_bundle else finding)
     return marked
-
-
-def _words(how: str) -> str:
-    return "appeared" if how == "appeared" else f"was {how}"
 
 
 def _marked(finding: Finding, notes: list[str]) -> Finding:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from netdiag.checks._base import NotApplicable, Unjudged, unjudged
 from netdiag.checks._docker import Attachment, attachments, bridge_networks, other_containers, sh
 from netdiag.finding import Subject
-from netdiag.formats.records import Container, Link
+from netdiag.formats.records import Container, Link, PublishedPort
 from netdiag.model import Gate, Host, VethPair
 from netdiag.model.bridges import Port
-from netdiag.model.gates import collected, unknown, uses_proxy
+from netdiag.model.gates import collected, translates_addresses, unknown, uses_proxy
 from netdiag.spans import Span
 
 #: Lines under the first one of a record that `ip -d` and `bridge -d` print.
@@ -92,6 +92,34 @@ def _not_joined(attachment: Attachment, *, seen: bool) -> Unjudged:
         ("ip-addr",),
         ("ip -d addr",) if seen else (in_namespace(attachment.container, "ip -d addr"),),
     )
+
+
+@dataclass(frozen=True)
+class WithoutHairpin:
+    """A container's port of its bridge that sends nothing back to where it came from, one of the container's published
+    ports, and where the bundle says so.
+    """
+
+    port: ContainerPort
+    published: PublishedPort
+    span: Span
+
+
+def without_hairpin(host: Host, ports: Iterable[ContainerPort]) -> Iterator[WithoutHairpin | Unjudged]:
+    """Those by which a container cannot reach its own published ports when there is no userland proxy."""
+    for port in ports:
+        published = _published_over_ipv4(port.attachment.container)
+        if not published or not port.enslaved or translates_addresses(port.attachment.bridge.network).no:
+            continue
+        found = port_of(host, port.outer)
+        if found is None or found.hairpin is None:
+            yield settings_unknown(f"whether container {port.container} reaches its own published ports")
+        elif not found.hairpin:
+            yield WithoutHairpin(port, published, setting_span(found, "hairpin off"))
+
+
+def _published_over_ipv4(container: Container) -> PublishedPort | None:
+    return next((each for each in container.ports if each.host_address is None or each.host_address.version == 4), None)
 
 
 def port_of(host: Host, veth: Link) -> Port | None:

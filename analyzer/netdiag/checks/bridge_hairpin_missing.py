@@ -29,17 +29,15 @@ bridge by hand lacks it, and so does every container that ran on with live-resto
 moby libnetwork/drivers/bridge setHairpinMode; bridge(8).
 """
 
-from netdiag.checks._base import Fault, NotApplicable, Verdicts, check, unjudged
+from netdiag.checks._base import Fault, NotApplicable, Unjudged, Verdicts, check, unjudged
 from netdiag.checks._docker import related, sh
-from netdiag.checks._veths import ContainerPort, container_ports, port_of, setting_span, settings_unknown
+from netdiag.checks._veths import WithoutHairpin, container_ports, without_hairpin
 from netdiag.finding import Evidence, Severity
-from netdiag.formats.records import PublishedPort
 from netdiag.model import Host
-from netdiag.model.gates import translates_addresses, uses_proxy
-from netdiag.spans import Span
+from netdiag.model.gates import uses_proxy
 
 
-@check(Severity.ERROR, layer="bridge")
+@check(Severity.ERROR, layer="bridge", symptom_of=("bundle-live-restore-drift",))
 def bridge_hairpin_missing(host: Host) -> Verdicts:
     ports, others = container_ports(host)
     proxy = uses_proxy(host)
@@ -47,30 +45,20 @@ def bridge_hairpin_missing(host: Host) -> Verdicts:
         yield NotApplicable("the userland proxy is on")
         return
     yield from others
-    for port in ports:
-        published = _published_over_ipv4(port)
-        if not published or not port.enslaved or translates_addresses(port.attachment.bridge.network).no:
-            continue
-        found = port_of(host, port.outer)
-        if found is None or found.hairpin is None:
-            yield settings_unknown(f"whether container {port.container} reaches its own published ports")
-        elif not found.hairpin:
-            span = setting_span(found, "hairpin off")
-            yield _fault(port, published, span) if proxy.no else unjudged(proxy)
+    for each in without_hairpin(host, ports):
+        if isinstance(each, Unjudged):
+            yield each
+        else:
+            yield _fault(each) if proxy.no else unjudged(proxy)
 
 
-def _published_over_ipv4(port: ContainerPort) -> PublishedPort | None:
-    ports = port.attachment.container.ports
-    return next((each for each in ports if each.host_address is None or each.host_address.version == 4), None)
-
-
-def _fault(port: ContainerPort, published: PublishedPort, span: Span) -> Fault:
-    veth = port.outer.name
+def _fault(found: WithoutHairpin) -> Fault:
+    port, published, veth = found.port, found.published, found.port.outer.name
     return Fault(
         message=f"container `{port.container}` cannot reach its own published ports: `{veth}` is set to `hairpin off`",
         subjects=port.subjects,
         evidence=(
-            Evidence(span, "the bridge sends nothing back through this port"),
+            Evidence(found.span, "the bridge sends nothing back through this port"),
             related(published.span, f"published as {published.host_port}/{published.protocol}"),
             related(port.inner.span, f"its other end, in container {port.container}"),
         ),

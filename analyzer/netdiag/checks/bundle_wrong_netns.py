@@ -35,7 +35,7 @@ from netdiag.checks._docker import related, sh
 from netdiag.finding import Confidence, Evidence, Severity, Subject
 from netdiag.formats.records import EngineInfo, ProcessLine
 from netdiag.model import Host
-from netdiag.model.gates import daemons_elsewhere, daemons_here, engine_is_here, unknown
+from netdiag.model.gates import daemons_elsewhere, daemons_here, engine_is_here, same_host, unknown
 
 #: Networks shown that have containers and no bridge.
 _MOST_SHOWN = 5
@@ -79,7 +79,7 @@ def _fault(host: Host, info: EngineInfo, why: str) -> Fault:
 def _is_told_by_info(host: Host, info: EngineInfo) -> bool:
     """The engine itself says that it is elsewhere."""
     rootless = "name=rootless" in info.security_options
-    other = bool(host.name and info.host_name) and host.name.split(".")[0] != (info.host_name or "").split(".")[0]
+    other = bool(host.name and info.host_name) and not same_host(host.name, info.host_name or "")
     return rootless or other or info.operating_system == "Docker Desktop"
 
 

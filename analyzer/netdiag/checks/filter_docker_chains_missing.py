@@ -77,7 +77,7 @@ _MOST_SHOWN = 10
 _THROUGH = (Purpose.WIRING, Purpose.FORWARDING)
 
 
-@check(Severity.ERROR, layer="filter")
+@check(Severity.ERROR, layer="filter", symptom_of=("bundle-two-daemons",))
 def filter_docker_chains_missing(host: Host) -> Verdicts:
     dialect = host.engine.dialect
     if dialect is Dialect.V29_NFTABLES:

@@ -46,7 +46,11 @@ from netdiag.model.expected import Expected, Purpose
 from netdiag.model.gates import dialect_known, manages_iptables, table_known
 
 
-@check(Severity.ERROR, layer="filter", symptom_of=("filter-docker-chains-missing", "link-bridge-missing"))
+@check(
+    Severity.ERROR,
+    layer="filter",
+    symptom_of=("filter-docker-chains-missing", "link-bridge-missing", "bundle-two-daemons"),
+)
 def filter_docker_jump_missing(host: Host) -> Verdicts:
     bridges, others = docker_networks(host, table_known(host, "filter"), manages_iptables(host), dialect_known(host))
     yield from others

@@ -46,7 +46,11 @@ from netdiag.model.flow import Fate, decide
 from netdiag.model.gates import dialect_known, manages_iptables, table_known
 
 
-@check(Severity.ERROR, layer="filter", symptom_of=("filter-docker-chains-missing", "filter-docker-jump-missing"))
+@check(
+    Severity.ERROR,
+    layer="filter",
+    symptom_of=("filter-docker-chains-missing", "filter-docker-jump-missing", "bundle-two-daemons"),
+)
 def filter_docker_user_jump_missing(host: Host) -> Verdicts:
     bridges, others = docker_networks(host, table_known(host, "filter"), manages_iptables(host), dialect_known(host))
     yield from others

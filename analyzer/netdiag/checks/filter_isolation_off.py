@@ -76,7 +76,11 @@ class _Pair:
         )
 
 
-@check(Severity.WARNING, layer="filter", symptom_of=("filter-docker-chains-missing", "filter-docker-jump-missing"))
+@check(
+    Severity.WARNING,
+    layer="filter",
+    symptom_of=("filter-docker-chains-missing", "filter-docker-jump-missing", "bundle-two-daemons"),
+)
 def filter_isolation_off(host: Host) -> Verdicts:
     bridges, others = docker_networks(host, table_known(host, "filter"), manages_iptables(host), dialect_known(host))
     yield from others

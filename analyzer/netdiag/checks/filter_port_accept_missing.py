@@ -42,7 +42,16 @@ from netdiag.model.hooks import Obstacle
 from netdiag.spans import Span
 
 
-@check(Severity.ERROR, layer="filter", symptom_of=("filter-docker-chains-missing", "filter-docker-jump-missing"))
+@check(
+    Severity.ERROR,
+    layer="filter",
+    symptom_of=(
+        "filter-docker-chains-missing",
+        "filter-docker-jump-missing",
+        "bundle-two-daemons",
+        "bundle-live-restore-drift",
+    ),
+)
 def filter_port_accept_missing(host: Host) -> Verdicts:
     bridges, others = docker_networks(host, table_known(host, "filter"), manages_iptables(host), dialect_known(host))
     yield from others

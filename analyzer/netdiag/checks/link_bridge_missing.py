@@ -49,7 +49,7 @@ from netdiag.model import Host
 from netdiag.model.gates import carrier_of_gateway, collected, whole
 
 
-@check(Severity.ERROR, layer="link")
+@check(Severity.ERROR, layer="link", symptom_of=("bundle-two-daemons",))
 def link_bridge_missing(host: Host) -> Verdicts:
     links = host.root.links
     bridges, others = bridge_networks(host, collected(links, "the links of the host"))

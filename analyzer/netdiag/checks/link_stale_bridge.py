@@ -41,7 +41,7 @@ from netdiag.model.knowledge import all_of
 _MADE_BY_DOCKER = re.compile(r"br-([0-9a-f]{12})")
 
 
-@check(Severity.WARNING, layer="link")
+@check(Severity.WARNING, layer="link", symptom_of=("bundle-two-daemons",))
 def link_stale_bridge(host: Host) -> Verdicts:
     gate = all_of(
         engine_is_here(host),

@@ -50,7 +50,12 @@ _SEVERAL_PORTS = ""
 @check(
     Severity.ERROR,
     layer="nat",
-    symptom_of=("nat-docker-jump-missing", "filter-docker-chains-missing"),
+    symptom_of=(
+        "nat-docker-jump-missing",
+        "filter-docker-chains-missing",
+        "bundle-two-daemons",
+        "bundle-live-restore-drift",
+    ),
 )
 def nat_dnat_missing(host: Host) -> Verdicts:
     ports = [

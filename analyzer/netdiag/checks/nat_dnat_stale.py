@@ -40,7 +40,7 @@ from netdiag.model.gates import collected, is_running, manages_iptables, unknown
 from netdiag.model.knowledge import all_of
 
 
-@check(Severity.ERROR, layer="nat", symptom_of=("nat-legacy-nft-split",))
+@check(Severity.ERROR, layer="nat", symptom_of=("nat-legacy-nft-split", "bundle-two-daemons"))
 def nat_dnat_stale(host: Host) -> Verdicts:
     gate = all_of(collected(host.root.firewall, "the nat rules"), manages_iptables(host))
     if not gate.yes:

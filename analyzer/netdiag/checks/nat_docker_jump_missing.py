@@ -36,7 +36,7 @@ _JUMP_FROM = ("PREROUTING", "OUTPUT")
 _MATCH = "-m addrtype --dst-type LOCAL -j DOCKER"
 
 
-@check(Severity.ERROR, layer="nat", symptom_of=("filter-docker-chains-missing",))
+@check(Severity.ERROR, layer="nat", symptom_of=("filter-docker-chains-missing", "bundle-two-daemons"))
 def nat_docker_jump_missing(host: Host) -> Verdicts:
     bridges, others = docker_networks(host, table_known(host, "nat"), manages_iptables(host))
     if not bridges:

@@ -45,7 +45,16 @@ from netdiag.model.hooks import translations
 _LOOPBACK = IPv4Address("127.0.0.1")
 
 
-@check(Severity.ERROR, layer="nat", symptom_of=("filter-docker-chains-missing", "nat-docker-jump-missing"))
+@check(
+    Severity.ERROR,
+    layer="nat",
+    symptom_of=(
+        "filter-docker-chains-missing",
+        "nat-docker-jump-missing",
+        "bundle-two-daemons",
+        "bundle-live-restore-drift",
+    ),
+)
 def nat_hairpin_rule_missing(host: Host) -> Verdicts:
     proxy = uses_proxy(host)
     if proxy.yes:

@@ -45,7 +45,11 @@ from netdiag.model.gates import manages_iptables, no, table_known, translates_ad
 from netdiag.model.knowledge import YES, once
 
 
-@check(Severity.ERROR, layer="nat", symptom_of=("nat-docker-jump-missing", "filter-docker-chains-missing"))
+@check(
+    Severity.ERROR,
+    layer="nat",
+    symptom_of=("nat-docker-jump-missing", "filter-docker-chains-missing", "bundle-two-daemons"),
+)
 def nat_masquerade_missing(host: Host) -> Verdicts:
     bridges, others = docker_networks(host, table_known(host, "nat"), manages_iptables(host))
     yield from others

@@ -43,7 +43,7 @@ from netdiag.model.gates import bridge_name, collected, manages_iptables, whole
 from netdiag.model.knowledge import all_of
 
 
-@check(Severity.WARNING, layer="nat")
+@check(Severity.WARNING, layer="nat", symptom_of=("bundle-two-daemons",))
 def nat_masquerade_stale_subnet(host: Host) -> Verdicts:
     gate = all_of(collected(host.root.firewall, "the nat rules"), manages_iptables(host))
     if not gate.yes:

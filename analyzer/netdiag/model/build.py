@@ -126,7 +126,7 @@ def build(bundle: Bundle, documents: Sequence[Document]) -> Host:
         kernel=(engine.info.kernel if engine.info else None) or str((bundle.manifest or {}).get("kernel") or ""),
         collected_from=_beginning(bundle),
         log=collected.facts(LogLine, "collector_log"),
-        movement=movement(bundle, documents, containers),
+        movement=movement(bundle, documents, containers, _beginning(bundle)),
         gaps=gaps(bundle, documents) if collected.by_collector else None,
     )
 
@@ -317,7 +317,7 @@ def _kind(scope: str, path: str, residents: Sequence[Container]) -> NamespaceKin
 
 
 #: The lists of processes that the collector makes, each of one name.
-_PROCESSES_OF = frozenset({"docker-proxy", "dockerd"})
+_PROCESSES_OF = frozenset({"docker-proxy", "dockerd", "network-managers"})
 
 
 def _processes(collected: _Collected, name: str) -> Facts[ProcessLine]:

@@ -40,12 +40,13 @@ _REASONS = (
     (Hindrance.NOT_SEEN, re.compile(r"not to be seen")),
     (Hindrance.FAILED, re.compile(r"could not be taken|did not tell what there is|exit code|killed by signal")),
 )
+_EXIT_CODE = re.compile(r"exit code \d+")
 _NO_TOOL = re.compile(r"(\S+) is not installed \(not found in PATH\)")
 
 #: What programs say of something that they or their kernel do not have (IPv6 that the kernel was started without), and
 #: of what was gone when its turn came (a container that ended): what is not there is not missing.
 _NOTHING_THERE = re.compile(
-    r"is unknown, try|(?:invalid|unknown|unrecognized) (?:option|argument|command)|not supported"
+    r"is unknown, try|(?:invalid|unknown|unrecognized) (?:option|argument|command)|not supported|need to insmod"
     r"|[Nn]o such (?:object|container|network|process)|cannot open \S+: No such file|reassociate to namespace"
 )
 
@@ -139,10 +140,13 @@ def _found(bundle: Bundle, log: Mapping[str, LogLine]) -> Iterator[Gap]:
 
 
 def _of_source(source: Source, line: LogLine | None) -> Iterator[Gap]:
-    """An output that is not whole; the line of the log has the complaint of its command."""
+    """An output that is not whole; the line of the log has the complaint of its command. A command that printed its
+    answer and did not complain has told all that it could: sysctl of procps 4 ends with 1 when it may not read one key.
+    """
     reason = max(source.trouble, line.message.partition(": ")[2] if line else "", key=len)
     hindrance = _hindrance(reason)
-    if hindrance is None or (hindrance is Hindrance.FAILED and _NOTHING_THERE.search(reason)):
+    without_complaint = bool(_EXIT_CODE.fullmatch(reason)) and bool(source.lines)
+    if hindrance is None or without_complaint or (hindrance is Hindrance.FAILED and _NOTHING_THERE.search(reason)):
         return
     span = line.span if line else source.span(1) if source.lines else None
     yield Gap(source.scope, source.artifact, _TELLS[source.format], hindrance, reason, source.command, span=span)

@@ -80,7 +80,7 @@ def engine_is_here(host: Host) -> Gate:
         return no("the engine is rootless: its networks are in a namespace of its own")
     if info.operating_system == "Docker Desktop":
         return no("the engine runs in Docker Desktop's virtual machine")
-    if host.name and info.host_name and not _same_host(host.name, info.host_name):
+    if host.name and info.host_name and not same_host(host.name, info.host_name):
         return no(f"the docker client talks to the engine of another host ({info.host_name})")
     return _is_in_this_namespace(host)
 
@@ -128,7 +128,7 @@ def podman_is_here(host: Host) -> Gate:
         return unknown("whether podman runs in this network namespace", "podman_info")
     if info.rootless:
         return no("podman is rootless: its networks are in namespaces of their own")
-    if info.remote or (host.name and info.host_name and not _same_host(host.name, info.host_name)):
+    if info.remote or (host.name and info.host_name and not same_host(host.name, info.host_name)):
         return no(f"podman talks to another one ({info.host_name})")
     return YES
 
@@ -138,7 +138,8 @@ def is_managed_here(host: Host, network: Network) -> Gate:
     return podman_is_here(host) if network.engine == "podman" else engine_is_here(host)
 
 
-def _same_host(one: str, other: str) -> bool:
+def same_host(one: str, other: str) -> bool:
+    """Whether two names are of one host, with or without its domain."""
     return one.partition(".")[0] == other.partition(".")[0]
 
 

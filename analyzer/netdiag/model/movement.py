@@ -4,17 +4,34 @@ The collector reads counters twice and notes at both ends which interfaces, cont
 the two looks have the scopes `before:<scope>` and `after:<scope>`; everything else was collected between them.
 """
 
+import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
 
 from netdiag.bundle import Bundle
 from netdiag.formats import Document
 from netdiag.formats.records import ConntrackStatistics, Container, KernelCounter, Link, Qdisc, Rule, SoftnetCounters
+from netdiag.model.knowledge import Facts
 from netdiag.spans import Span
 
 BEFORE, AFTER = "before:", "after:"
+_HOST = "host"
+
+#: The engine's words for a container that has its network.
+_RUNNING = ("running", "paused")
+
+#: A container that ended so long before it was started was not started again at once.
+_LONG_AGO = timedelta(minutes=1)
+
+_COUNTERS = re.compile(r"\[[0-9]+:[0-9]+\] ?")
+
+#: What a fingerprint in the manifest tells of one end of the collection.
+_Look = Mapping[str, Any]
+
+T = TypeVar("T")
 
 #: What `nstat` prints that is a setting or a number of the moment (RFC 4293, RFC 4022), so that it cannot grow.
 _NO_COUNTERS = frozenset(
@@ -28,12 +45,18 @@ _SIGNS_OF_LOSS = ("drop", "err", "fail", "retrans", "discard", "overflow", "sque
 @dataclass(frozen=True)
 class Moved:
     """An object that was not the same at both ends. `kind` is that of a subject; `how` is appeared, gone, restarted or
-    changed.
+    changed. `span` is where one of the looks shows it, None where none does.
     """
 
     kind: str
     name: str
     how: str
+    span: Span | None = None
+
+    @property
+    def words(self) -> str:
+        """What happened to it, as the end of a sentence about it."""
+        return {"appeared": "appeared", "gone": "went away"}.get(self.how, f"was {self.how}")
 
 
 @dataclass(frozen=True)
@@ -70,18 +93,34 @@ def is_extra_look(scope: str) -> bool:
     return scope.startswith((BEFORE, AFTER))
 
 
-def movement(bundle: Bundle, documents: Sequence[Document], containers: Iterable[Container]) -> Movement | None:
-    """What moved; None when the bundle's collector did not look twice."""
+def movement(
+    bundle: Bundle, documents: Sequence[Document], containers: Facts[Container], since: datetime | None
+) -> Movement | None:
+    """What moved `since` the collection began; None when the bundle's collector did not look twice."""
     manifest = bundle.manifest or {}
     fingerprints = manifest.get("fingerprints")
     if not fingerprints:
         return None
-    names = {container.id: container.name for container in containers}
+    before, after = fingerprints["before"], fingerprints["after"]
+    found = [
+        *_interfaces(before, after, documents),
+        *_containers(before, after, containers, since),
+        *_rules(before, after, documents),
+    ]
     return Movement(
         seconds=_seconds(manifest),
-        objects=tuple(_moved(fingerprints["before"], fingerprints["after"], names)),
+        objects=tuple(_each_once(found)),
         counters=tuple(_grown(documents)),
     )
+
+
+def _each_once(found: Iterable[Moved]) -> Iterator[Moved]:
+    """What went away by one look and appeared by another was restarted."""
+    by_object: dict[tuple[str, str], list[Moved]] = defaultdict(list)
+    for each in found:
+        by_object[each.kind, each.name].append(each)
+    for first, *others in by_object.values():
+        yield replace(first, how="restarted") if any(each.how != first.how for each in others) else first
 
 
 def _seconds(manifest: Mapping[str, Any]) -> float:
@@ -100,25 +139,86 @@ def _is_of(look: str, row: Mapping[str, Any]) -> bool:
     return row["scope"].startswith(look) and bool(row.get("started"))
 
 
-def _moved(before: Mapping[str, Any], after: Mapping[str, Any], names: Mapping[str, str]) -> Iterator[Moved]:
-    """Objects by kind: an interface with another index was made anew, a container started at another time was started
-    again, rules with another hash were changed.
-    """
-    renamed = {
-        key: names.get(key, key[:12]) for key in {**(before.get("containers") or {}), **(after.get("containers") or {})}
+def _differences(earlier: Mapping[str, Any] | None, later: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
+    """What became of each object that is not the same in two looks; nothing where one of them did not look."""
+    if earlier is None or later is None:
+        return
+    for name in sorted({**earlier, **later}):
+        if earlier.get(name) != later.get(name):
+            yield name, "appeared" if name not in earlier else "gone" if name not in later else "restarted"
+
+
+def _interfaces(before: _Look, after: _Look, documents: Sequence[Document]) -> Iterator[Moved]:
+    """An interface with another index was made anew."""
+    spans = {
+        link.name: link.span for look in (BEFORE, "", AFTER) for link in _records(documents, Link, f"{look}{_HOST}")
     }
-    for key, kind, changed in (("interfaces", "interface", "restarted"), ("containers", "container", "restarted")):
-        earlier, later = before.get(key), after.get(key)
-        if earlier is None or later is None:
-            continue
-        for name in sorted({**earlier, **later}):
-            if earlier.get(name) != later.get(name):
-                how = "appeared" if name not in earlier else "gone" if name not in later else changed
-                yield Moved(kind, renamed.get(name, name), how)
-    rules = before.get("rules") or {}, after.get("rules") or {}
-    for name in sorted(rules[0].keys() & rules[1].keys()):
-        if rules[0][name] != rules[1][name]:
-            yield Moved("rule", name.removesuffix("-save"), "changed")
+    for name, how in _differences(before.get("interfaces"), after.get("interfaces")):
+        yield Moved("interface", name, how, spans.get(name))
+
+
+def _containers(before: _Look, after: _Look, inspected: Facts[Container], since: datetime | None) -> Iterator[Moved]:
+    """A container that was started at another time was started again. What `inspect` told is a look of its own, between
+    the beginning and the first of the two.
+    """
+    known = {each.id: each for each in inspected}
+    later = after.get("containers")
+    looks = [(before.get("containers"), later)]
+    if inspected.whole and later is not None:
+        running = {each.id: each for each in inspected if each.engine == "docker" and each.state in _RUNNING}
+        told = {key: each.started.isoformat() for key, each in running.items() if each.started}
+        looks.append((told, {key: _iso(text) for key, text in later.items() if key in told or key not in running}))
+    for earlier, last in looks:
+        for key, how in _differences(earlier, last):
+            yield _moved_container(known.get(key), key, how)
+    for each in inspected:
+        if since and each.state in _RUNNING and each.started and each.started >= since:
+            came = each.finished is None or each.finished < since - _LONG_AGO
+            yield _moved_container(each, each.id, "appeared" if came else "restarted")
+        elif since and each.state not in _RUNNING and each.finished and each.finished >= since:
+            yield _moved_container(each, each.id, "gone")
+
+
+def _moved_container(container: Container | None, key: str, how: str) -> Moved:
+    if container is None:
+        return Moved("container", key[:12], how)
+    return Moved("container", container.name, how, container.span_at("State", "StartedAt"))
+
+
+def _iso(text: str) -> str:
+    """A time as docker prints it, as `inspect` is read."""
+    try:
+        return datetime.fromisoformat(text).isoformat()
+    except (TypeError, ValueError):
+        return str(text)
+
+
+def _rules(before: _Look, after: _Look, documents: Sequence[Document]) -> Iterator[Moved]:
+    """Rules with another hash were changed; the first line that is in one look only shows it."""
+    earlier, later = before.get("rules") or {}, after.get("rules") or {}
+    for name in sorted(earlier.keys() & later.keys()):
+        if earlier[name] != later[name]:
+            old, new = (_lines(documents, name, scope) for scope in (_HOST, AFTER + _HOST))
+            changed = [new[line] for line in new if line not in old] or [old[line] for line in old if line not in new]
+            span = changed[0] if changed and old and new else None
+            yield Moved("rule", name.removesuffix("-save"), "changed", span)
+
+
+def _lines(documents: Sequence[Document], artifact: str, scope: str) -> Mapping[str, Span]:
+    """The rules of `iptables-save` without their counters, and where they stand."""
+    return {
+        _COUNTERS.sub("", line): document.source.span(number)
+        for document in documents
+        if document.source.artifact == artifact and document.source.scope == scope
+        for number, line in enumerate(document.source.lines, start=1)
+        if not line.startswith("#")
+    }
+
+
+def _records(documents: Sequence[Document], kind: type[T], scope: str) -> Iterator[T]:
+    for document in documents:
+        if document.source.scope == scope:
+            yield from (record for record in document.records if isinstance(record, kind))
 
 
 # --- counters ---------------------------------------------------------------------------------------------------------

@@ -1,26 +1,43 @@
 """Faults of the engine itself, and what a bundle should say of its containers."""
 
-from lab import DockerHost, LabError
+from lab import HOST_ADDRESS, PUBLISHED_PORT, DockerHost, LabError, assert_healthy, container_to_container
 
 from faults._kit import Fault, NearMiss, lines, named, run, succeeds
 
 _SECOND = (
-    "--bridge=none -H unix:///run/second.sock --data-root /var/lib/docker2 --exec-root /run/docker2"
-    " -p /run/docker2.pid --storage-driver vfs --iptables={iptables}"
+    "-H unix:///run/second.sock --data-root /var/lib/docker2 --exec-root /run/docker2 -p /run/docker2.pid"
+    " --storage-driver vfs"
 )
 _UNTIL_READY = "until docker -H unix:///run/second.sock version >/dev/null 2>&1; do sleep 0.1; done"
 
 
-def _second_engine(host: DockerHost, *, before: str = "", iptables: str = "true") -> None:
+def _second_engine(host: DockerHost, options: str = "--bridge=none", *, before: str = "") -> None:
     """Another dockerd beside the host's own, as a snap beside a package."""
-    options = _SECOND.format(iptables=iptables)
-    host.shell(f"setsid {before} dockerd {options} >/run/second.log 2>&1 </dev/null & {_UNTIL_READY}", timeout=90)
+    line = f"setsid {before} dockerd {_SECOND} {options} >/run/second.log 2>&1 </dev/null & {_UNTIL_READY}"
+    host.shell(line, timeout=90)
+
+
+def _second_engine_that_keeps_to_itself(host: DockerHost) -> None:
+    """As docs.docker.com has several daemons on a host: without a hand in the rules, and with a bridge of its own."""
+    host.shell("ip link add second type bridge && ip addr add 10.77.0.1/24 dev second && ip link set second up")
+    _second_engine(host, "--bridge=second --iptables=false --ip6tables=false")
+    second = "docker -H unix:///run/second.sock"
+    host.shell(f"docker save lab/busybox:1 | {second} load && {second} network create --subnet 10.78.0.0/24 theirs")
+    host.shell(f"{second} run -d --init --name theirs --network theirs lab/busybox:1 sleep 1000")
 
 
 def _second_engine_elsewhere(host: DockerHost) -> None:
     """Another dockerd in a network namespace of its own, as in a container or a laboratory."""
     host.shell("ip netns add lab")
     _second_engine(host, before="nsenter --net=/run/netns/lab")
+
+
+def _is_unhealthy(host: DockerHost) -> bool:
+    try:
+        assert_healthy(host)
+    except AssertionError:
+        return True
+    return False
 
 
 def _docker_answers(host: DockerHost) -> bool:
@@ -36,10 +53,18 @@ def _could_not_be_started(host: DockerHost) -> None:
     host.shell("kill $(cat /run/taker.pid); while ss -Hltn 'sport = 9099' | grep -q 9099; do sleep 0.1; done")
 
 
+#: With the proxy again, and containers connected anew. Docker leaves behind what it had set up for a host without it.
+_PROXY_AGAIN = (
+    *(f"sysctl -qw net.ipv4.conf.{each}.route_localnet=0" for each in ("docker0", "<front>", "<back>")),
+    "rm /etc/docker/daemon.json && systemctl stop docker",
+    "iptables-save | grep -v src-type | iptables-restore",
+    "systemctl start docker && docker restart -t 1 app db web",
+)
+
 _LAN = "docker network create -d macvlan -o parent=eth0 --subnet 192.0.2.0/24 lan"
 
 _END_SECOND = (
-    "kill $(cat /run/docker2.pid); while pgrep -f docker2.pid >/dev/null; do sleep 0.2; done",
+    "pid=$(cat /run/docker2.pid); kill $pid; while kill -0 $pid 2>/dev/null; do sleep 0.2; done",
     "rm -rf /var/lib/docker2 /run/docker2",
 )
 
@@ -66,6 +91,37 @@ FAULTS = (
         named("host", "web01"),
         daemon_args=("--live-restore",),
         variant="live-restore",
+    ),
+    Fault(
+        "bundle-two-daemons",
+        _second_engine,
+        _is_unhealthy,
+        named("host", "web01"),
+        cleanup=lines("rm -rf /var/lib/docker2 /run/docker2"),
+        on=("nft", "legacy", "28.5"),
+    ),
+    Fault(
+        "bundle-two-daemons",
+        _second_engine_that_keeps_to_itself,
+        succeeds("docker -H unix:///run/second.sock version"),
+        named("host", "web01"),
+        cleanup=lines(
+            "docker -H unix:///run/second.sock rm -f theirs",
+            "docker -H unix:///run/second.sock network rm theirs",
+            *_END_SECOND,
+            "ip link del second",
+        ),
+        by_design=True,
+        variant="apart",
+    ),
+    Fault(
+        "bundle-live-restore-drift",
+        lines("""echo '{"userland-proxy": false}' >/etc/docker/daemon.json""", "systemctl restart docker"),
+        lambda host: not container_to_container(host, "web", f"{HOST_ADDRESS}:{PUBLISHED_PORT}"),
+        named("container", "web"),
+        daemon_args=("--live-restore",),
+        cleanup=lines(*_PROXY_AGAIN),
+        on=("nft", "28.5"),
     ),
     Fault(
         "bundle-daemon-proxy",
@@ -99,6 +155,19 @@ NEAR_MISSES = (
         "bundle-docker-down",
         lines("docker stop -t 1 web db app"),
         lines("docker start app db web"),
+        on=("nft", "28.5"),
+    ),
+    NearMiss(  # a second engine in a network namespace of its own
+        "bundle-two-daemons",
+        _second_engine_elsewhere,
+        lines(*_END_SECOND, "ip netns del lab"),
+        on=("nft", "28.5"),
+    ),
+    NearMiss(  # a daemon that was started anew, with everything flushed meanwhile, and programmed it all
+        "bundle-live-restore-drift",
+        lines("systemctl stop docker", "iptables -t nat -F", "systemctl start docker"),
+        lines(),
+        daemon_args=("--live-restore",),
         on=("nft", "28.5"),
     ),
     NearMiss(  # a network that nobody uses

@@ -64,7 +64,31 @@ def hanging(host: lab.DockerHost) -> Iterator[None]:
         host.shell("rm /usr/local/sbin/nft")
 
 
+@contextmanager
+def restarting(host: lab.DockerHost) -> Iterator[None]:
+    """A container that is started again and again meanwhile."""
+    loop = "while :; do docker restart -t 0 db >/dev/null; done"
+    host.shell(f"setsid sh -c '{loop}' >/dev/null 2>&1 </dev/null & echo $! >/run/loop.pid")
+    time.sleep(1)
+    try:
+        yield
+    finally:
+        host.shell("kill $(cat /run/loop.pid); while pgrep -x docker >/dev/null; do sleep 0.1; done")
+        lab.assert_healthy(host)
+
+
+_BAN = "INPUT -s 192.0.2.66 -j DROP"
+
+
+@contextmanager
+def a_rule_is_added(host: lab.DockerHost) -> Iterator[None]:
+    """A firewall that bans somebody while the bundle is collected."""
+    yield
+    host.shell(f"iptables -D {_BAN}")
+
+
 _PLACE = frozenset({"netns", "dockerd", "ip-link", "docker-info", "docker-inspect", "docker-network-inspect"})
+_LOOKS = frozenset({"docker-inspect", "iptables-save"})
 _LEFT_OUT = frozenset(
     {"collector-log", "daemon-json", "docker-unit", "iptables-legacy-save", "iptables-raw", "networkctl", "nmcli"}
     | {"podman-info"}
@@ -74,6 +98,14 @@ MODES = (
     Mode("bundle-wrong-netns", "works in another network namespace", "unshare --net --", near_miss=_PLACE),
     Mode("bundle-netns-partial", "inside of 3 running containers", WITHOUT_ADMIN, can_be_pasted=False),
     Mode("bundle-incomplete", "permission denied", WITHOUT_ROOT, can_be_pasted=False, near_miss=_LEFT_OUT),
+    Mode("bundle-inconsistent-snapshot", "container `db` ", meanwhile=restarting, near_miss=_LOOKS),
+    Mode(
+        "bundle-inconsistent-snapshot",
+        "what `iptables` shows was changed",
+        options=f"--during 'iptables -A {_BAN}'",
+        meanwhile=a_rule_is_added,
+        variant="rule",
+    ),
     Mode("bundle-incomplete", "nft-ruleset (", options="--timeout 2", meanwhile=hanging, variant="slow"),
 )
 
