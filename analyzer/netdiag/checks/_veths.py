@@ -106,10 +106,12 @@ class WithoutHairpin:
 
 
 def without_hairpin(host: Host, ports: Iterable[ContainerPort]) -> Iterator[WithoutHairpin | Unjudged]:
-    """Those by which a container cannot reach its own published ports when there is no userland proxy."""
+    """Those by which a container of Docker cannot reach its own published ports when there is no userland proxy. Podman
+    has no such proxy and never sets the mode: there it is as podman means it.
+    """
     for port in ports:
-        published = _published_over_ipv4(port.attachment.container)
-        if not published or not port.enslaved or translates_addresses(port.attachment.bridge.network).no:
+        network, published = port.attachment.bridge.network, _published_over_ipv4(port.attachment.container)
+        if network.engine != "docker" or not published or not port.enslaved or translates_addresses(network).no:
             continue
         found = port_of(host, port.outer)
         if found is None or found.hairpin is None:

@@ -16,7 +16,7 @@ decides.
 
 ## Not a problem when
 The userland proxy is on: then the container's own connections go through the proxy, and `hairpin off` is right. The
-network routes instead of translating (gateway mode routed).
+network routes instead of translating (gateway mode routed). The container is podman's, which never sets the mode.
 
 ## Repair
 Switch hairpin mode on. The engine does that when it connects a container, so a veth that somebody put back on its
@@ -39,6 +39,9 @@ from netdiag.model.gates import uses_proxy
 
 @check(Severity.ERROR, layer="bridge", symptom_of=("bundle-live-restore-drift",))
 def bridge_hairpin_missing(host: Host) -> Verdicts:
+    if host.engine.absent:
+        yield NotApplicable(host.engine.absent)
+        return
     ports, others = container_ports(host)
     proxy = uses_proxy(host)
     if proxy.yes:
