@@ -17,6 +17,7 @@ IPTABLES_CHECKS = (
 #: Judged by files and commands that need no root.
 READ_WITHOUT_ROOT = {
     "dns-conntrack-race",
+    "bundle-two-daemons",
     "sec-docker-api-tcp",
     "link-promisc-or-sniffer",
     "link-unregister-netdevice-hang",

@@ -399,8 +399,13 @@ def test_a_rule_that_came_is_shown(site: Any) -> None:
     assert finding.evidence[0].span.excerpt == ban.rstrip()
 
 
+def test_containers_that_docker_did_not_tell_of_are_an_open_question(site: Any) -> None:
+    manifest = _looks(site, {"containers": None})
+    assert site.verdict("bundle-inconsistent-snapshot", **manifest)[0] is UNKNOWN
+
+
 def test_without_two_looks_it_is_an_open_question(site: Any) -> None:
-    assert site.verdict("bundle-inconsistent-snapshot")[0] is UNKNOWN
+    assert site.verdict("bundle-inconsistent-snapshot", fingerprints=None)[0] is UNKNOWN
 
 
 # --- live-restore -----------------------------------------------------------------------------------------------------

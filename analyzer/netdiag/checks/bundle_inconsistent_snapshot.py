@@ -49,6 +49,13 @@ def bundle_inconsistent_snapshot(host: Host) -> Verdicts:
             (COLLECT,),
         )
         return
+    if "container" not in host.movement.looked_at and not host.engine.absent:
+        yield Unjudged(
+            "which containers came and went meanwhile",
+            "docker did not tell it when the collection ended",
+            ("docker-ps",),
+            (COLLECT,),
+        )
     moved = sorted(host.movement.objects, key=lambda each: _KINDS.index(each.kind))
     if moved:
         evidence = tuple(_evidence(host, moved))

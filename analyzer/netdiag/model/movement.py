@@ -28,6 +28,9 @@ _LONG_AGO = timedelta(minutes=1)
 
 _COUNTERS = re.compile(r"\[[0-9]+:[0-9]+\] ?")
 
+#: Under which key a fingerprint has the objects of a kind.
+_KEYS = {"interface": "interfaces", "container": "containers", "rule": "rules"}
+
 #: What a fingerprint in the manifest tells of one end of the collection.
 _Look = Mapping[str, Any]
 
@@ -81,11 +84,14 @@ class Grown:
 
 @dataclass(frozen=True)
 class Movement:
-    """The two looks: how far they are apart, in seconds, and what moved between them."""
+    """The two looks: how far they are apart, in seconds, and what moved between them. `looked_at` are the kinds of
+    objects that both looks tell of.
+    """
 
     seconds: float
     objects: tuple[Moved, ...]
     counters: tuple[Grown, ...]
+    looked_at: tuple[str, ...] = ()
 
 
 def is_extra_look(scope: str) -> bool:
@@ -111,6 +117,7 @@ def movement(
         seconds=_seconds(manifest),
         objects=tuple(_each_once(found)),
         counters=tuple(_grown(documents)),
+        looked_at=tuple(kind for kind, key in _KEYS.items() if None not in (before.get(key), after.get(key))),
     )
 
 
