@@ -4,9 +4,10 @@
 An interface of the host that leads outside and is a port of a Docker network's bridge.
 
 ## Why it matters
-What comes in by a port of a bridge goes to the bridge: an address on the port itself is not answered any more, and the
-host loses its network. Even without an address on it, every machine of the LAN is on the containers' segment from then
-on, sees their broadcasts and reaches them past all rules for published ports.
+What comes in by a port of a bridge goes to the bridge, and the engine's rules take it for traffic of that network:
+published ports are not translated, and what other networks' containers ask for or are answered is dropped. Even without
+an address on it, every machine of the LAN is on the containers' segment from then on, sees their broadcasts and reaches
+them past all rules for published ports.
 
 ## How it is decided
 Gates: the engine is here; the network is a local bridge; the links of the host were collected. A port is an uplink when
@@ -69,7 +70,7 @@ def _named_by_engine(bridge: BridgeNetwork) -> bool:
 def _fault(host: Host, bridge: BridgeNetwork, port: Link, address: Address | None) -> Fault:
     evidence = [Evidence(words_of(port.span, f"master {bridge.device}"), f"a port of {bridge.device}")]
     if address:
-        evidence.append(related(address.span, "its address, which nobody is answered on"))
+        evidence.append(related(address.span, f"its address; what is sent to it comes in by {bridge.device}"))
     routes = (
         route
         for route in host.root.routes

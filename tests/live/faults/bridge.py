@@ -2,7 +2,15 @@
 
 from collections.abc import Callable
 
-from lab import HOST_ADDRESS, PUBLISHED_PORT, DockerHost, container_to_container, egress
+from lab import (
+    HOST_ADDRESS,
+    PUBLISHED_PORT,
+    ROUTER_ADDRESS,
+    DockerHost,
+    client_address_seen,
+    container_to_container,
+    egress,
+)
 
 from faults._kit import Fault, NearMiss, bridge, lines, named, run
 
@@ -15,6 +23,11 @@ def _app_cannot_reach_db(host: DockerHost) -> bool:
 
 def _db_cannot_leave(host: DockerHost) -> bool:
     return not egress(host, "db")
+
+
+def _client_is_not_led_to_web(host: DockerHost) -> bool:
+    """The rules for published ports leave out what comes by the bridge: docker-proxy answers, or nobody does."""
+    return client_address_seen(host) != ROUTER_ADDRESS
 
 
 def _web_cannot_reach_itself(host: DockerHost) -> bool:
@@ -104,7 +117,7 @@ FAULTS = (
     Fault(
         "bridge-uplink-enslaved",
         lines("ip link set eth0 master docker0"),
-        _db_cannot_leave,
+        _client_is_not_led_to_web,
         named("interface", "eth0"),
         on=("nft", "28.5"),
     ),

@@ -49,7 +49,12 @@ def _six(subnet: str, *options: str) -> tuple[str, ...]:
     )
 
 
-_WITHOUT_SIX = ("docker rm -f six", "docker network rm six", "ip6tables-restore </root/ip6tables.rules")
+_WITHOUT_SIX = (
+    "docker rm -f six",
+    "docker network rm six",
+    "nft delete table ip6 raw 2>/dev/null || true",  # of Docker 28
+    "ip6tables-restore </root/ip6tables.rules",
+)
 
 
 def _reaches_outside(host: DockerHost) -> bool:

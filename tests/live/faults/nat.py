@@ -364,8 +364,13 @@ NEAR_MISSES = (
             run("bound", "--network back -p 127.0.0.1:8081:81 -p 203.0.113.10:8082:82/udp"),
             run("range", "-p 8090-8092:90-92"),
             run("onhost", "--network host -p 8083:83"),
+            # what is for the host only is kept from its neighbours, as Docker 28 does
+            *(f"iptables -t raw -I PREROUTING -i eth0 -d {each} -j DROP" for each in ("<back_subnet>", "127.0.0.0/8")),
         ),
-        lines("docker rm -f exposed bound range onhost"),
+        lines(
+            "docker rm -f exposed bound range onhost",
+            "nft delete table ip raw 2>/dev/null || iptables -t raw -F PREROUTING",
+        ),
         on=("nft", "legacy"),
     ),
     NearMiss(  # an administrator's own DNAT, outside of Docker's chain
