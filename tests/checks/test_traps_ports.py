@@ -256,10 +256,29 @@ def test_a_learned_entry_elsewhere_is_only_a_warning(site: Any) -> None:
     assert severities(site) == {"bridge-fdb-stale-static": Severity.ERROR}
 
 
-def test_hairpin_mode_is_nobody_s_need_on_a_routed_network(site: Any) -> None:
+def without_the_proxy(site: Any) -> None:
     site.files["docker/dockerd-cmdline.txt"] += "--userland-proxy=false\n"
+    site.files["host/sysctl.txt"] += site.WITHOUT_PROXY
+
+
+def test_hairpin_mode_is_nobody_s_need_on_a_routed_network(site: Any) -> None:
+    without_the_proxy(site)
     assert site.verdict("bridge-hairpin-missing")[0] is FINDING
     site.docker("network-inspect")[3]["Options"] = {"com.docker.network.bridge.gateway_mode_ipv4": "routed"}
+    assert site.verdict("bridge-hairpin-missing")[0] is CLEAN
+
+
+def test_hairpin_mode_is_nobody_s_need_when_the_host_translates_instead_of_the_bridge(site: Any) -> None:
+    without_the_proxy(site)
+    site.replace("host/sysctl.txt", "nf-call-iptables = 1", "nf-call-iptables = 0")
+    site.replace(LINKS, "vlan_filtering 0", "vlan_filtering 0 nf_call_iptables 0")
+    assert site.verdict("bridge-hairpin-missing")[0] is CLEAN
+
+
+def test_hairpin_mode_is_nobody_s_need_for_a_port_of_the_host_alone(site: Any) -> None:
+    without_the_proxy(site)
+    (binding,) = site.docker("inspect")[0]["NetworkSettings"]["Ports"]["80/tcp"]
+    binding["HostIp"] = "127.0.0.1"
     assert site.verdict("bridge-hairpin-missing")[0] is CLEAN
 
 

@@ -67,7 +67,8 @@ def needing_netfilter(host: Host, bridges: list[BridgeNetwork]) -> Iterator[Need
         return
     published: dict[str, CarriedPort] = {}
     for carried in carried_ports(host, bridges):
-        published.setdefault(carried.bridge.device, carried)
+        if not (carried.host_address and carried.host_address.is_loopback):  # which no container can ask for
+            published.setdefault(carried.bridge.device, carried)
     for carried in published.values():
         name = carried.bridge.network.name
         consequence = f"containers of network `{name}` do not reach each other's published ports"

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from netdiag.checks._base import NotApplicable, Unjudged, unjudged
+from netdiag.checks._bridge_netfilter import meets_firewall
 from netdiag.checks._docker import Attachment, attachments, bridge_networks, other_containers, sh
 from netdiag.finding import Subject
 from netdiag.formats.records import Container, Link, PublishedPort
-from netdiag.model import Gate, Host, VethPair
+from netdiag.model import Gate, Host, Truth, VethPair
 from netdiag.model.bridges import Port
 from netdiag.model.gates import collected, translates_addresses, unknown, uses_proxy
 from netdiag.spans import Span
@@ -97,31 +98,45 @@ def _not_joined(attachment: Attachment, *, seen: bool) -> Unjudged:
 @dataclass(frozen=True)
 class WithoutHairpin:
     """A container's port of its bridge that sends nothing back to where it came from, one of the container's published
-    ports, and where the bundle says so.
+    ports, and where the bundle says so. `setting` is where it says that the bridge itself translates frames.
     """
 
     port: ContainerPort
     published: PublishedPort
     span: Span
+    setting: Span | None
 
 
 def without_hairpin(host: Host, ports: Iterable[ContainerPort]) -> Iterator[WithoutHairpin | Unjudged]:
-    """Those by which a container of Docker cannot reach its own published ports when there is no userland proxy. Podman
-    has no such proxy and never sets the mode: there it is as podman means it.
+    """Those by which a container of Docker cannot reach its own published ports when there is no userland proxy.
+
+    Where frames on the bridge do not meet the firewall, the host translates the packet and sends it on as any other.
+    Podman has no such proxy and never sets the mode: there it is as podman means it.
     """
     for port in ports:
         network, published = port.attachment.bridge.network, _published_over_ipv4(port.attachment.container)
         if network.engine != "docker" or not published or not port.enslaved or translates_addresses(network).no:
             continue
         found = port_of(host, port.outer)
+        translated, setting = meets_firewall(host, port.attachment.bridge.device)
+        if translated is Truth.NO or (found and found.hairpin):
+            continue
+        what = f"whether container {port.container} reaches its own published ports"
         if found is None or found.hairpin is None:
-            yield settings_unknown(f"whether container {port.container} reaches its own published ports")
-        elif not found.hairpin:
-            yield WithoutHairpin(port, published, setting_span(found, "hairpin off"))
+            yield settings_unknown(what)
+        elif translated is Truth.UNKNOWN:
+            yield unjudged(unknown(what, "sysctl"))
+        else:
+            yield WithoutHairpin(port, published, setting_span(found, "hairpin off"), setting)
 
 
 def _published_over_ipv4(container: Container) -> PublishedPort | None:
-    return next((each for each in container.ports if each.host_address is None or each.host_address.version == 4), None)
+    """A published port whose address on the host the container can ask for."""
+    for each in container.ports:
+        address = each.host_address
+        if address is None or (address.version == 4 and not address.is_loopback):
+            return each
+    return None
 
 
 def port_of(host: Host, veth: Link) -> Port | None:

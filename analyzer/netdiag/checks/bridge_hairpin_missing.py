@@ -5,18 +5,21 @@ A running container with published ports, on a host without the userland proxy, 
 frames back where they came from.
 
 ## Why it matters
-The container cannot reach its own published port by the host's address: DNAT leads the packet back to the port that it
-came in by, and the bridge drops it there. Everybody else reaches it.
+The container cannot reach its own published port by the host's address: DNAT, which br_netfilter lets the bridge itself
+do, leads the frame back to the port that it came in by, and the bridge drops it there. Everybody else reaches it.
 
 ## How it is decided
 Gates: the userland proxy is off, by the daemon's settings or by the rule that the engine programs without it; the
-container runs, has a namespace of its own and publishes a port over IPv4; the network is a local bridge that translates
-addresses; the settings of the bridge's ports were collected (`bridge -d link`, or `ip -d link`). The word `hairpin off`
-decides.
+container runs, has a namespace of its own and publishes a port over IPv4 on an address that it can reach; the network
+is a local bridge that translates addresses; frames on it meet the firewall (`net.bridge.bridge-nf-call-iptables`, or
+the bridge's own setting); the settings of the bridge's ports were collected (`bridge -d link`, or `ip -d link`). The
+word `hairpin off` decides.
 
 ## Not a problem when
 The userland proxy is on: then the container's own connections go through the proxy, and `hairpin off` is right. The
-network routes instead of translating (gateway mode routed). The container is podman's, which never sets the mode.
+network routes instead of translating (gateway mode routed). Frames on the bridge do not meet the firewall: then the
+host translates the packet, and sends it to the container as any other. The port is published on the loopback address
+only. The container is podman's, which never sets the mode.
 
 ## Repair
 Switch hairpin mode on. The engine does that when it connects a container, so a veth that somebody put back on its
@@ -64,6 +67,7 @@ def _fault(found: WithoutHairpin) -> Fault:
             Evidence(found.span, "the bridge sends nothing back through this port"),
             related(published.span, f"published as {published.host_port}/{published.protocol}"),
             related(port.inner.span, f"its other end, in container {port.container}"),
+            *([related(found.setting, "the bridge itself translates the frame")] if found.setting else []),
         ),
         remedy=(sh("bridge link set dev {} hairpin on", veth),),
         verify=(sh("bridge -d link show dev {}", veth),),

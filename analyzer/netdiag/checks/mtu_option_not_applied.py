@@ -9,8 +9,8 @@ one, keep the MTU of 1500, and the trouble that the setting was made for stays: 
 
 ## How it is decided
 Gates: the daemon's settings were collected and have `mtu`; the container runs and has a namespace of its own; the
-network is a local bridge other than the default one, without the option `com.docker.network.driver.mtu`; its options
-were collected. The MTU of the interface in the container is compared with the setting.
+network is a local bridge of Docker other than the default one, without the option `com.docker.network.driver.mtu`; its
+options were collected. The MTU of the interface in the container is compared with the setting.
 
 ## Not a problem when
 The daemon has `default-network-opts` for bridges: then it is known how to set the MTU of networks, and older ones are
@@ -47,6 +47,9 @@ _MOST_SHOWN = 6
 
 @check(Severity.WARNING, layer="mtu")
 def mtu_option_not_applied(host: Host) -> Verdicts:
+    if host.engine.absent:
+        yield NotApplicable(host.engine.absent)
+        return
     ports, others = container_ports(host)
     yield from others
     setting = host.engine.setting("mtu")
@@ -63,6 +66,8 @@ def mtu_option_not_applied(host: Host) -> Verdicts:
     other = []
     for port in ports:
         network = port.attachment.bridge.network
+        if network.engine != "docker":
+            continue
         if network.name == _DEFAULT_NETWORK or _OPTION in (network.options or {}) or port.inner.mtu in (wanted, None):
             continue
         if network.options is None:
