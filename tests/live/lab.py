@@ -774,6 +774,8 @@ def configuration(host: DockerHost) -> tuple[str, ...]:
     outer_links = _links(host.run)
     names = {host.bridge(network): f"bridge of {network}" for network in NETWORKS}
     names |= {link["ifname"]: "way out of a swarm" for link in outer_links if link.get("master") == "docker_gwbridge"}
+    if any(link["ifname"] == "docker_gwbridge" for link in outer_links):
+        names |= dict.fromkeys(_addresses_on_gwbridge(host), "address of a way out of a swarm")
     names_inside: dict[str, dict[str, str]] = {}
     for container, networks in CONTAINERS.items():
         links = _links(runs[container])
@@ -790,6 +792,11 @@ def configuration(host: DockerHost) -> tuple[str, ...]:
         shown = _namespace_lines(run, names | names_inside[container])
         lines += [f"{container}: {line}" for line in shown]
     return tuple(sorted(lines))
+
+
+def _addresses_on_gwbridge(host: DockerHost) -> list[str]:
+    record = json.loads(host.docker("network", "inspect", "docker_gwbridge").stdout)[0]
+    return [each["IPv4Address"].partition("/")[0] for each in record["Containers"].values()]
 
 
 def _run_in_network_of(host: DockerHost, record: Mapping[str, Any], argv: Sequence[str]) -> CompletedProcess[str]:

@@ -28,12 +28,14 @@ moby libnetwork/resolver.go; moby/moby#38243; docs.docker.com/engine/network (DN
 """
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 
+from netdiag.checks._addresses import inside
 from netdiag.checks._base import Fault, Verdicts, check, unjudged
 from netdiag.checks._dns import DNS_PORT, container_subjects, known_resolvers, listens_for_names, named, removal
 from netdiag.checks._docker import related, sh
+from netdiag.checks._routes import route_deleted, rule_deleted, subject_of
 from netdiag.finding import Evidence, Severity, Subject
 from netdiag.formats.records import IpAddress, Network
 from netdiag.model import Host, Lookup, Outcome, Packet
@@ -64,7 +66,13 @@ class _Obstacle:
 @check(
     Severity.ERROR,
     layer="dns",
-    symptom_of=("dns-resolv-loopback-fallback", "dns-resolv-stale", "filter-docker-user-drop"),
+    symptom_of=(
+        "dns-resolv-loopback-fallback",
+        "dns-resolv-stale",
+        "filter-docker-user-drop",
+        "route-blackhole",
+        "route-policy-rule-hijack",
+    ),
 )
 def dns_upstream_unreachable(host: Host) -> Verdicts:
     found, others = known_resolvers(host)
@@ -103,7 +111,8 @@ def _obstacle(host: Host, resolver: Resolver, server: Server) -> _Obstacle | Non
         return None  # another check looks at servers in the container and on the host
     inner = resolver.netns.routing.look_up(Packet(server.address))
     if inner.outcome in _REFUSED:
-        return _of_route(server.address, inner, f"in container {resolver.container.name}")
+        obstacle = _of_route(server.address, inner, f"in container {resolver.container.name}")
+        return replace(obstacle, remedy=inside(resolver.container, obstacle.remedy))
     bridge = _bridge_of(host, resolver, inner)
     if bridge is None:
         return None
@@ -163,11 +172,9 @@ def _of_route(address: IpAddress, found: Lookup, where: str) -> _Obstacle:
     route, rule = found.route, found.rule
     if route is None and rule is not None:
         subject, span = Subject("route", f"rule {rule.priority}"), rule.span
-        remedy = sh("ip rule del pref {}", rule.priority)
+        remedy = rule_deleted(rule)
     elif route is not None:
-        table = f" table {route.table}" if route.table not in (None, "main") else ""
-        subject, span = Subject("route", f"{route.type} {route.destination}"), route.span
-        remedy = sh("ip route del {} {}", route.type, route.destination) + table
+        subject, span, remedy = subject_of(route), route.span, route_deleted(route)
     else:
         subject, span, remedy = Subject("address", str(address)), None, sh("ip route get {}", address)
     return _Obstacle(f"{where} a route refuses it", subject, span, "what is sent there is refused", remedy)

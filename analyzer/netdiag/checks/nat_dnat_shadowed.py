@@ -43,7 +43,9 @@ from netdiag.model.flow import AnyRule, Decision, Fate
 from netdiag.model.hooks import base_chains, translations_of
 
 
-@check(Severity.ERROR, layer="nat", symptom_of=("nat-dnat-stale", "nat-legacy-nft-split"))
+@check(
+    Severity.ERROR, layer="nat", symptom_of=("nat-dnat-stale", "nat-legacy-nft-split", "port-swarm-ingress-conflict")
+)
 def nat_dnat_shadowed(host: Host) -> Verdicts:
     ports, others = ports_for_outsiders(host)
     yield from others

@@ -144,9 +144,13 @@ def _virtual_address_is_dead(host: DockerHost) -> bool:
     return bool(addresses) and not any(container_to_container(host, "near", address) for address in addresses)
 
 
-#: The engine fails in the middle of it, and leaves a pair of veths on the host that lead nowhere.
+#: The engine fails in the middle of it: it leaves a pair of veths on the host that lead nowhere, and Docker 28 the rule
+#: for the address as well.
 _REMOVE_WHAT_THAT_LEFT = (
-    'ip -br link show type veth | awk \'$2 == "DOWN" {sub(/@.*/, "", $1); print $1; exit}\' | xargs ip link del'
+    'ip -br link show type veth | awk \'$2 == "DOWN" {sub(/@.*/, "", $1); print $1; exit}\' | xargs ip link del',
+    "docker network inspect -f '{{range $id, $each := .Containers}}{{$id}} {{$each.IPv4Address}}{{println}}{{end}}'"
+    " docker_gwbridge | sed -n 's#^ep-.* \\(.*\\)/.*#\\1#p' | while read address; do"
+    " iptables -t raw -D PREROUTING -d $address ! -i docker_gwbridge -j DROP 2>/dev/null || true; done",
 )
 
 FAULTS = (
@@ -231,7 +235,7 @@ FAULTS = (
     ),
     Fault(
         "overlay-gwbridge-problem",
-        lines("! docker network disconnect docker_gwbridge near", _REMOVE_WHAT_THAT_LEFT),
+        lines("! docker network disconnect docker_gwbridge near", *_REMOVE_WHAT_THAT_LEFT),
         lambda host: not egress(host, "near") and _node(host).reaches_far(),
         named("container", "near"),
         on=_ON,
