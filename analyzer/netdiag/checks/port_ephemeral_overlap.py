@@ -28,6 +28,7 @@ ip-sysctl of the kernel (ip_local_reserved_ports); moby libnetwork/portallocator
 
 from netdiag.checks._base import Fault, Verdicts, check, unjudged
 from netdiag.checks._docker import no_containers, other_containers, related
+from netdiag.checks._sysctl import range_of, ranges_in
 from netdiag.finding import Evidence, Severity, Subject
 from netdiag.formats.records import Container, Sysctl, WantedPort
 from netdiag.model import Host
