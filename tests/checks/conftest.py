@@ -350,6 +350,7 @@ _HOST: dict[str, Any] = {
     f"netns/{WEB}/resolv-conf.txt": RESOLVER,
     f"netns/{WEB}/iptables-save.txt": RESOLVER_RULES,
     f"netns/{WEB}/nft-ruleset.txt": "table inet site { # handle 1\n}\n",
+    f"netns/{WEB}/sysctl.txt": "net.ipv4.ip_local_port_range = 32768\t60999\n",
     f"netns/{WEB}/nstat.txt": "#kernel\nUdpRcvbufErrors                 0                  0.0\n",
 }
 

@@ -388,3 +388,86 @@ def test_without_the_size_of_buffers_unread_packets_may_be_few(site: Any) -> Non
     site.files[f"netns/{site.WEB}/nstat.txt"] = "#kernel\nUdpRcvbufErrors 5 0.0\n"
     inside(site, "tcp LISTEN 0 9 *:80 *:*", "udp UNCONN 200000 0 *:9125 *:*")
     assert site.verdict("perf-udp-rcvbuf")[0] is UNKNOWN
+
+
+# --- ports of outgoing connections ------------------------------------------------------------------------------------
+
+EXHAUSTION = "sysctl-ephemeral-port-exhaustion"
+
+
+def connected(site: Any, count: int, *, state: str = "ESTABLISHED", timeout: int = 431999, servers: int = 1) -> None:
+    """A container that may use 100 ports, with so many connections through source NAT."""
+    site.files[f"netns/{site.WEB}/sysctl.txt"] = "net.ipv4.ip_local_port_range = 50000\t50099\n"
+    site.files["host/sysctl.txt"] += (
+        f"net.netfilter.nf_conntrack_max = 262144\nnet.netfilter.nf_conntrack_count = {max(count, 1)}\n"
+    )
+    lines = []
+    for port, server in ((50000 + number, f"192.0.2.{1 + number % servers}") for number in range(count)):
+        there = f"src=172.18.0.2 dst={server} sport={port} dport=5432"
+        back = f"src={server} dst=203.0.113.10 sport=5432 dport={port}"
+        lines.append(f"tcp      6 {timeout} {state} {there} {back} [ASSURED] mark=0 use=1\n")
+    site.files["host/conntrack.txt"] = "".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("case", "severity"),
+    [
+        ({"count": 100}, Severity.ERROR),
+        ({"count": 85}, Severity.WARNING),
+        ({"count": 79}, None),
+        ({"count": 100, "servers": 5}, None),  # a port serves for each server
+        ({"count": 90, "state": "TIME_WAIT", "timeout": 110}, Severity.WARNING),
+        ({"count": 90, "state": "TIME_WAIT", "timeout": 20}, None),  # their sockets are gone
+    ],
+)
+def test_ports_are_used_up_for_one_server_at_a_time(site: Any, case: dict[str, Any], severity: Severity | None) -> None:
+    connected(site, **case)
+    found = [each for each in site.analysis().findings if each.check == EXHAUSTION]
+    assert [each.severity for each in found] == ([severity] if severity else [])
+
+
+def test_few_connections_in_all_need_no_list(site: Any) -> None:
+    connected(site, 79)
+    del site.files["host/conntrack.txt"]
+    assert site.verdict(EXHAUSTION)[0] is CLEAN
+
+
+def test_many_connections_without_a_list_are_unknown(site: Any) -> None:
+    connected(site, 95)
+    del site.files["host/conntrack.txt"]
+    assert site.verdict(EXHAUSTION)[0] is UNKNOWN
+
+
+def test_reserved_ports_do_not_count(site: Any) -> None:
+    connected(site, 60)
+    site.files[f"netns/{site.WEB}/sysctl.txt"] += "net.ipv4.ip_local_reserved_ports = 8080,50000-50029\n"
+    assert site.verdict(EXHAUSTION)[0] is FINDING
+
+
+def test_connections_from_outside_take_no_port_here(site: Any) -> None:
+    connected(site, 100)
+    site.replace("host/conntrack.txt", "src=172.18.0.2 dst=192.0.2.1 ", "src=192.0.2.1 dst=172.18.0.2 ")
+    site.replace("host/conntrack.txt", "src=192.0.2.1 dst=203.0.113.10 ", "src=172.18.0.2 dst=192.0.2.1 ")
+    assert site.verdict(EXHAUSTION)[0] is CLEAN
+
+
+def test_connections_of_a_container_that_had_the_address_do_not_count(site: Any) -> None:
+    clock = {"wall": COLLECTED_AT, "monotonic": 1.0, "timezone": "UTC"}
+    connected(site, 100, timeout=431000)  # silent for 1000 seconds
+    web(site)["State"]["StartedAt"] = "2026-11-23T09:00:00Z"
+    assert site.verdict(EXHAUSTION, clock=clock)[0] is FINDING
+    web(site)["State"]["StartedAt"] = "2026-11-23T10:14:30Z"
+    assert site.verdict(EXHAUSTION, clock=clock)[0] is CLEAN
+
+
+def test_ports_that_a_program_asked_for_are_none_of_the_range(site: Any) -> None:
+    connected(site, 100)
+    site.files["host/conntrack.txt"] = site.files["host/conntrack.txt"].replace("sport=50", "sport=20")
+    assert site.verdict(EXHAUSTION)[0] is CLEAN
+
+
+def test_a_container_that_was_not_entered_may_have_fewer_ports(site: Any) -> None:
+    connected(site, 1)
+    assert site.verdict(EXHAUSTION)[0] is CLEAN
+    del site.files[f"netns/{site.WEB}/sysctl.txt"]
+    assert site.verdict(EXHAUSTION)[0] is UNKNOWN
