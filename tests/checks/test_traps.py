@@ -21,6 +21,7 @@ READ_WITHOUT_ROOT = {
     "sec-docker-api-tcp",
     "link-promisc-or-sniffer",
     "link-unregister-netdevice-hang",
+    "perf-gro-tso-tunnel-bug",
     "perf-half-duplex-speed",
     "perf-lro-on-forwarding",
     "perf-ring-drops",

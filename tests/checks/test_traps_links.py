@@ -245,6 +245,43 @@ def test_without_the_kernel_s_log_nobody_knows_whether_it_hangs(site: Any) -> No
     assert site.verdict("link-unregister-netdevice-hang")[0] is UNKNOWN
 
 
+# --- offloads that the kernel complains of ----------------------------------------------------------------------------
+
+OFFLOADS = "perf-gro-tso-tunnel-bug"
+BAD_OFFLOAD = """\
+[ 3152.561096] bnxt_en: caps=(0x009201c01dd14833, 0x0000000e401d4869)
+[ 3152.561101] WARNING: CPU: 1 PID: 5273 at net/core/dev.c:3535 skb_warn_bad_offload+0x81/0x140
+[ 3152.561139] RIP: 0010:skb_warn_bad_offload+0x81/0x140
+"""
+
+
+def test_the_driver_that_the_kernel_names_has_a_device(site: Any) -> None:
+    site.files[LOG] += BAD_OFFLOAD * 3
+    site.files["host/ethtool.txt"] += "driver: bnxt_en\nversion: 6.1.0-18-amd64\n"
+    (finding,) = site.analysis().findings
+    assert (finding.check, finding.severity) == (OFFLOADS, Severity.WARNING)
+    assert finding.remedy == ("ethtool -K eth0 tso off gro off",)
+
+
+def test_a_device_without_a_bus_is_named_itself(site: Any) -> None:
+    site.files[LOG] += "[ 3152.561096] docker0: caps=(0x00000006401d7869, 0x00000006401d7869)\n"
+    (finding,) = site.analysis().findings
+    assert ("interface", "docker0") in [(subject.kind, subject.name) for subject in finding.subjects]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[ 3152.561139]  ? skb_warn_bad_offload+0xc4/0xe0\n",  # a frame of another trace
+        "[ 3152.561139] usb 1-1: caps=(none)\n",
+        "[ 3152.561139] WARNING: CPU: 1 PID: 5273 at net/core/dev.c:3535 netif_set_xps_queue+0x81/0x140\n",
+    ],
+)
+def test_other_complaints_are_none_of_offloads(site: Any, line: str) -> None:
+    site.files[LOG] += line
+    assert site.verdict(OFFLOADS)[0] is CLEAN
+
+
 # --- who else sets interfaces up --------------------------------------------------------------------------------------
 
 MANAGERS = "    PID      NETNS COMMAND\n    412 4026531840 {}\n"
