@@ -149,6 +149,8 @@ def test_look_ups_that_the_host_answers_are_not_translated(site: Any, server: st
 
 def test_without_the_kernels_version_a_loss_may_be_of_no_account(site: Any) -> None:
     asking(site, "nameserver 192.0.2.53\n", "nameserver 192.0.2.53\n")
+    lost(site, None, insert_failed=3, drop=3)
+    assert site.verdict(RACE)[0] is CLEAN
     lost(site, None, insert_failed=341, drop=312)
     assert site.verdict(RACE, kernel="")[0] is UNKNOWN
 

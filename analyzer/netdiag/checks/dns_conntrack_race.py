@@ -58,18 +58,20 @@ _VERSION = re.compile(r"(\d+)\.(\d+)")
 @check(Severity.NOTE, layer="dns", symptom_of=("conntrack-insert-failed",))
 def dns_conntrack_race(host: Host) -> Verdicts:
     number = _VERSION.match(host.kernel)
-    if number is None:
-        yield unjudged(unknown("whether the kernel is older than 5.6", "docker_info"))
-        return
-    kernel = (int(number[1]), int(number[2]))
-    if kernel >= _KEEPS_BOTH:
+    kernel = (int(number[1]), int(number[2])) if number else None
+    if kernel and kernel >= _KEEPS_BOTH:
         return
     gate = collected(host.conntrack, "what connection tracking dropped")
     if gate.unknown:
         yield unjudged(gate)
         return
+    if _lost(host, "insert_failed") < _MANY:
+        return
+    if kernel is None:
+        yield unjudged(unknown("whether the kernel is older than 5.6", "docker_info"))
+        return
     counters = ("insert_failed", "drop") if kernel >= _SAVES_SOME else ("insert_failed",)
-    lost = min(sum(cpu.counters.get(name, 0) for cpu in host.conntrack) for name in counters)
+    lost = min(_lost(host, name) for name in counters)
     if lost < _MANY:
         return
     found, others = known_resolvers(host)
@@ -77,6 +79,10 @@ def dns_conntrack_race(host: Host) -> Verdicts:
     asking = [(each, server) for each in found for server in each.servers if _is_translated(host, server)]
     if asking:
         yield _fault(host, counters, lost, asking)
+
+
+def _lost(host: Host, counter: str) -> int:
+    return sum(cpu.counters.get(counter, 0) for cpu in host.conntrack)
 
 
 def _is_translated(host: Host, server: Server) -> bool:
