@@ -87,7 +87,7 @@ def analysis(name: str, make_bundle: Callable[..., Path]) -> Analysis:
 
 def test_the_faults_are_found_all_the_same(analysis: Analysis) -> None:
     found = {finding.check for finding in analysis.findings}
-    assert found == {"address-mac-ip-mismatch", "link-bridge-missing", "nat-dnat-missing"}
+    assert found == {"address-mac-ip-mismatch", "link-bridge-missing", "nat-dnat-missing", "sec-eol-docker"}
 
 
 @pytest.mark.parametrize("report", [report for report in FORMATS if report != "pdf"])

@@ -78,8 +78,8 @@ def test_an_iptables_that_names_no_backend_is_legacy(monkeypatch: pytest.MonkeyP
     assert ipv4 == [
         "iptables -V",
         "iptables-save -c",
-        "iptables -t filter -L -v -n -x",
-        "iptables -t nat -L -v -n -x",
+        "iptables -w 5 -t filter -L -v -n -x",
+        "iptables -w 5 -t nat -L -v -n -x",
     ]
     assert skipped["iptables-raw"] == "table raw is not loaded; listing it would load a kernel module"
 

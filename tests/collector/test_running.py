@@ -134,7 +134,7 @@ def test_a_docker_that_hangs_costs_one_time_limit(fake_host: FakeHost) -> None:
     reasons = _reasons(bundle, "docker")
     asked = {name: reason for name, reason in reasons.items() if name != "dockerd-cmdline"}
     assert asked == dict.fromkeys(
-        ["docker-info", "docker-ps", "docker-inspect", "docker-network-ls", "docker-network-inspect"],
+        ["docker-info", "docker-ps", "docker-inspect", "docker-network-ls", "docker-network-inspect", "docker-events"],
         "an earlier docker command did not answer within 0.5 s",
     )
     assert bundle.artifact("iptables-nat")["exit_code"] == 0
@@ -156,7 +156,7 @@ def test_without_docker_everything_of_docker_is_skipped_with_the_reason(fake_hos
     reasons = _reasons(fake_host.collect(), "docker")
     del reasons["dockerd-cmdline"]
     assert set(reasons.values()) == {"docker is not installed (not found in PATH)"}
-    assert len(reasons) == 6
+    assert len(reasons) == 7
 
 
 @pytest.mark.parametrize("tool", ["bridge", "ifconfig", "nft", "ss", "iptables-save"])

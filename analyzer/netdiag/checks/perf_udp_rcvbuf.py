@@ -27,7 +27,7 @@ udp(7); socket(7) SO_RCVBUF; ip-sysctl of the kernel.
 """
 
 from netdiag.checks._base import Fault, Verdicts, check, sort_out, unjudged
-from netdiag.checks._docker import no_containers, related, sh
+from netdiag.checks._docker import no_containers, other_containers, related, sh
 from netdiag.checks._listeners import entrance
 from netdiag.finding import Evidence, Severity, Subject
 from netdiag.formats.records import Container, KernelCounter, Socket
@@ -70,6 +70,7 @@ def perf_udp_rcvbuf(host: Host) -> Verdicts:
         full = _unread(netns, size)
         if full:
             yield _fault(container, lost, full, Evidence(full[0].span, f"{full[0].receive_queue} bytes are unread"))
+    yield from other_containers(host, "which other containers lose packets")
 
 
 def _usual_size(host: Host, netns: Namespace) -> int | None:
