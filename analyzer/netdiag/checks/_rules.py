@@ -63,13 +63,20 @@ def gone_from_forward(host: Host, network: Network | None = None) -> tuple[Expec
     """The rules that are gone from the chain FORWARD itself, without the jump to DOCKER-USER; of one network or of
     all.
     """
-    return tuple(
-        each
-        for each in gone(host).rules
-        if (each.rule.chain, each.rule.table) == ("FORWARD", "filter")
-        and each.purpose is not Purpose.USER_JUMP
-        and (network is None or (each.network is not None and each.network.id == network.id))
-    )
+    of_network = _gone_from_forward(host)
+    if network is None:
+        return tuple(each for rules in of_network.values() for each in rules)
+    return tuple(of_network.get(network.id, ()))
+
+
+@once
+def _gone_from_forward(host: Host) -> Mapping[str, Sequence[Expected]]:
+    """By the network that they are for; those for all have the empty id."""
+    found: dict[str, list[Expected]] = defaultdict(list)
+    for each in gone(host).rules:
+        if (each.rule.chain, each.rule.table) == ("FORWARD", "filter") and each.purpose is not Purpose.USER_JUMP:
+            found[each.network.id if each.network else ""].append(each)
+    return found
 
 
 def _led_to_otherwise(host: Host, each: Expected) -> bool:

@@ -5,14 +5,15 @@ The texts are those of Docker 20.10, 26.1 and 28.5 and of podman 4 and 5.
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 
 from netdiag.finding import Evidence, Subject
-from netdiag.formats.records import Container, IpAddress
+from netdiag.formats.records import Container, IpAddress, Network
 from netdiag.model import Host
 from netdiag.model.gates import bridge_name, is_running
+from netdiag.model.knowledge import once
 from netdiag.spans import Span
 
 TAKEN = re.compile(r"port is already allocated|address already in use")
@@ -71,9 +72,14 @@ def left_behind(host: Host, container: Container) -> tuple[Subject, ...]:
     """What a start that failed leaves on the bridges of the container: Docker from 28 on deletes the veth with its
     namespace, and the kernel takes its time for that.
     """
-    by_name = {network.name: network for network in host.networks}
+    by_name = _networks_by_name(host)
     networks = (host.network(each.network_id) or by_name.get(each.network) for each in container.endpoints)
     return tuple(_left_on(bridge_name(host, network)) for network in networks if network)
+
+
+@once
+def _networks_by_name(host: Host) -> Mapping[str, Network]:
+    return {network.name: network for network in host.networks}
 
 
 def _left_on(device: str) -> Subject:
