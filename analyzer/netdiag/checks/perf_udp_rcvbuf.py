@@ -53,6 +53,7 @@ def perf_udp_rcvbuf(host: Host) -> Verdicts:
         "",
     )
     yield from others
+    yield from other_containers(host, "which other containers lose packets")
     grown = {each.scope: each for each in host.movement.counters if each.counter == _COUNTER} if host.movement else {}
     for netns in judged:
         container, lost = host.container(netns.containers[0]), netns.counter(_COUNTER)
