@@ -138,6 +138,7 @@ def host_with(
     for box in boxes:
         sources += _of_container(box, whole=whole)
     left_out = (
+        NotCollected("ebtables", "host", "", "ebtables", "ebtables would load this kernel module"),
         NotCollected("nft-ruleset", "host", "nft -a list ruleset", "nft_ruleset", "nf_tables is not loaded"),
         NotCollected("daemon-json", "files", "", "daemon_json", "/etc/docker/daemon.json: No such file or directory"),
     )

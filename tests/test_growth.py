@@ -82,6 +82,7 @@ FAULTS: Mapping[str, tuple[str, Callable[[str], str]]] = {
     "nat-dnat-missing": ("iptables-save", without("DNAT")),
     "nat-dnat-stale": ("iptables-save", other_addresses),
     "link-veth-down": ("ip-addr", ports_down),
+    "port-proxy-missing": ("ss", without("docker-proxy")),
     "address-duplicate-ip": ("docker-inspect", one_address_for_all),
 }
 
