@@ -91,6 +91,13 @@ def test_what_docker_user_closes_too_is_closed(site: Any, rule: str) -> None:
     assert site.verdict(BYPASS)[0] is CLEAN
 
 
+def test_a_rule_that_comes_before_the_translation_closes_the_port(site: Any) -> None:
+    inputs(site, "-A INPUT -p tcp -m tcp --dport 8080 -j DROP\n", "ACCEPT")
+    assert site.verdict(BY_NAME)[0] is FINDING
+    raw(site, "-A PREROUTING -i eth0 -p tcp -m tcp --dport 8080 -j DROP")
+    assert (site.verdict(BYPASS)[0], site.verdict(BY_NAME)[0]) == (CLEAN, CLEAN)
+
+
 def test_a_port_that_docker_proxy_alone_serves_passes_input(site: Any) -> None:
     inputs(site, CLOSED)
     site.rules(site.TRANSLATION, "")

@@ -237,6 +237,8 @@ def bypasses(host: Host) -> tuple[list[Bypass], list[Unjudged | NotApplicable]]:
             if own.is_loopback or not is_translated(host, door, protocol, own, number, door.anybody):
                 continue
             closed = to_host(host, door, protocol, own, number, door.anybody)
+            if closed.truth is Truth.NO and closed.chain and closed.chain.comes_before_dnat:
+                continue
             inside = to_container(host, door, each.bridge.device, each.target, source=door.anybody, came_for=number)
             if closed.truth is Truth.YES or inside.truth is Truth.NO:
                 continue

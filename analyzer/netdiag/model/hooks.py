@@ -55,6 +55,11 @@ class BaseChain:
     backend: str
     head: Chain | NftChain
 
+    @property
+    def comes_before_dnat(self) -> bool:
+        """It sees packets by the destination that they were sent to, and what it drops reaches nobody."""
+        return self.hook == "PREROUTING" and self.priority < _DESTINATION_NAT
+
 
 @dataclass(frozen=True)
 class Passage:
