@@ -79,6 +79,13 @@ def _gone_from_forward(host: Host) -> Mapping[str, Sequence[Expected]]:
     return found
 
 
+def forward_unless_open(host: Host) -> tuple[Subject, ...]:
+    """FORWARD of the filter table, which lets too much pass by a rule alone: its policy is DROP."""
+    forward = (table.chains["FORWARD"] for table in host.root.tables("filter") if "FORWARD" in table.chains)
+    closed = any(chain.head.policy == "DROP" for chain in forward)
+    return (subject_of_chain("ipv4", "filter", "FORWARD"),) if closed else ()
+
+
 def _led_to_otherwise(host: Host, each: Expected) -> bool:
     """The jump is not there, but a chain of somebody's own leads on to the same chain."""
     rule = each.rule

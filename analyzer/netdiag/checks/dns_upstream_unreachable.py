@@ -67,6 +67,7 @@ class _Obstacle:
     Severity.ERROR,
     layer="dns",
     symptom_of=(
+        "address-subnet-overlap-host",
         "dns-resolv-loopback-fallback",
         "dns-resolv-stale",
         "filter-docker-user-drop",

@@ -36,7 +36,7 @@ from collections.abc import Iterator
 from netdiag.checks._base import Fault, NotApplicable, Verdicts, check
 from netdiag.checks._docker import docker_networks, related, sh
 from netdiag.checks._drops import USER_CHAIN
-from netdiag.checks._rules import chains, evidence_of, gone, subject_of_chain, user_chain_joined
+from netdiag.checks._rules import chains, evidence_of, forward_unless_open, gone, subject_of_chain, user_chain_joined
 from netdiag.checks._wanted import wanted_flows
 from netdiag.finding import Evidence, Severity, Subject
 from netdiag.formats.records import Rule
@@ -117,4 +117,5 @@ def _bypassed(host: Host, table: FirewallTable) -> Iterator[Fault]:
             ),
             remedy=("iptables -D FORWARD -j DOCKER-USER", "iptables -I FORWARD -j DOCKER-USER"),
             verify=(sh("iptables -L FORWARD -v -n -x --line-numbers"),),
+            affects=forward_unless_open(host),
         )

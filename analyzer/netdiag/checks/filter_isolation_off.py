@@ -20,7 +20,8 @@ An administrator's rule lets one network reach another one by name or address. N
 are open on purpose.
 
 ## Repair
-Put the rules back where they were, or the rule that comes too early behind them.
+Put the rules back where they were, or delete the rule that lets everything pass. What else the host is to forward gets
+a rule of its own in DOCKER-USER.
 
 ## Verify
 A container of one network gets no answer from a container of another.
@@ -35,7 +36,7 @@ from itertools import pairwise
 
 from netdiag.checks._base import Fault, NotApplicable, Verdicts, check
 from netdiag.checks._docker import BridgeNetwork, attachments, deletion, docker_networks, related, sh
-from netdiag.checks._rules import evidence_of, gone, remedy_of, subject_of_chain, text_of
+from netdiag.checks._rules import evidence_of, forward_unless_open, gone, remedy_of, subject_of_chain, text_of
 from netdiag.finding import Evidence, Severity, Subject
 from netdiag.formats.records import IpAddress, Rule
 from netdiag.model import Host, Truth
@@ -97,7 +98,7 @@ def filter_isolation_off(host: Host) -> Verdicts:
         if missing:
             yield _rules_gone(host, reached, missing)
         elif accepting:
-            yield _let_through(reached, accepting)
+            yield _let_through(host, reached, accepting)
     yield from gone(host).doubts_about("filter")
 
 
@@ -183,9 +184,7 @@ def _rules_gone(host: Host, pairs: Sequence[_Pair], missing: Sequence[Expected])
     )
 
 
-def _let_through(pairs: Sequence[_Pair], rule: Rule) -> Fault:
-    remove = deletion(rule)
-    again = (remove.replace(" -D ", " -A ", 1),) if rule.chain == "FORWARD" and "-A " in rule.span.excerpt else ()
+def _let_through(host: Host, pairs: Sequence[_Pair], rule: Rule) -> Fault:
     return Fault(
         message=f"networks {_names(pairs)} reach each other: rule {rule.position} of {rule.chain} lets everything pass",
         subjects=(*_subjects(pairs), Subject("rule", f"{rule.table} {rule.chain} {rule.position}")),
@@ -193,6 +192,7 @@ def _let_through(pairs: Sequence[_Pair], rule: Rule) -> Fault:
             Evidence(rule.span, "this rule comes before those of the engine"),
             related(pairs[0].goal.network.span, f"network {pairs[0].goal.network.name} is one of them"),
         ),
-        remedy=(remove, *again),
+        remedy=(deletion(rule),),
         verify=_verify(pairs),
+        affects=forward_unless_open(host),
     )

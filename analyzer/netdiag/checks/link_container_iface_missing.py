@@ -37,7 +37,7 @@ from netdiag.model import Host, Namespace
 from netdiag.model.gates import collected, is_settled, unknown
 
 
-@check(Severity.ERROR, layer="link")
+@check(Severity.ERROR, layer="link", symptom_of=("address-subnet-overlap-docker",))
 def link_container_iface_missing(host: Host) -> Verdicts:
     bridges, others = bridge_networks(host, collected(host.root.links, "the links of the host"))
     yield from others

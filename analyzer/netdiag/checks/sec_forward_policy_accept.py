@@ -43,7 +43,11 @@ from netdiag.model.gates import bridge_option, table_known, whole
 _MOST_NAMED = 5
 
 
-@check(Severity.WARNING, layer="security")
+@check(
+    Severity.WARNING,
+    layer="security",
+    symptom_of=("filter-docker-chains-missing", "filter-docker-user-jump-missing", "filter-isolation-off"),
+)
 def sec_forward_policy_accept(host: Host) -> Verdicts:
     gate = lets_routed_in(host)
     if not gate.yes:

@@ -177,6 +177,29 @@ FAULTS = (
         cleanup=lines("docker rm -f till", "docker network rm shop", "ip addr del 172.30.7.10/24 dev eth0"),
     ),
     Fault(
+        "address-subnet-overlap-docker",
+        lines(
+            "docker network create --subnet 172.30.0.0/16 shop",
+            "docker network create -d macvlan --subnet 172.30.0.0/16 --ip-range 172.30.128.0/17 -o parent=eth0 lan",
+            run("onlan", "--network lan"),
+        ),
+        succeeds("! docker network connect shop onlan"),
+        network("lan"),
+        cleanup=lines("docker rm -f onlan", "docker network rm lan shop"),
+    ),
+    Fault(
+        "address-subnet-overlap-host",
+        lines(
+            "docker network create --subnet 172.30.0.0/16 shop",
+            "cp /etc/resolv.conf /root/resolv.conf",
+            "echo nameserver 172.30.0.53 >/etc/resolv.conf",
+        ),
+        succeeds("ip route get 172.30.0.53 | grep -q br-"),
+        network("shop"),
+        variant="name-server",
+        cleanup=lines("cp /root/resolv.conf /etc/resolv.conf", "docker network rm shop"),
+    ),
+    Fault(
         "address-subnet-overlap-host",
         _join_a_lan,
         lambda host: not _reaches_the_lan(host),

@@ -3,11 +3,24 @@
 from collections.abc import Callable
 from functools import partial
 
-from lab import HOST_ADDRESS, PUBLISHED_PORT, DockerHost, container_to_container, egress, fetch, localhost, published
+from lab import (
+    HOST_ADDRESS,
+    PUBLISHED_PORT,
+    DockerHost,
+    container_to_container,
+    egress,
+    fetch,
+    host_to_container,
+    localhost,
+    published,
+)
 
 from faults._kit import Fault, NearMiss, lines, named, network, run, succeeds
 
 BANNED = "198.51.100.66"
+
+#: On a host of podman 5, whose rules are all in its own table, iptables makes its table for the first rule.
+_NO_EMPTY_TABLE = "iptables -S | grep -q '^-A' || nft delete table ip filter"
 
 
 def _from_banned_address(host: DockerHost) -> bool:
@@ -32,6 +45,10 @@ def _unbanned(*commands: str, banned: bool = True) -> Callable[[DockerHost], Non
         lines(*([f"iptables -D DOCKER-USER -s {BANNED} -j DROP"] if banned else []), *commands)(host)
 
     return run
+
+
+def _rules_of_forward(host: DockerHost) -> int:
+    return host.shell("nft list chain ip filter FORWARD").stdout.count("\n\t\t") - 1
 
 
 def _networks_meet(host: DockerHost) -> bool:
@@ -232,6 +249,15 @@ FAULTS = (
         cleanup=lines("iptables -A DOCKER-USER -j RETURN"),
     ),
     Fault(
+        "filter-docker-user-jump-missing",
+        _banned("iptables -I FORWARD -i eth0 -d <web> -p tcp -m tcp --dport 80 -j ACCEPT"),
+        _from_banned_address,
+        named("chain", "filter DOCKER-USER"),
+        on=("nft", "legacy", "28.5"),
+        variant="bypassed",
+        cleanup=_unbanned("iptables -D FORWARD -i eth0 -d <web> -p tcp -m tcp --dport 80 -j ACCEPT"),
+    ),
+    Fault(
         "filter-port-accept-missing",
         lines("iptables -D DOCKER -d <web>/32 ! -i <front> -o <front> -p tcp -m tcp --dport 80 -j ACCEPT"),
         lambda host: not published(host),
@@ -247,6 +273,14 @@ FAULTS = (
         _networks_meet,
         network("back"),
         on=("nft", "legacy", "26.1"),
+    ),
+    Fault(
+        "filter-isolation-off",
+        lines("iptables -I FORWARD -j ACCEPT"),
+        _networks_meet,
+        network("back"),
+        on=("nft", "legacy"),
+        variant="accepted",
     ),
     Fault(
         "filter-isolation-off",
@@ -271,13 +305,25 @@ FAULTS = (
         on=("nft", "legacy", "28.5"),
         variant="answers too",
     ),
+    Fault(  # of look-ups alone
+        "filter-docker-user-drop",
+        lines(
+            run("asker", "--network front --dns 198.51.100.53"),
+            "iptables -I DOCKER-USER -p udp -m udp --dport 53 -j DROP",
+        ),
+        succeeds("! timeout 12 docker exec asker nslookup db.example"),
+        network("front"),
+        on=("nft", "28.5"),
+        variant="look-ups",
+        cleanup=lines("docker rm -f asker"),
+    ),
     Fault(
         "filter-user-drop-before-docker",
         lines("iptables -I FORWARD -j REJECT --reject-with icmp-host-prohibited"),
         lambda host: not egress(host, "web"),
         network("front"),
         on=("nft", "legacy", "28.5", "podman 4.3", "podman 5.4"),
-        cleanup=lines("iptables -D FORWARD -j REJECT --reject-with icmp-host-prohibited"),
+        cleanup=lines("iptables -D FORWARD -j REJECT --reject-with icmp-host-prohibited", _NO_EMPTY_TABLE),
     ),
     Fault(  # before the translation of the port
         "filter-user-drop-before-docker",
@@ -296,6 +342,19 @@ FAULTS = (
         lambda host: not egress(host, "web"),
         named("chain", "inet corp zz_forward"),
         on=("nft", "legacy", "28.5", "podman 4.3", "podman 5.4"),
+        cleanup=lines("nft delete table inet corp"),
+    ),
+    Fault(
+        "filter-foreign-nft-drop",
+        lines(
+            "nft add table inet corp",
+            "nft 'add chain inet corp pre { type filter hook prerouting priority -150; }'",
+            "nft add rule inet corp pre iifname eth0 tcp dport 8080 drop",
+        ),
+        lambda host: not published(host),
+        named("container", "web"),
+        on=("nft", "28.5"),
+        variant="prerouting",
         cleanup=lines("nft delete table inet corp"),
     ),
     Fault(  # before everything else
@@ -317,6 +376,20 @@ FAULTS = (
         lambda host: not localhost(host),
         network("front"),
         on=("nft", "legacy", "28.5", "podman 4.3", "podman 5.4"),
+        cleanup=lines(_NO_EMPTY_TABLE),
+    ),
+    Fault(
+        "filter-input-blocks-container-to-host",
+        lines(
+            "iptables -A INPUT -i lo -j ACCEPT",
+            "iptables -A INPUT -i eth0 -p tcp -m tcp --dport 8080 -j ACCEPT",
+            "iptables -P INPUT DROP",
+        ),
+        lambda host: not localhost(host),
+        network("front"),
+        on=("nft", "legacy", "28.5"),
+        variant="policy",
+        cleanup=lines("iptables -P INPUT ACCEPT", "iptables -F INPUT"),
     ),
     Fault(  # answers pass, and a container has a name for its host
         "filter-input-blocks-container-to-host",
@@ -333,9 +406,10 @@ FAULTS = (
     Fault(
         "filter-output-blocks-host-to-container",
         lines("iptables -I OUTPUT -o <front> -j DROP"),
-        lambda host: not localhost(host),
+        lambda host: not host_to_container(host, host.address("web", "front")),
         network("front"),
         on=("nft", "legacy", "28.5", "podman 4.3", "podman 5.4"),
+        cleanup=lines(_NO_EMPTY_TABLE),
     ),
     Fault(
         "filter-output-blocks-host-to-container",
@@ -445,6 +519,23 @@ FAULTS = (
         by_design=True,
     ),
     Fault(
+        "k8s-cni-conflict",
+        lines(
+            "iptables -N KUBE-FORWARD",
+            "iptables -A KUBE-FORWARD -m conntrack --ctstate INVALID -j DROP",
+            "iptables -A KUBE-FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
+            "iptables -I FORWARD -m comment --comment 'kubernetes forwarding rules' -j KUBE-FORWARD",
+        ),
+        succeeds("iptables -S FORWARD | sed -n 2p | grep KUBE"),
+        named("chain", "filter KUBE-FORWARD"),
+        on=("nft", "legacy", "28.5"),
+        cleanup=lines(
+            "iptables -D FORWARD -m comment --comment 'kubernetes forwarding rules' -j KUBE-FORWARD",
+            "iptables -F KUBE-FORWARD",
+            "iptables -X KUBE-FORWARD",
+        ),
+    ),
+    Fault(
         "filter-rule-explosion",
         lines("for each in $(seq 12); do iptables -A INPUT -s 192.0.2.1 -j DROP; done"),
         succeeds("[ $(iptables -S INPUT | grep -c 192.0.2.1) -gt 1 ]"),
@@ -485,6 +576,14 @@ FAULTS = (
         named("chain", "filter FORWARD"),
         on=("nft", "28.5"),
         cleanup=lines("nft delete table inet site"),
+    ),
+    Fault(
+        "nat-table-unavailable",
+        lines("nft add rule ip filter FORWARD iifname wlan0 limit rate over 10/second burst 5 packets drop"),
+        succeeds("! iptables-save | grep -q '^[*]filter'"),
+        lambda host: ("rule", f"filter FORWARD {_rules_of_forward(host)}"),
+        on=("nft", "28.5"),
+        variant="filter",
     ),
     Fault(
         "filter-xtables-lock-contention",

@@ -182,6 +182,13 @@ FAULTS = (
         bridge("back"),
         on=("nft", "legacy"),
     ),
+    Fault(  # the broad match of many a cloud image
+        "link-nm-or-networkd-managed",
+        _networkd("e* veth*"),
+        _db_cannot_leave,
+        lambda host: ("interface", host.veth("db", "back")),
+        cleanup=lines(*_END_NETWORKD, "sysctl -qw net.ipv4.conf.eth0.promote_secondaries=0"),
+    ),
 )
 
 NEAR_MISSES = (
