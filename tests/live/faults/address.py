@@ -225,7 +225,6 @@ NEAR_MISSES = (
         "address-bridge-ip-missing",
         lines("docker network create -o com.docker.network.bridge.inhibit_ipv4=true bare"),
         lines("docker network rm bare"),
-        on=("nft", "legacy"),
     ),
     NearMiss(  # one virtual address in two containers, on their loopback interfaces
         "address-duplicate-ip",
@@ -237,19 +236,16 @@ NEAR_MISSES = (
             "nsenter -t <web_pid> -n ip addr del 10.9.9.9/32 dev lo",
             "nsenter -t <db_pid> -n ip addr del 10.9.9.9/32 dev lo",
         ),
-        on=("nft", "legacy"),
     ),
     NearMiss(  # the user asked for a MAC address
         "address-mac-ip-mismatch",
         lines(run("chosen", "--mac-address 02:42:ac:63:00:09")),
         lines("docker rm -f chosen"),
-        on=("nft", "legacy"),
     ),
     NearMiss(  # the bridge has further addresses of its subnet
         "address-bridge-ip-mismatch",
         lines("ip addr add 172.18.9.9/16 dev <front>"),
         lines("ip addr del 172.18.9.9/16 dev <front>"),
-        on=("nft", "legacy"),
     ),
     NearMiss(  # a virtual address beside the recorded one, and a container whose address is another's
         "address-container-ip-mismatch",
@@ -258,7 +254,6 @@ NEAR_MISSES = (
             run("sidecar", "--network container:web"),
         ),
         lines("docker rm -f sidecar", "nsenter -t <web_pid> -n ip addr del 172.18.0.200/32 dev eth0"),
-        on=("nft", "28.5"),
     ),
     NearMiss(  # ipvlan endpoints have their parent's MAC address, and none in the record
         "address-mac-changed",
@@ -275,7 +270,6 @@ NEAR_MISSES = (
             run("twin2", "--network back --mac-address 02:42:ac:63:00:09"),
         ),
         lines("docker rm -f twin1 twin2"),
-        on=("nft", "28.5"),
     ),
     NearMiss(  # a stopped container on the default network, which has another id since the engine was restarted
         "address-network-id-missing",
@@ -290,7 +284,6 @@ NEAR_MISSES = (
             run("pair2", "--network pair"),
         ),
         lines("docker rm -f pair1 pair2", "docker network rm pair"),
-        on=("nft", "28.5"),
     ),
     NearMiss(  # many networks, but room for one more
         "address-pool-exhausted",
@@ -321,12 +314,10 @@ NEAR_MISSES = (
             "ip route del 128.0.0.0/1",
             "cp /root/resolv.conf /etc/resolv.conf",
         ),
-        on=("nft", "28.5"),
     ),
     NearMiss(  # a stopped container keeps its network, and no endpoint
         "address-stale-endpoint",
         lines(run("stopped", "--network front"), "docker stop stopped"),
         lines("docker rm -f stopped"),
-        on=("nft", "28.5"),
     ),
 )

@@ -240,7 +240,6 @@ NEAR_MISSES = (
         "conntrack-timeout-vs-idle",
         lines("sysctl -w net.netfilter.nf_conntrack_tcp_timeout_established=86400"),
         lines("sysctl -w net.netfilter.nf_conntrack_tcp_timeout_established=432000"),
-        on=("nft", "legacy"),
     ),
     NearMiss(  # other ports, other interfaces, and a helper
         "conntrack-notrack-breaks-nat",
@@ -252,13 +251,11 @@ NEAR_MISSES = (
             "iptables -t raw -A PREROUTING -p tcp --dport 8080 -j CT --notrack",
         ),
         lines("iptables -t raw -F PREROUTING", _NO_EMPTY_RAW_TABLE),
-        on=("nft", "legacy"),
     ),
     NearMiss(  # a flow that is served; an answer that is yet to come
         "conntrack-stale-udp",
         _start_log_server,
         _stop_log_server,
-        on=("nft", "legacy"),
     ),
     NearMiss(  # connection attempts that nobody answers, and a healthy download
         "perf-tcp-retrans",

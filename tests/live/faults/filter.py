@@ -603,7 +603,7 @@ NEAR_MISSES = (
         "filter-docker-chains-missing",
         lines("docker stop web"),
         lines("docker start web"),
-        on=("nft", "legacy", "28.5"),
+        on=("nft", "28.5"),
     ),
     NearMiss(  # an internal network and one without traffic between its containers have other rules
         "filter-docker-jump-missing",
@@ -612,7 +612,7 @@ NEAR_MISSES = (
             "docker network create -o com.docker.network.bridge.enable_icc=false apart",
         ),
         lines("docker network rm inside apart"),
-        on=("nft", "legacy", "28.5"),
+        on=("nft", "28.5"),
     ),
     NearMiss(  # the jump goes through another chain, and a rule before it is for another interface
         "filter-docker-user-jump-missing",
@@ -632,7 +632,7 @@ NEAR_MISSES = (
             "iptables -F SITE",
             "iptables -X SITE",
         ),
-        on=("nft", "legacy", "28.5"),
+        on=("nft", "28.5"),
     ),
     NearMiss(  # a rule of the administrator serves the port without the engine's own
         "filter-port-accept-missing",
@@ -644,13 +644,12 @@ NEAR_MISSES = (
             "iptables -D DOCKER-USER -d <web>/32 -p tcp --dport 80 -j ACCEPT",
             "iptables -A DOCKER -d <web>/32 ! -i <front> -o <front> -p tcp -m tcp --dport 80 -j ACCEPT",
         ),
-        on=("nft", "legacy"),
     ),
     NearMiss(  # the administrator lets one network reach another one
         "filter-isolation-off",
         lines("iptables -I DOCKER-USER -i <front> -o <back> -j ACCEPT"),
         lines("iptables -D DOCKER-USER -i <front> -o <back> -j ACCEPT"),
-        on=("nft", "legacy", "28.5"),
+        on=("nft", "28.5"),
     ),
     NearMiss(  # a rule for another port, one for another interface
         "filter-docker-user-drop",
@@ -662,7 +661,7 @@ NEAR_MISSES = (
             "iptables -D DOCKER-USER -p tcp --dport 8081 -j DROP",
             "iptables -D DOCKER-USER -i wlan0 -j DROP",
         ),
-        on=("nft", "legacy", "28.5"),
+        on=("nft", "28.5"),
     ),
     NearMiss(  # rules for another interface, another port, and for packets that belong to nothing
         "filter-user-drop-before-docker",
@@ -676,7 +675,7 @@ NEAR_MISSES = (
             "iptables -D FORWARD -p tcp --dport 25 -j REJECT",
             "iptables -D FORWARD -m conntrack --ctstate INVALID -j DROP",
         ),
-        on=("nft", "legacy", "28.5"),
+        on=("nft", "28.5"),
     ),
     NearMiss(  # a policy with exceptions, and a table that is switched off
         "filter-foreign-nft-drop",
@@ -690,7 +689,7 @@ NEAR_MISSES = (
             "nft 'add chain ip off forward { type filter hook forward priority 0; policy drop; }'",
         ),
         lines("nft delete table inet corp", "nft delete table ip off"),
-        on=("nft", "legacy", "28.5"),
+        on=("nft", "28.5"),
     ),
     NearMiss(  # a closed host that lets its containers in
         "filter-input-blocks-container-to-host",
@@ -702,7 +701,7 @@ NEAR_MISSES = (
             "iptables -P INPUT DROP",
         ),
         lines("iptables -P INPUT ACCEPT", "iptables -F INPUT"),
-        on=("nft", "legacy", "28.5"),
+        on=("nft", "28.5"),
     ),
     NearMiss(  # nothing leaves but what is listed, and that has the containers' ports
         "filter-output-blocks-host-to-container",
@@ -713,7 +712,7 @@ NEAR_MISSES = (
             "iptables -P OUTPUT DROP",
         ),
         lines("iptables -P OUTPUT ACCEPT", "iptables -F OUTPUT"),
-        on=("nft", "legacy", "28.5"),
+        on=("nft", "28.5"),
     ),
     NearMiss(  # by the port before the translation, and a second RETURN at the end
         "filter-docker-user-dead-rules",
@@ -727,7 +726,7 @@ NEAR_MISSES = (
             "iptables -D DOCKER-USER -j RETURN",
             f"iptables -D DOCKER-USER -s {BANNED} -p tcp -m conntrack --ctorigdstport 8080 -j DROP",
         ),
-        on=("nft", "legacy", "28.5"),
+        on=("nft", "28.5"),
     ),
     NearMiss(  # rules like those of libvirt let the machine pass
         "filter-forward-policy-drop-unserved",
@@ -741,7 +740,7 @@ NEAR_MISSES = (
             "iptables -D FORWARD -i virbr0 -s 192.168.122.0/24 -j ACCEPT",
             "iptables -D FORWARD -o virbr0 -d 192.168.122.0/24 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
         ),
-        on=("nft", "legacy", "28.5"),
+        on=("nft", "28.5"),
     ),
     NearMiss(  # who is alone is kept from nobody
         "filter-icc-disabled",
@@ -750,7 +749,7 @@ NEAR_MISSES = (
             run("one", "--network apart"),
         ),
         lines("docker rm -f one", "docker network rm apart"),
-        on=("nft", "legacy", "28.5"),
+        on=("nft", "28.5"),
     ),
     NearMiss(  # it is on another network as well
         "filter-internal-network-egress",
@@ -760,13 +759,13 @@ NEAR_MISSES = (
             "docker network connect front both",
         ),
         lines("docker rm -f both", "docker network rm inside"),
-        on=("nft", "legacy", "28.5"),
+        on=("nft", "28.5"),
     ),
     NearMiss(  # nobody has tried since the counters began
         "filter-isolation-cross-network",
         lines("iptables -Z DOCKER-ISOLATION-STAGE-2"),
         lines("true"),
-        on=("nft", "legacy", "28.5"),
+        on=("nft", "28.5"),
     ),
     NearMiss(  # nobody has tried
         "filter-raw-direct-access-drop",
@@ -778,13 +777,13 @@ NEAR_MISSES = (
         "filter-drop-counters-hot",
         _send(20),
         _NOT_SENT,
-        on=("nft", "legacy", "28.5"),
+        on=("nft", "28.5"),
     ),
     NearMiss(  # they come last
         "k8s-cni-conflict",
         lines("iptables -N KUBE-FORWARD", "iptables -A FORWARD -j KUBE-FORWARD"),
         lines("iptables -D FORWARD -j KUBE-FORWARD", "iptables -X KUBE-FORWARD"),
-        on=("nft", "legacy", "28.5"),
+        on=("nft", "28.5"),
     ),
     NearMiss(  # twice is no habit; and a range of ports makes rules that differ
         "filter-rule-explosion",
@@ -798,7 +797,7 @@ NEAR_MISSES = (
             "iptables -D INPUT -s 192.0.2.1 -j DROP",
             "docker rm -f range",
         ),
-        on=("nft", "legacy", "28.5"),
+        on=("nft", "28.5"),
     ),
     NearMiss(  # as many, and they are dropped
         "filter-conntrack-invalid-leak",
@@ -807,7 +806,7 @@ NEAR_MISSES = (
             "iptables -D INPUT -m conntrack --ctstate INVALID -j DROP",
             "iptables -D FORWARD -m conntrack --ctstate INVALID -j DROP",
         ),
-        on=("nft", "legacy", "28.5"),
+        on=("nft", "28.5"),
     ),
     NearMiss(  # the default zone lets everything pass
         "filter-firewalld-zone-missing",

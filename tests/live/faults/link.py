@@ -291,7 +291,6 @@ NEAR_MISSES = (
             "ip link set vnet0 master virbr0 up",
         ),
         lines("ip link del vnet0", "ip link del virbr0"),
-        on=("nft", "legacy"),
     ),
     NearMiss(  # networks without a bridge: macvlan, and a configuration only
         "link-bridge-missing",
@@ -300,13 +299,11 @@ NEAR_MISSES = (
             "docker network create --config-only --subnet 192.0.3.0/24 plan",
         ),
         lines("docker network rm lan plan"),
-        on=("nft", "legacy"),
     ),
     NearMiss(  # a bridge that looks like one of a network's id, and is one of a network's option
         "link-stale-bridge",
         lines("docker network create -o com.docker.network.bridge.name=br-0123456789ab named"),
         lines("docker network rm named"),
-        on=("nft", "legacy"),
     ),
     NearMiss(  # a container whose interface is no veth and has no bridge
         "link-veth-not-enslaved",
@@ -315,7 +312,6 @@ NEAR_MISSES = (
             run("onlan", "--network lan"),
         ),
         lines("docker rm -f onlan", "docker network rm lan"),
-        on=("nft", "legacy"),
     ),
     NearMiss(  # a bridge without carrier: UP, NO-CARRIER, state DOWN
         "link-bridge-down",
@@ -325,6 +321,5 @@ NEAR_MISSES = (
             "docker rm -f shortlived",
         ),
         lines("docker network rm idle"),
-        on=("nft", "legacy"),
     ),
 )

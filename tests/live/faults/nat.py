@@ -355,7 +355,6 @@ NEAR_MISSES = (
             "iptables -t nat -I POSTROUTING -s <back_subnet> ! -o <back> -j MASQUERADE",
             "docker network rm inside plain",
         ),
-        on=("nft", "legacy"),
     ),
     NearMiss(  # exposed but not published; published on one address; a range; udp; on the host's network
         "nat-dnat-missing",
@@ -371,13 +370,11 @@ NEAR_MISSES = (
             "docker rm -f exposed bound range onhost",
             "nft delete table ip raw 2>/dev/null || iptables -t raw -F PREROUTING",
         ),
-        on=("nft", "legacy"),
     ),
     NearMiss(  # an administrator's own DNAT, outside of Docker's chain
         "nat-dnat-stale",
         lines("iptables -t nat -A PREROUTING -p tcp --dport 422 -j DNAT --to-destination 198.51.100.7:22"),
         lines("iptables -t nat -D PREROUTING -p tcp --dport 422 -j DNAT --to-destination 198.51.100.7:22"),
-        on=("nft", "legacy"),
     ),
     NearMiss(  # the jump goes through another chain
         "nat-docker-jump-missing",
@@ -393,7 +390,6 @@ NEAR_MISSES = (
             "iptables -t nat -F SITE",
             "iptables -t nat -X SITE",
         ),
-        on=("nft", "legacy"),
     ),
     NearMiss(  # rules for other addresses, interfaces and clients, and the engine's own for containers
         "nat-dnat-shadowed",
@@ -409,7 +405,7 @@ NEAR_MISSES = (
             "iptables -t nat -D PREROUTING -s 192.0.2.0/24 -p tcp --dport 8080 -j ACCEPT",
             "iptables -t nat -D PREROUTING -p tcp --dport 8080 -j REDIRECT --to-ports 3128",
         ),
-        on=("nft", "legacy", "28.5"),
+        on=("nft", "28.5"),
     ),
     NearMiss(  # a VPN's exception for its destinations; a chain that returns; a chain for other sources
         "nat-masquerade-shadowed",
@@ -426,7 +422,7 @@ NEAR_MISSES = (
             "iptables -t nat -F VPN",
             "iptables -t nat -X VPN",
         ),
-        on=("nft", "legacy", "28.5"),
+        on=("nft", "28.5"),
     ),
     NearMiss(  # the router's own masquerading of a LAN, and that of VPN clients who have no way back
         "nat-masquerade-too-broad",
@@ -438,7 +434,7 @@ NEAR_MISSES = (
             "iptables -t nat -D POSTROUTING -o eth0 -j MASQUERADE",
             "iptables -t nat -D POSTROUTING -s 10.8.0.0/24 -o <front> -j MASQUERADE",
         ),
-        on=("nft", "legacy", "28.5"),
+        on=("nft", "28.5"),
     ),
     NearMiss(  # somebody else's rules, and an own bridge that comes later
         "nat-masquerade-stale-subnet",
@@ -450,7 +446,7 @@ NEAR_MISSES = (
             "iptables -t nat -D POSTROUTING -s 192.168.122.0/24 ! -d 192.168.122.0/24 -j MASQUERADE",
             "iptables -t nat -D POSTROUTING -s 10.8.0.0/24 ! -o virbr9 -j MASQUERADE",
         ),
-        on=("nft", "legacy", "28.5"),
+        on=("nft", "28.5"),
     ),
     NearMiss(  # one of the host's addresses, a range with one of them, another network's
         "nat-snat-hostip-gone",
@@ -464,7 +460,6 @@ NEAR_MISSES = (
             "iptables -t nat -D POSTROUTING -s <back_subnet> -o eth0 -j SNAT --to-source 203.0.113.10-203.0.113.12",
             "iptables -t nat -D POSTROUTING -s 10.8.0.0/24 -o eth0 -j SNAT --to-source 203.0.113.99",
         ),
-        on=("nft", "legacy"),
     ),
     NearMiss(  # the other backend has empty tables, and rules for other traffic
         "nat-legacy-nft-split",
@@ -503,7 +498,7 @@ NEAR_MISSES = (
             "iptables -t nat -A POSTROUTING -o <back> -m addrtype --src-type LOCAL -j MASQUERADE",
         ),
         daemon_args=("--userland-proxy=false",),
-        on=("nft", "legacy", "28.5"),
+        on=("nft", "28.5"),
     ),
     NearMiss(  # IPv6 clients may come, but not to this port
         "nat-source-ip-hidden-by-proxy",

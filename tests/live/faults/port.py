@@ -305,13 +305,11 @@ NEAR_MISSES = (
         "port-proxy-missing",
         lines(run("many", "--network front -p 8090-8092:90-92 -p 203.0.113.10:8093:93/udp -p [::1]:8094:94")),
         lines("docker rm -f many"),
-        on=("nft", "legacy", "28.5"),
     ),
     NearMiss(  # a port that the engine chose; a container that is paused
         "port-proxy-stale",
         lines(run("chosen", "-p 80"), run("frozen", "-p 8097:80"), "docker pause frozen"),
         lines("docker unpause frozen", "docker rm -f chosen frozen"),
-        on=("nft", "28.5"),
     ),
     NearMiss(  # published on loopback and on another address as well
         "port-bound-loopback-host",
@@ -376,7 +374,6 @@ NEAR_MISSES = (
             " iptables -t nat -A PREROUTING -p tcp -j REDIRECT --to-ports 15006",
         ),
         lines("docker rm -f ftp quic mesh"),
-        on=("nft", "legacy", "28.5"),
     ),
     NearMiss(  # a second socket for others; the host's own network, where 127.0.0.1 may be meant
         "port-listener-loopback-only",
@@ -385,7 +382,6 @@ NEAR_MISSES = (
             serving("onhost", "--network host", "127.0.0.1:8093"),
         ),
         lines("docker rm -f both onhost"),
-        on=("nft", "legacy"),
     ),
     NearMiss(  # both protocols are published, and one is served
         "port-proto-or-family-mismatch",
@@ -394,12 +390,10 @@ NEAR_MISSES = (
             serve_udp("dns", 53),
         ),
         lines("docker rm -f dns"),
-        on=("nft", "legacy"),
     ),
     NearMiss(  # a burst was lost, and somebody reads again
         "perf-udp-rcvbuf",
         lines(_FLOOD_SINK, "docker exec sink killall python3; sleep 1"),
         lines("docker rm -f sink"),
-        on=("nft", "28.5"),
     ),
 )

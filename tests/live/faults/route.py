@@ -266,13 +266,11 @@ NEAR_MISSES = (
             "ip route del 172.18.0.0/17",
             "docker network rm half",
         ),
-        on=("nft", "28.5"),
     ),
     NearMiss(  # an aggregate around the subnets, and an address of the internet that fail2ban refuses
         "route-blackhole",
         lines("ip route add blackhole 172.16.0.0/12", "ip route add unreachable 192.0.2.66"),
         lines("ip route del blackhole 172.16.0.0/12", "ip route del unreachable 192.0.2.66"),
-        on=("nft", "legacy"),
     ),
     NearMiss(  # `linkdown` of a bridge without containers, and a bridge that shall have no address
         "route-bridge-subnet-missing",
@@ -291,7 +289,6 @@ NEAR_MISSES = (
             "ip rule del pref 32763",
             "ip route flush table 51820",
         ),
-        on=("nft", "28.5"),
     ),
     NearMiss(  # the default route in two halves, as VPNs have it
         "route-host-default-missing",
@@ -310,7 +307,6 @@ NEAR_MISSES = (
         "route-container-default-missing",
         lines("docker network create --internal inner", run("inmate", "--network inner")),
         lines("docker rm -f inmate", "docker network rm inner"),
-        on=("nft", "28.5"),
     ),
     NearMiss(  # another container is the router
         "route-container-default-wrong",
@@ -324,7 +320,6 @@ NEAR_MISSES = (
         "route-permanent-neigh-wrong",
         lines("ip neigh replace <web> lladdr <web_mac> dev <front> nud permanent"),
         lines("ip neigh del <web> dev <front>"),
-        on=("nft", "28.5"),
     ),
     NearMiss(  # the host has an interface of its own on the parent
         "route-macvlan-host-unreachable",
@@ -342,13 +337,11 @@ NEAR_MISSES = (
         "route-macvlan-parent-bad",
         lines(*_LAN),
         lines(*_WITHOUT_LAN),
-        on=("nft", "28.5"),
     ),
     NearMiss(  # a container on two networks, whose port leads to the one that it leaves by
         "route-multinet-default-surprise",
         lines(*_BETWEEN),
         lines("docker rm -f between"),
-        on=("nft", "28.5"),
     ),
     NearMiss(  # connections are marked by the uplink that they come in by
         "route-asymmetric-uplink",
@@ -359,6 +352,5 @@ NEAR_MISSES = (
         "route-gateway-neigh-failed",
         lines("ping -c1 -W1 203.0.113.77 || true"),
         lines("ip neigh flush to 203.0.113.77"),
-        on=("nft", "28.5"),
     ),
 )

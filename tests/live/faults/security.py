@@ -359,7 +359,7 @@ NEAR_MISSES = (
             " --ctorigdstport 9000 -j DROP",
         ),
         lines("docker rm -f admin", *_OPEN_HOST, _NO_USER_RULES),
-        on=("nft", "legacy", "28.5"),
+        on=("nft", "28.5"),
     ),
     NearMiss(  # a rule for a port of the host itself; one that DOCKER-USER has as well
         "sec-input-rule-ineffective",
@@ -372,7 +372,6 @@ NEAR_MISSES = (
             " --ctorigdstport 9000 -j DROP",
         ),
         lines("docker rm -f own admin", "iptables -F INPUT", _NO_USER_RULES),
-        on=("nft", "legacy"),
     ),
     NearMiss(  # one asks for a password, one is kept to the neighbours, one is for other containers only
         "sec-sensitive-service-exposed",
@@ -434,7 +433,6 @@ NEAR_MISSES = (
         "sec-iptables-disabled",
         lines("""echo '{"iptables": false}' >/etc/docker/daemon.json""", "systemctl restart docker"),
         lines("rm /etc/docker/daemon.json", "systemctl restart docker"),
-        on=("nft", "legacy"),
     ),
     NearMiss(  # the daemon asks for a certificate
         "sec-docker-api-tcp",

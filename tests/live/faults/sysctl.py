@@ -180,13 +180,11 @@ NEAR_MISSES = (
             lines("sysctl -w net.ipv4.conf.eth0.rp_filter=2 net.ipv4.conf.<front>.rp_filter=1")(host),
         ),
         lines("ip link del eth1", "sysctl -w net.ipv4.conf.eth0.rp_filter=0 net.ipv4.conf.<front>.rp_filter=0"),
-        on=("nft", "legacy"),
     ),
     NearMiss(  # forwarding is off for IPv6, and for one unused interface
         "sysctl-ip-forward-off",
         lines("sysctl -w net.ipv4.conf.lo.forwarding=0", "sysctl -w net.ipv6.conf.all.forwarding=0"),
         lines("sysctl -w net.ipv4.conf.lo.forwarding=1"),
-        on=("nft", "legacy"),
     ),
     NearMiss(  # an internal network needs no forwarding, nor do loopback and new interfaces
         "sysctl-if-forwarding-off",
@@ -195,7 +193,6 @@ NEAR_MISSES = (
             "sysctl -w net.ipv4.conf.inside0.forwarding=0 net.ipv4.conf.lo.forwarding=0",
         ),
         lines("docker network rm inside", "sysctl -w net.ipv4.conf.lo.forwarding=1"),
-        on=("nft", "legacy"),
     ),
     NearMiss(  # what a load balancer with direct return sets
         "sysctl-arp-settings",
@@ -205,7 +202,6 @@ NEAR_MISSES = (
         lines(
             "sysctl -w net.ipv4.conf.all.arp_ignore=0 net.ipv4.conf.all.arp_announce=0 net.ipv4.conf.lo.arp_ignore=0"
         ),
-        on=("nft", "legacy"),
     ),
     NearMiss(  # off for a bridge whose only port is published on another address; on for all
         "sysctl-route-localnet-off",
@@ -220,7 +216,6 @@ NEAR_MISSES = (
             "sysctl -w net.ipv4.conf.<front>.route_localnet=1 net.ipv4.conf.all.route_localnet=0",
         ),
         daemon_args=("--userland-proxy=false",),
-        on=("nft", "legacy"),
     ),
     NearMiss(  # the host's setting is off, the bridge's own is on
         "sysctl-bridge-nf-icc-ineffective",
@@ -230,13 +225,11 @@ NEAR_MISSES = (
             "ip link set apart0 type bridge nf_call_iptables 1",
         ),
         lines("docker network rm apart", "sysctl -w net.bridge.bridge-nf-call-iptables=1"),
-        on=("nft", "legacy"),
     ),
     NearMiss(  # half of the ports
         "sysctl-ephemeral-port-exhaustion",
         lambda host: _have_connections(host, 10),
         lines("docker rm -f busy", _FORGET_CONNECTIONS),
-        on=("nft", "28.5"),
         options=("--conntrack",),
     ),
 )
