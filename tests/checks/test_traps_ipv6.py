@@ -76,7 +76,7 @@ def test_the_bridge_lost_its_ipv6_address_only(site: Any) -> None:
     )
     assert [line.partition(":")[0] for line in of_ipv6(site)] == ["address-bridge-ip-missing"]
     (finding,) = [f for f in site.analysis().findings if f.check == "address-bridge-ip-missing"]
-    assert finding.remedy == (f"ip addr add fd00:6::1/64 dev {site.BRIDGE}",)
+    assert finding.remedy == (f"ip addr add fd00:6::1/64 dev {site.BRIDGE} nodad",)
 
 
 def test_a_more_specific_ipv6_route(site: Any) -> None:

@@ -182,7 +182,8 @@ def sh(template: str, *words: object) -> str:
 def addition(address: IpAddress, prefix_length: int, device: str) -> str:
     """The command that gives a device an address, in IPv4 with the broadcast address that goes with it."""
     broadcast = "brd + " if address.version == 4 else ""
-    return sh(f"ip addr add {{}}/{{}} {broadcast}dev {{}}", address, prefix_length, device)
+    at_once = " nodad" if address.version == 6 else ""  # not after the check for doubles
+    return sh(f"ip addr add {{}}/{{}} {broadcast}dev {{}}", address, prefix_length, device) + at_once
 
 
 def deletion(rule: AnyRule) -> str:
