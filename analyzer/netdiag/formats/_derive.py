@@ -12,7 +12,7 @@ one place differ by what they look at, not by their priority alone.
 
 import re
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, NamedTuple
 
 from lark import Lark, Token, Transformer, Tree
@@ -21,6 +21,10 @@ from netdiag import places
 from netdiag.formats._document import Unread
 from netdiag.formats._lines import Grammar, read_part
 from netdiag.spans import Source
+
+
+#: Patterns are made once so many lines have been read: making those of a grammar takes as long as lark takes for these.
+FEW = 100
 
 
 class Row(NamedTuple):
@@ -116,14 +120,24 @@ class LineReader:
     """Reads lines of one grammar whose start rule `line` lists its kinds of lines."""
 
     def __init__(self, grammar: str) -> None:
-        rules = _Rules(grammar)
-        self._patterns = {rule: rules.pattern(rule) for rule in rules.choices("line")}
         self._grammar = grammar
-        self._likely = next(iter(self._patterns))
+        self._few = FEW
 
     def row(self, line: str) -> Row | str:
         """What the line means, or why it has no meaning here."""
+        if self._few:
+            self._few -= 1
+            return self.row_by_grammar(line)
         return self.row_by_pattern(line) or self.row_by_grammar(line)
+
+    @cached_property
+    def _patterns(self) -> dict[str, re.Pattern[str]]:
+        rules = _Rules(self._grammar)
+        return {rule: rules.pattern(rule) for rule in rules.choices("line")}
+
+    @cached_property
+    def _likely(self) -> str:
+        return next(iter(self._patterns))
 
     def row_by_pattern(self, line: str) -> Row | None:
         """A trace has runs of lines of one kind: the pattern that took the last one is tried first."""
@@ -147,16 +161,31 @@ class ItemReader:
     """Reads a text of repeated items: the rule `line: item (SEPARATOR item)*`, and `item` lists its kinds."""
 
     def __init__(self, grammar: str) -> None:
-        rules = _Rules(grammar)
         self._grammar = grammar
-        self._whole = rules.pattern("line", named=False)
-        self._kinds = rules.choices("item")
-        kinds = [f"(?P<{kind}>{rules.pattern(kind).pattern})" for kind in self._kinds]
-        self._item = re.compile("|".join(kinds))
+        self._few = FEW
 
     def rows(self, text: str) -> list[Row] | str:
+        if self._few:
+            self._few -= 1
+            return self.rows_by_grammar(text)
         found = self.rows_by_pattern(text)
         return found if found is not None else self.rows_by_grammar(text)
+
+    @cached_property
+    def _rules(self) -> _Rules:
+        return _Rules(self._grammar)
+
+    @cached_property
+    def _whole(self) -> re.Pattern[str]:
+        return self._rules.pattern("line", named=False)
+
+    @cached_property
+    def _kinds(self) -> list[str]:
+        return self._rules.choices("item")
+
+    @cached_property
+    def _item(self) -> re.Pattern[str]:
+        return re.compile("|".join(f"(?P<{kind}>{self._rules.pattern(kind).pattern})" for kind in self._kinds))
 
     def rows_by_pattern(self, text: str) -> list[Row] | None:
         if not self._whole.fullmatch(text):
