@@ -5,8 +5,9 @@ What the rules and routes of the host do with a new connection is found by putti
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 from netdiag.checks._base import NotApplicable, Unjudged, unjudged
 from netdiag.checks._docker import (
@@ -20,13 +21,24 @@ from netdiag.checks._docker import (
     related,
     sh,
 )
+from netdiag.checks._drops import nft_set
 from netdiag.checks._listeners import reaches
 from netdiag.checks._ways_in import goal, goals_of_host
 from netdiag.finding import Evidence, Subject
-from netdiag.formats.records import Container, IpAddress, IpNetwork, Network, PublishedPort, Rule, Socket
+from netdiag.formats.records import (
+    Container,
+    IpAddress,
+    IpNetwork,
+    Network,
+    NftMatch,
+    NftRule,
+    PublishedPort,
+    Rule,
+    Socket,
+)
 from netdiag.model import Dialect, Gate, Host, Outcome, Packet, Truth
 from netdiag.model.firewall import port_matches
-from netdiag.model.flow import Flow
+from netdiag.model.flow import AnyRule, Flow
 from netdiag.model.gates import no, table_known, unknown, uplinks, whole
 from netdiag.model.hooks import Passage, passage, translations
 from netdiag.model.knowledge import YES, once
@@ -114,6 +126,41 @@ def to_container(
         if found.outcome is not Outcome.UNICAST or found.device != bridge:
             return Passage(Truth.NO)
     return passage(host.root, "FORWARD", flow)
+
+
+def address_guards(host: Host) -> Iterator[tuple[AnyRule, IpAddress]]:
+    """The rules by which Docker from 28 on keeps what does not come by its bridge from a container's address, each with
+    the address.
+    """
+    for family in ("ipv4", "ipv6"):
+        for table in host.root.tables("raw", family):
+            for rule in table.chains["PREROUTING"].rules if "PREROUTING" in table.chains else ():
+                network = rule.destination
+                one = network is not None and network.num_addresses == 1 and not rule.destination_negated
+                if network and one and rule.target == "DROP" and rule.in_interface and rule.in_interface_negated:
+                    yield rule, network.network_address
+    for native in host.root.nftables:
+        chain = native.chains.get("raw-PREROUTING") if native.name == "docker-bridges" else None
+        for told in chain.rules if chain else ():
+            yield from _guarded_by(told)
+
+
+def _guarded_by(rule: NftRule) -> Iterator[tuple[AnyRule, IpAddress]]:
+    for statement in rule.statements:
+        if isinstance(statement, NftMatch) and statement.left in ("ip daddr", "ip6 daddr"):
+            for text in statement.values[:1] if len(statement.values) == 1 else ():
+                with suppress(ValueError):
+                    yield rule, ip_address(text)
+
+
+def guard_opened(rule: AnyRule, device: str, address: IpAddress) -> str:
+    """The command that lets what comes by a device pass such a rule, until the container stops."""
+    if isinstance(rule, Rule):
+        tool = "ip6tables" if address.version == 6 else "iptables"
+        return sh("{} -t raw -I PREROUTING -i {} -d {} -j ACCEPT", tool, device, address)
+    came = f"iifname {nft_set([device])} " if nft_set([device]) else ""
+    family = "ip6" if address.version == 6 else "ip"
+    return sh("nft {}", f"insert rule {family} docker-bridges raw-PREROUTING {came}{family} daddr {address} accept")
 
 
 def to_host(host: Host, door: Door, protocol: str, address: IpAddress, port: int, source: IpAddress) -> Passage:

@@ -3,7 +3,7 @@ containers to the outside.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 
 from netdiag.checks._base import NotApplicable, Unjudged, unjudged
@@ -99,6 +99,20 @@ def outgoing(host: Host, bridge: BridgeNetwork, source: IpAddress) -> Iterator[F
                 destination=SOMEBODY,
                 destination_port=port,
             )
+
+
+def answer_to(flow: Flow) -> Flow:
+    """The packets that come back."""
+    return replace(
+        flow,
+        in_interface=flow.out_interface,
+        out_interface=flow.in_interface,
+        source=flow.destination,
+        source_port=flow.destination_port,
+        destination=flow.source,
+        destination_port=flow.source_port,
+        state="ESTABLISHED",
+    )
 
 
 def members_address(network: Network) -> IPv4Address | None:

@@ -15,6 +15,10 @@ of table docker-bridges. A counter above zero for an address of a running contai
 from another bridge network of this host count here as well. When the host has a WireGuard or TUN device, whose clients
 are the usual ones to use such addresses, it is told beside.
 
+It is an error where these rules drop the answers to what a container asks outside: its network is made with
+`enable_ip_masquerade=false`, no other rule translates what leaves by the uplinks, and an answer, put to the rules of
+PREROUTING, ends at the container's guard.
+
 ## Not a problem when
 Nobody is meant to use these addresses: the engine closes them on purpose.
 
@@ -30,19 +34,22 @@ The counter stops growing.
 docs.docker.com/engine/network/packet-filtering-firewalls; moby/moby#49498; moby/moby#51015.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address
 
 from netdiag.checks._base import Fault, Verdicts, check
-from netdiag.checks._docker import Attachment, attachments, docker_networks, related, sh
-from netdiag.checks._drops import nft_set, packets_of
+from netdiag.checks._docker import Attachment, attachments, docker_networks, related
+from netdiag.checks._drops import packets_of
+from netdiag.checks._exposure import address_guards, guard_opened
+from netdiag.checks._flows import answer_to, outgoing
 from netdiag.checks._wanted import uplink
 from netdiag.finding import Evidence, Severity, Subject
-from netdiag.formats.records import IpAddress, Link, NftMatch, NftRule, Rule
-from netdiag.model import Host
-from netdiag.model.flow import AnyRule
-from netdiag.model.gates import manages_firewall
+from netdiag.formats.records import IpAddress, Link
+from netdiag.model import Host, Truth
+from netdiag.model.flow import AnyRule, Fate
+from netdiag.model.gates import bridge_option, manages_firewall, reaches_outside, table_known
+from netdiag.model.hooks import base_chains, passage, translations_of
 
 _MOST_SHOWN = 5
 _TUNNELS = frozenset({"wireguard", "tun"})
@@ -65,36 +72,55 @@ def filter_raw_direct_access_drop(host: Host) -> Verdicts:
     for each in attachments(host, bridges):
         if each.endpoint.address:
             by_address[each.endpoint.address.ip] = each
-    hit = [
-        _Hit(rule, by_address[address], packets)
-        for rule, address in _guards(host)
-        if address in by_address and (packets := packets_of(rule) or 0)
+    guarded = [
+        _Hit(rule, by_address[address], packets_of(rule) or 0)
+        for rule, address in address_guards(host)
+        if address in by_address
     ]
+    cut_off: dict[str, list[_Hit]] = defaultdict(list)
+    for one in guarded:
+        if _hears_no_answer(host, one):
+            cut_off[one.attachment.bridge.device].append(one)
+    yield from (_fault(host, found) for found in cut_off.values())
+    hit = [one for one in guarded if one.packets and one.attachment.bridge.device not in cut_off]
     if hit:
         yield _note(host, sorted(hit, key=lambda each: -each.packets))
 
 
-def _guards(host: Host) -> Iterator[tuple[AnyRule, IpAddress]]:
-    """The rules that guard an address, with the address."""
-    for table in host.root.tables("raw"):
-        for rule in table.chains["PREROUTING"].rules if "PREROUTING" in table.chains else ():
-            network = rule.destination
-            one = network is not None and network.num_addresses == 1 and not rule.destination_negated
-            if network and one and rule.target == "DROP" and rule.in_interface and rule.in_interface_negated:
-                yield rule, network.network_address
-    for native in host.root.nftables:
-        chain = native.chains.get("raw-PREROUTING") if native.name == "docker-bridges" else None
-        for told in chain.rules if chain else ():
-            yield from _guard(told)
+def _hears_no_answer(host: Host, guarded: _Hit) -> bool:
+    """Nobody translates what the container asks outside, so that the answers come to its own address."""
+    bridge, address = guarded.attachment.bridge, guarded.attachment.endpoint.address
+    asked_for = bridge_option(bridge.network, "enable_ip_masquerade") != "false"
+    if address is None or asked_for or not reaches_outside(bridge.network).yes or not table_known(host, "nat").yes:
+        return False
+    chains = base_chains(host.root, "POSTROUTING")
+    for flow in outgoing(host, bridge, address.ip):
+        ways = translations_of(chains, flow, host.root.ground)
+        answer = passage(host.root, "PREROUTING", answer_to(flow))
+        untranslated = all(way.fate is not Fate.TRANSLATED for way in ways)
+        if untranslated and answer.truth is Truth.NO and answer.rule is guarded.rule:
+            return True
+    return False
 
 
-def _guard(rule: NftRule) -> Iterator[tuple[AnyRule, IpAddress]]:
-    for statement in rule.statements:
-        if isinstance(statement, NftMatch) and statement.left == "ip daddr" and len(statement.values) == 1:
-            try:
-                yield rule, ip_address(statement.values[0])
-            except ValueError:
-                return
+def _fault(host: Host, found: Sequence[_Hit]) -> Fault:
+    shown, network = found[:_MOST_SHOWN], found[0].attachment.bridge.network
+    names = ", ".join(dict.fromkeys(f"`{each.attachment.container.name}`" for each in shown))
+    return Fault(
+        message=f"answers to what {names} ask outside are dropped: network `{network.name}` is not masqueraded, and "
+        "Docker 28 on lets nothing else come to a container's own address",
+        subjects=(
+            *found[0].attachment.bridge.subjects,
+            *dict.fromkeys(Subject("container", each.attachment.container.name) for each in found),
+        ),
+        evidence=(
+            *(Evidence(each.rule.span, f"drops the answers; {each.packets} packets so far") for each in shown),
+            related(network.span, f"network {network.name} has enable_ip_masquerade=false"),
+        ),
+        remedy=tuple(_remedy(host, found, ())),
+        verify=("iptables -t raw -L PREROUTING -v -n -x",),
+        severity=Severity.ERROR,
+    )
 
 
 def _note(host: Host, hit: Sequence[_Hit]) -> Fault:
@@ -116,13 +142,9 @@ def _note(host: Host, hit: Sequence[_Hit]) -> Fault:
     )
 
 
-def _remedy(host: Host, shown: Sequence[_Hit], tunnels: Sequence[Link]) -> Iterator[str]:
+def _remedy(host: Host, found: Sequence[_Hit], tunnels: Sequence[Link]) -> Iterator[str]:
     device = tunnels[0].name if tunnels else uplink(host) or "eth0"
-    for each in shown:
+    for each in found:
         address = each.attachment.endpoint.address
-        if isinstance(each.rule, Rule):
-            yield sh("iptables -t raw -I PREROUTING -i {} -d {} -j ACCEPT", device, address.ip if address else "")
-        else:
-            came = f"iifname {nft_set([device])} " if nft_set([device]) else ""
-            words = f"insert rule ip docker-bridges raw-PREROUTING {came}ip daddr"
-            yield sh("nft {}", f"{words} {address.ip if address else ''} accept")
+        if address:
+            yield guard_opened(each.rule, device, address.ip)

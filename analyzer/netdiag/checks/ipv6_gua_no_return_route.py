@@ -19,7 +19,8 @@ in the kernel, and a router may have a route for the part.
 The provider routes a prefix of its own to the host: then the subnet is not a part of the uplink's prefix.
 
 ## Repair
-Have the host answer for its containers (`proxy_ndp`, or ndppd for all of them); or let the engine translate
+Have the host answer for its containers (`proxy_ndp`, or ndppd for all of them), and where Docker 28 or newer guards
+their addresses, let in what comes by the uplink; or let the engine translate
 (`ip6tables`, which masquerades such subnets too); or ask the provider for a routed prefix.
 
 ## Verify
@@ -33,6 +34,7 @@ from dataclasses import dataclass
 
 from netdiag.checks._base import Fault, Verdicts, check, unjudged
 from netdiag.checks._docker import attachments, related, sh
+from netdiag.checks._exposure import address_guards, guard_opened
 from netdiag.checks._ipv6 import Ipv6Subnet, ipv6_setting, ipv6_subnets, outward
 from netdiag.checks._subnets import Ranges, is_on_link, main_routes
 from netdiag.finding import Confidence, Evidence, Severity, Subject
@@ -103,6 +105,7 @@ def _not_answered_for(host: Host, each: Ipv6Subnet, route: Route) -> list[_Unkno
 def _fault(host: Host, each: Ipv6Subnet, route: Route, lost: list[_Unknown]) -> Fault:
     device, network = route.next_hops[0].device or "", each.bridge.network
     setting = ipv6_setting(host.root, device, "proxy_ndp")
+    guards = {address: rule for rule, address in address_guards(host)}
     names = ", ".join(f"`{name}`" for name in dict.fromkeys(item.name for item in lost))
     return Fault(
         message=(
@@ -122,6 +125,7 @@ def _fault(host: Host, each: Ipv6Subnet, route: Route, lost: list[_Unknown]) -> 
         remedy=(
             sh("sysctl -w net.ipv6.conf.{}.proxy_ndp=1", device),
             *(sh("ip neigh add proxy {} dev {}", item.address, device) for item in lost),
+            *(guard_opened(guards[item.address], device, item.address) for item in lost if item.address in guards),
         ),
         verify=(sh("ip -6 neigh show proxy dev {}", device), sh("docker inspect {}", lost[0].name)),
         confidence=Confidence.MEDIUM,

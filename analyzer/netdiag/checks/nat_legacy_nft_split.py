@@ -35,11 +35,11 @@ xtables-nft(8).
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from netdiag.checks._base import Fault, Verdicts, check, unjudged
 from netdiag.checks._docker import BridgeNetwork, deletion, docker_networks, related, sh, tool_of
-from netdiag.checks._flows import incoming, members_address, outgoing
+from netdiag.checks._flows import answer_to, incoming, members_address, outgoing
 from netdiag.checks._nat import NAMED_BY_ENGINE, name_of
 from netdiag.checks._ports import carried_ports
 from netdiag.finding import Confidence, Evidence, Severity, Subject
@@ -259,17 +259,7 @@ def _cases(host: Host, bridges: list[BridgeNetwork]) -> Iterator[_Case]:
             continue
         for flow in outgoing(host, bridge, source):
             yield _Case(flow, bridge.subjects)
-            answer = replace(
-                flow,
-                in_interface=flow.out_interface,
-                out_interface=flow.in_interface,
-                source=flow.destination,
-                source_port=flow.destination_port,
-                destination=flow.source,
-                destination_port=flow.source_port,
-                state="ESTABLISHED",
-            )
-            yield _Case(answer, bridge.subjects)
+            yield _Case(answer_to(flow), bridge.subjects)
     for packet in incoming(host, carried_ports(host, bridges)):
         yield _Case(
             packet.translated, (Subject("container", packet.carried.container.name), *packet.carried.bridge.subjects)

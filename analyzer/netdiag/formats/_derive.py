@@ -22,7 +22,6 @@ from netdiag.formats._document import Unread
 from netdiag.formats._lines import Grammar, read_part
 from netdiag.spans import Source
 
-
 #: Patterns are made once so many lines have been read: making those of a grammar takes as long as lark takes for these.
 FEW = 100
 

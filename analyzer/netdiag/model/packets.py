@@ -65,9 +65,9 @@ class Flow:
     """The packets of one direction of one connection.
 
     `state` is that of connection tracking (NEW, ESTABLISHED, RELATED, INVALID or UNTRACKED); a NEW packet of TCP is a
-    SYN. `original_destination` and `original_destination_port` are those before DNAT; a flow that has the port was
-    translated. `icmp_type` and `icmp_code` are numbers. `bridged` tells whether a bridge forwards the packet, not the
-    IP layer. The protocol `arp` is that of a frame without an IP packet, which only the rules of bridges see.
+    SYN. `original_destination` and `original_destination_port` are those before DNAT, the same where there was none.
+    `icmp_type` and `icmp_code` are numbers. `bridged` tells whether a bridge forwards the packet, not the IP layer. The
+    protocol `arp` is that of a frame without an IP packet, which only the rules of bridges see.
     """
 
     protocol: str | None = None
@@ -94,8 +94,9 @@ class Flow:
 
     @property
     def translated(self) -> bool:
-        """The destination was translated (DNAT)."""
-        return self.original_destination_port is not None or self.original_destination is not None
+        """The destination was translated (DNAT): it is told what it was, and that was another."""
+        before = self.original_destination, self.original_destination_port
+        return before not in ((None, None), (self.destination, self.destination_port))
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from lab import (
     published,
 )
 
-from faults._kit import Fault, NearMiss, lines, named, network, run, succeeds
+from faults._kit import Fault, NearMiss, lines, named, network, run, steps, succeeds
 
 BANNED = "198.51.100.66"
 
@@ -512,6 +512,29 @@ FAULTS = (
         on=("28.5",),
         cleanup=_no_direct_access,
         by_design=True,
+    ),
+    Fault(  # the router outside knows the way back, and the answers end before routing
+        "filter-raw-direct-access-drop",
+        steps(
+            lines(
+                "docker network create -o com.docker.network.bridge.enable_ip_masquerade=false "
+                "--subnet 10.44.0.0/24 routed",
+                run("asker", "--network routed"),
+            ),
+            lambda host: host.wan(["ip", "route", "add", "10.44.0.0/24", "via", HOST_ADDRESS]),
+        ),
+        lambda host: not egress(host, "asker"),
+        named("container", "asker"),
+        on=("28.5",),
+        variant="answers",
+        cleanup=steps(
+            lines(
+                "docker rm -f asker",
+                "docker network rm routed",
+                "iptables -t raw -D PREROUTING -i eth0 -d 10.44.0.2 -j ACCEPT",
+            ),
+            lambda host: host.wan(["ip", "route", "del", "10.44.0.0/24"]),
+        ),
     ),
     Fault(
         "filter-drop-counters-hot",
