@@ -130,15 +130,19 @@ def to_container(
 
 def address_guards(host: Host) -> Iterator[tuple[AnyRule, IpAddress]]:
     """The rules by which Docker from 28 on keeps what does not come by its bridge from a container's address, each with
-    the address.
+    the address; without those of addresses that somebody has opened by a rule before.
     """
-    for family in ("ipv4", "ipv6"):
-        for table in host.root.tables("raw", family):
-            for rule in table.chains["PREROUTING"].rules if "PREROUTING" in table.chains else ():
-                network = rule.destination
-                one = network is not None and network.num_addresses == 1 and not rule.destination_negated
-                if network and one and rule.target == "DROP" and rule.in_interface and rule.in_interface_negated:
-                    yield rule, network.network_address
+    for table in (*host.root.tables("raw", "ipv4"), *host.root.tables("raw", "ipv6")):
+        opened: set[IpAddress] = set()
+        for rule in table.chains["PREROUTING"].rules if "PREROUTING" in table.chains else ():
+            network = rule.destination
+            if network is None or network.num_addresses != 1 or rule.destination_negated:
+                continue
+            address = network.network_address
+            if rule.target == "ACCEPT":
+                opened.add(address)
+            elif rule.target == "DROP" and rule.in_interface and rule.in_interface_negated and address not in opened:
+                yield rule, address
     for native in host.root.nftables:
         chain = native.chains.get("raw-PREROUTING") if native.name == "docker-bridges" else None
         for told in chain.rules if chain else ():
