@@ -115,9 +115,9 @@ def _lose_packets_of_a_download(host: DockerHost) -> None:
 _NO_EMPTY_RAW_TABLE = "iptables -t raw -S | grep -q -- '^-A' || nft delete table ip raw 2>/dev/null || true"
 
 
-def _some_of_many_fail(host: DockerHost) -> bool:
+def _some_of_many_fail(host: DockerHost, patience_s: int = 5) -> bool:
     """Whether some of many connections that a container opens at once are never answered."""
-    fetch = f"curl -s -m 1 -o /dev/null http://{OUTSIDE_SERVER}/ || echo lost"
+    fetch = f"curl -s -m {patience_s} -o /dev/null http://{OUTSIDE_SERVER}/ || echo lost"
     enter = "nsenter -n -t $(docker inspect -f '{{.State.Pid}}' web)"
     return "lost" in host.shell(f"for n in $(seq 40); do {enter} sh -c '{fetch}' & done; wait").stdout
 
@@ -125,7 +125,7 @@ def _some_of_many_fail(host: DockerHost) -> bool:
 def _lose_many_connections(host: DockerHost) -> None:
     lines("iptables -t nat -I POSTROUTING -o eth0 -p tcp -j MASQUERADE --to-ports 40000-40002")(host)
     for _ in range(8):
-        _some_of_many_fail(host)
+        _some_of_many_fail(host, patience_s=1)
 
 
 FAULTS = (
