@@ -6,9 +6,12 @@ that is meant to prove something on real hosts cannot pass by skipping.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import random
+import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import lab
 import pytest
@@ -85,6 +88,14 @@ def backend(request: pytest.FixtureRequest) -> lab.Backend:
     """Each iptables backend in turn."""
     backend: lab.Backend = request.param
     return backend
+
+
+@pytest.fixture
+def tracer() -> Iterator[None]:
+    """The kernel's tracer for this test alone: it is one for the whole machine, and tests run in several processes."""
+    with (Path(tempfile.gettempdir()) / "netdiag-live-tracer.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -66,6 +66,7 @@ def not_collected(bundle: Bundle) -> dict[str, str]:
     return {f"{each.scope.partition(':')[0]}/{each.artifact}": each.reason for each in bundle.not_collected}
 
 
+@pytest.mark.usefixtures("tracer")
 def test_it_changes_nothing(docker_host: Lend, backend: lab.Backend, tmp_path: Path) -> None:
     host = docker_host(backend)
     lab.collect(host, tmp_path)  # brings the script, and makes python's caches
@@ -150,6 +151,7 @@ def test_in_a_privileged_container_it_sees_the_host(docker_host: Lend, tmp_path:
     assert [finding.message for finding in analysis.findings if finding.severity.value == "error"] == []
 
 
+@pytest.mark.usefixtures("tracer")
 def test_a_traced_ping_is_in_the_bundle_and_tracing_is_off_again(docker_host: Lend, tmp_path: Path) -> None:
     host = docker_host()
     host.shell("mount -t tracefs nodev /sys/kernel/tracing")
