@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,15 @@ def test_half_a_gigabyte_of_output_is_read_in_bounded_memory(fake_host: FakeHost
     assert int(peak) < 80 * 1024
 
 
+@pytest.fixture
+def hangup_is_heeded() -> Iterator[None]:
+    """What the tests were told to ignore, as by nohup(1), the collector ignores as well."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("hangup_is_heeded")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
 def test_an_interrupt_leaves_a_whole_bundle_of_what_was_there(
     fake_host: FakeHost, tmp_path: Path, number: signal.Signals
