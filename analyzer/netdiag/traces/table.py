@@ -1,0 +1,255 @@
+"""The tables of a trace, and how they are made from the records that lark reads: the reference for every faster way."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from netdiag.formats import Document
+from netdiag.formats.records import Frame, FunctionCall, InterruptSection, TaskSwitch, TraceEvent, TraceLoss
+from netdiag.spans import Source
+
+#: In a column of numbers: the trace does not tell. An address of 0, and an empty text, say the same.
+NOT_TOLD = -1
+
+
+class Phase(IntEnum):
+    """What a row of the calls is: a line of function_graph, or what breaks the nesting of its lines."""
+
+    ENTRY = 0
+    EXIT = 1
+    LEAF = 2
+    SWITCH = 3
+    INTERRUPT_ENTERS = 4
+    INTERRUPT_LEAVES = 5
+    LOST = 6
+
+
+#: The columns of the events. Texts are categories; all batches of a trace share one dictionary, which only grows.
+EVENT_COLUMNS: Mapping[str, str] = {
+    "line": "int64",  # 1-based, in the source
+    "time": "int64",  # ns of the trace's own clock
+    "cpu": "int16",
+    "pid": "int32",  # of the thread
+    "tgid": "int32",
+    "task": "category",
+    "system": "category",  # "net" of net:net_dev_queue; trace-cmd and tracefs do not print it
+    "name": "category",
+    "device": "category",  # fields dev or name
+    "skb": "uint64",  # field skbaddr
+    "length": "int32",  # field len
+    "rc": "int32",  # field rc; 0 when not printed, as perf trace leaves zeros out
+    "reason": "category",  # of a drop: a name, or a number as perf trace prints it
+    "location": "category",  # of a drop: a symbol or an address
+    "protocol": "int32",  # EtherType
+    "period": "int64",  # of a sample of a counter
+    "duration": "int64",  # ns, of a system call
+    "stack": "int32",  # number in the stacks
+    "rest": "category",  # the fields that no column holds, as `key=value`, and the words besides
+}
+
+#: The columns of the calls: function_graph, in the order of the source.
+CALL_COLUMNS: Mapping[str, str] = {
+    "line": "int64",
+    "time": "int64",  # ns
+    "cpu": "int16",
+    "pid": "int32",
+    "task": "category",
+    "phase": "int8",
+    "depth": "int16",
+    "function": "category",  # empty at an exit that does not name it
+    "duration": "int64",  # ns; not told at an entry
+    "next_pid": "int32",  # of a switch
+    "next_task": "category",
+    "returned": "category",
+    "lost": "int64",  # how many events, of a LOST row
+}
+
+_COLUMN_OF_FIELD = {"dev": "device", "name": "device", "skbaddr": "skb", "len": "length", "rc": "rc"} | {
+    name: name for name in ("reason", "location", "protocol")
+}
+
+
+@dataclass(frozen=True)
+class Stacks:
+    """Call stacks, each distinct one once: stack `n` is `frames[offsets[n]:offsets[n + 1]]`, innermost first.
+
+    Each of these is a number of `names` and `modules`: the symbol (`[unknown]` or the address where there is none) and
+    the module's name (`[kernel.kallsyms]`, a path, or empty).
+    """
+
+    names: Sequence[str]
+    modules: Sequence[str]
+    offsets: np.ndarray[Any, np.dtype[np.int64]]
+    frames: np.ndarray[Any, np.dtype[np.int32]]
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+
+@dataclass(frozen=True, eq=False)
+class TraceTable:
+    """A trace as tables. `events` and `calls` give batches in the order of the source, each time anew.
+
+    `lines` and `read` count lines of the source; `unread` are the line numbers and reasons of the others. `ways` says
+    how many lines each way of reading took (`records`, `columns`, `pattern`, `grammar`).
+    """
+
+    source: Source
+    format: str
+    lines: int
+    read: int
+    unread: tuple[tuple[int, str], ...]
+    event_batches: Callable[[], Iterator[pd.DataFrame]] = field(repr=False)
+    call_batches: Callable[[], Iterator[pd.DataFrame]] = field(repr=False)
+    stacks: Stacks = field(repr=False)
+    losses: pd.DataFrame = field(repr=False)  # line, time, cpu, count: events that are missing there
+    ways: Mapping[str, int] = field(default_factory=dict)
+
+    def events(self) -> pd.DataFrame:
+        """All events in one table: for traces that are known to be small."""
+        return _joined(self.event_batches())
+
+    def calls(self) -> pd.DataFrame:
+        return _joined(self.call_batches())
+
+
+def table_of(document: Document) -> TraceTable:
+    """The table of a trace that was read into records. Each value is what the record says, or not told."""
+    rows = _Rows()
+    for record in document.records:
+        rows.add(record)
+    events = rows.frame(EVENT_COLUMNS, rows.events)
+    calls = rows.frame(CALL_COLUMNS, rows.calls)
+    return TraceTable(
+        source=document.source,
+        format=document.format,
+        lines=document.lines,
+        read=document.read,
+        unread=tuple((entry.line, entry.reason) for entry in document.unread),
+        event_batches=lambda: iter((events,)),
+        call_batches=lambda: iter((calls,)),
+        stacks=rows.stacks(),
+        losses=rows.frame({"line": "int64", "time": "int64", "cpu": "int16", "count": "int64"}, rows.losses),
+        ways={"records": document.read},
+    )
+
+
+class _Rows:
+    """The rows of the tables while they are made."""
+
+    def __init__(self) -> None:
+        self.events: list[dict[str, Any]] = []
+        self.calls: list[dict[str, Any]] = []
+        self.losses: list[dict[str, Any]] = []
+        self._stacks: dict[tuple[tuple[str, str], ...], int] = {}
+
+    def add(self, record: object) -> None:
+        match record:
+            case TraceEvent():
+                self.events.append(self._event(record))
+            case FunctionCall():
+                self.calls.append(
+                    _place(record)
+                    | {
+                        "phase": Phase[record.phase.upper()],
+                        "depth": record.depth,
+                        "function": record.function or "",
+                        "duration": _told(record.duration),
+                        "returned": record.returned or "",
+                    }
+                )
+            case TaskSwitch():
+                self.calls.append(
+                    _place(record) | {"phase": Phase.SWITCH, "next_pid": record.next_pid, "next_task": record.next_task}
+                )
+            case InterruptSection():
+                phase = Phase.INTERRUPT_ENTERS if record.enters else Phase.INTERRUPT_LEAVES
+                self.calls.append(_place(record) | {"phase": phase})
+            case TraceLoss():
+                place = _place(record)
+                self.losses.append(place | {"count": _told(record.count)})
+                self.calls.append(place | {"phase": Phase.LOST, "lost": _told(record.count)})
+
+    def _event(self, event: TraceEvent) -> dict[str, Any]:
+        row = _place(event) | {
+            "tgid": _told(event.tgid),
+            "system": event.system or "",
+            "name": event.name,
+            "rc": 0,
+            "duration": _told(event.duration),
+            "stack": self._stack(event.stack),
+        }
+        rest = []
+        for name, text in event.fields.items():
+            column = _COLUMN_OF_FIELD.get(name, "")
+            value = _value(column, text)
+            if value is None or (column in row and column != "rc"):
+                rest.append(f"{name}={text}")
+            else:
+                row[column] = value
+        row["rest"] = " ".join([*rest, event.text] if event.text else rest)
+        return row
+
+    def _stack(self, frames: Sequence[Frame]) -> int:
+        if not frames:
+            return NOT_TOLD
+        key = tuple((_symbol(frame), frame.module or "") for frame in frames)
+        return self._stacks.setdefault(key, len(self._stacks))
+
+    def stacks(self) -> Stacks:
+        numbers: dict[tuple[str, str], int] = {}
+        frames = [numbers.setdefault(frame, len(numbers)) for stack in self._stacks for frame in stack]
+        offsets = np.cumsum([0, *(len(stack) for stack in self._stacks)], dtype=np.int64)
+        names, modules = [name for name, _ in numbers], [module for _, module in numbers]
+        return Stacks(names, modules, offsets, np.array(frames, dtype=np.int32))
+
+    @staticmethod
+    def frame(columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+        made = {}
+        for name, kind in columns.items():
+            absent: object = "" if kind == "category" else 0 if name in ("skb", "rc") else NOT_TOLD
+            values = [row.get(name, absent) for row in rows]
+            dtype = object if kind == "category" else kind
+            made[name] = pd.Series(values, dtype=dtype).astype(kind)  # type: ignore[call-overload]
+        return pd.DataFrame(made)
+
+
+def _place(record: Any) -> dict[str, Any]:
+    """Where and when: what all records of a trace tell, so far as each does."""
+    told = {name: _told(getattr(record, name, None)) for name in ("time", "cpu", "pid")}
+    return {"line": record.span.line, "task": getattr(record, "task", None) or "", **told}
+
+
+def _told(value: int | None) -> int:
+    return NOT_TOLD if value is None else value
+
+
+def _symbol(frame: Frame) -> str:
+    if frame.symbol is not None:
+        return frame.symbol
+    return "[unknown]" if frame.address is None else f"[{frame.address:#x}]"
+
+
+#: The numbers that each column takes; a value beyond them stays text, among the rest.
+_WIDEST = {"skb": (0, 2**64 - 1), "length": (0, 2**31 - 1), "rc": (-(2**31), 2**31 - 1), "protocol": (0, 2**31 - 1)}
+
+
+def _value(column: str, text: str) -> int | str | None:
+    """The value of a field in its column, None when it is not of that kind or there is no such column."""
+    if column not in _WIDEST:
+        return text if column else None
+    digits = text.removeprefix("-")
+    try:
+        number = int(text, 16) if digits[:2].lower() == "0x" or column == "skb" else int(text)
+    except ValueError:
+        return None
+    least, most = _WIDEST[column]
+    return number if least <= number <= most else None
+
+
+def _joined(batches: Iterator[pd.DataFrame]) -> pd.DataFrame:
+    return pd.concat(list(batches), ignore_index=True)
