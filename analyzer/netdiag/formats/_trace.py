@@ -6,7 +6,7 @@ from sys import intern
 
 from netdiag.formats._derive import Row, item_reader, read_rows
 from netdiag.formats._document import Document, Record, Unread
-from netdiag.formats.records import Frame
+from netdiag.formats.records import Frame, FunctionCall
 from netdiag.spans import Source, Span
 
 # about 600 bytes each: 1.2 GB at most, beside the text itself
@@ -152,3 +152,37 @@ def _span(source: Source, first: int, last: int) -> Span:
 def arguments(values: Mapping[str, str]) -> dict[str, str]:
     """What a function was called with, where its tracer tells it."""
     return {"arguments": values["ARGUMENTS"][1:-1]} if "ARGUMENTS" in values else {}
+
+
+def caller(values: Values) -> str | None:
+    return values["CALLER"].removeprefix("<-") if "CALLER" in values else None
+
+
+def function_call(
+    values: Values,
+    span: Span,
+    *,
+    time: int | None,
+    task: str | None,
+    pid: int | None,
+    cpu: int | None,
+    flags: str | None,
+) -> FunctionCall:
+    """A line of function_graph. Where and when it stands is said in other words by each tool."""
+    entered = "leaf" if "OPEN" not in values else "entry"
+    return FunctionCall(
+        phase="exit" if "CLOSE" in values else entered,
+        function=values.get("FUNCTION") or values.get("NAME"),
+        depth=call_depth(values),
+        span=span,
+        duration=duration(values),
+        mark=values.get("MARK"),
+        time=time,
+        task=task,
+        pid=pid,
+        cpu=cpu,
+        flags=flags,
+        arguments=values.get("ARGUMENTS", "")[1:-1] or None,
+        returned=values.get("RETURNED") or values.get("RETURNED_VALUE"),
+        caller=caller(values),
+    )

@@ -2,7 +2,7 @@
 
 from netdiag.formats._derive import Row
 from netdiag.formats._document import Document, Format, Record
-from netdiag.formats._trace import arguments, call_depth, duration, number, printed_fields, read_trace, seconds
+from netdiag.formats._trace import arguments, function_call, number, printed_fields, read_trace, seconds
 from netdiag.formats.records import Frame, FunctionCall, InterruptSection, TraceEvent, TraceHead, TraceLoss
 from netdiag.spans import Source, Span
 
@@ -26,22 +26,14 @@ def _record(row: Row, span: Span, stack: tuple[Frame, ...]) -> Record | None:
 
 def _call(row: Row, span: Span) -> FunctionCall:
     values = row.values
-    entered = "leaf" if "OPEN" not in values else "entry"
-    return FunctionCall(
-        phase="exit" if "CLOSE" in values else entered,
-        function=values.get("FUNCTION") or values.get("NAME"),
-        depth=call_depth(values),
-        span=span,
-        duration=duration(values),
-        mark=values.get("MARK"),
+    return function_call(
+        values,
+        span,
         time=seconds(values),
         task=values["TASK"],
         pid=number(values, "PID"),
         cpu=number(values, "CPU"),
         flags=values.get("FLAGS"),
-        arguments=values.get("ARGUMENTS", "")[1:-1] or None,
-        returned=values.get("RETURNED") or values.get("RETURNED_VALUE"),
-        caller=values["CALLER"].removeprefix("<-") if "CALLER" in values else None,
     )
 
 

@@ -8,8 +8,8 @@ from netdiag.formats._document import Document, Format, Record
 from netdiag.formats._trace import (
     Values,
     arguments,
-    call_depth,
-    duration,
+    caller,
+    function_call,
     nanoseconds,
     number,
     printed_fields,
@@ -42,22 +42,14 @@ def _record(row: Row, span: Span, stack: tuple[Frame, ...]) -> Record | None:
 
 def _call(row: Row, span: Span) -> FunctionCall:
     values = row.values
-    entered = "leaf" if "OPEN" not in values else "entry"
-    return FunctionCall(
-        phase="exit" if "CLOSE" in values else entered,
-        function=values.get("FUNCTION") or values.get("NAME"),
-        depth=call_depth(values),
-        span=span,
-        duration=duration(values),
-        mark=values.get("MARK"),
+    return function_call(
+        values,
+        span,
         time=_time(values),
         task=values.get("GRAPH_TASK"),
         pid=number(values, "GRAPH_PID"),
         cpu=number(values, "CPU_OF_GRAPH"),
         flags=values.get("GRAPH_FLAGS"),
-        arguments=values.get("ARGUMENTS", "")[1:-1] or None,
-        returned=values.get("RETURNED"),
-        caller=_caller(values),
     )
 
 
@@ -67,7 +59,7 @@ def _event(row: Row, span: Span, stack: tuple[Frame, ...]) -> TraceEvent:
     printed = values.get("FIELDS") or values.get("COMMENT_FIELDS")
     fields, text = printed_fields(printed) if printed else ({}, "")
     if row.rule == "function":
-        fields = {"function": values["TRACED"], "caller": values["CALLER"].removeprefix("<-")} | arguments(values)
+        fields = {"function": values["TRACED"], "caller": caller(values) or ""} | arguments(values)
     return TraceEvent(
         name=values.get("EVENT") or ("function" if row.rule == "function" else "kernel_stack"),
         span=span,
@@ -87,10 +79,6 @@ def _time(values: Values) -> int | None:
     if "MICROSECONDS" in values:
         return nanoseconds(values["MICROSECONDS"], 1_000)
     return seconds(values) if "TIME" in values else seconds(values, "TIME_OF_GRAPH")
-
-
-def _caller(values: Values) -> str | None:
-    return values["CALLER"].removeprefix("<-") if "CALLER" in values else None
 
 
 def read(source: Source) -> Document:
