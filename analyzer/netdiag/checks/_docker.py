@@ -139,6 +139,15 @@ def attachments(host: Host, bridges: list[BridgeNetwork]) -> Iterator[Attachment
                 yield Attachment(container, endpoint, bridge)
 
 
+def addressed(host: Host, *gates: Gate) -> tuple[list[Attachment], list[Unjudged | NotApplicable]]:
+    """The endpoints with an address of running containers on bridge networks, and what to say of the rest."""
+    bridges, others = bridge_networks(host, *gates)
+    attached = [each for each in attachments(host, bridges) if each.endpoint.address]
+    if not attached and not others:
+        return [], [NotApplicable("no container runs on a bridge network")]
+    return attached, others
+
+
 def veth_of(host: Host, attachment: Attachment) -> VethPair | None:
     """The veth pair that carries an endpoint, None when the bundle does not tell it."""
     netns = host.namespace_of(attachment.container)

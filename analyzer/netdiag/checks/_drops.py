@@ -12,7 +12,7 @@ from enum import Enum
 from functools import partial
 
 from netdiag.checks._base import Fault, Unjudged
-from netdiag.checks._docker import BridgeNetwork, related, sh, tool_of
+from netdiag.checks._docker import BridgeNetwork, deletion, related, sh, tool_of
 from netdiag.checks._wanted import Stage, Wanted, wanted_flows
 from netdiag.finding import Confidence, Evidence, Severity, Subject
 from netdiag.formats.records import Chain, NftMatch, NftRule, Rule
@@ -389,7 +389,21 @@ _MOST_PORTS = 15
 _PLAIN = re.compile(r"[\w.@:+-]+")
 
 
-def accept_at_top(drop: Drop, interface: str) -> Iterator[str]:
+def let_through(drop: Drop, interface: str) -> Iterator[str]:
+    """Commands that let pass what was dropped: a rule about one of the bridges goes; before another rule or a policy,
+    what was dropped is accepted. `interface` tells by which end the bridge is matched (`in` or `out`).
+    """
+    rule, devices = drop.rule, {case.network.device for case in drop.cases}
+    if isinstance(rule, Rule):
+        entered = (rule.in_interface, rule.in_interface_negated)
+        device, negated = entered if interface == "in" else (rule.out_interface, rule.out_interface_negated)
+        if device in devices and not negated:
+            yield deletion(rule)
+            return
+    yield from _accept_at_top(drop, interface)
+
+
+def _accept_at_top(drop: Drop, interface: str) -> Iterator[str]:
     """Commands that insert rules at the top of the base chain, which accept what was dropped there and no more:
     answers, and new connections by interface (`in` or `out`), protocol and port.
     """

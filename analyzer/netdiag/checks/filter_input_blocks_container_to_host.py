@@ -37,12 +37,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from netdiag.checks._base import Fault, NotApplicable, Verdicts, check
-from netdiag.checks._docker import Attachment, attachments, bridge_networks, deletion, published_ports
-from netdiag.checks._drops import Drop, accept_at_top, blocked, drops, fault_of
+from netdiag.checks._base import Fault, Verdicts, check
+from netdiag.checks._docker import Attachment, addressed, published_ports
+from netdiag.checks._drops import Drop, blocked, drops, fault_of, let_through
 from netdiag.checks._wanted import Stage, Wanted, address_of, own_address, uplink
 from netdiag.finding import Severity, Subject
-from netdiag.formats.records import IpAddress, Rule, Socket
+from netdiag.formats.records import IpAddress, Socket
 from netdiag.model import Host
 from netdiag.model.flow import Flow
 from netdiag.model.gates import table_known, uses_proxy
@@ -57,12 +57,9 @@ _MOST_LISTENERS = 50
 
 @check(Severity.ERROR, layer="filter")
 def filter_input_blocks_container_to_host(host: Host) -> Verdicts:
-    bridges, others = bridge_networks(host, table_known(host, "filter"))
-    attached = [each for each in attachments(host, bridges) if each.endpoint.address]
+    attached, others = addressed(host, table_known(host, "filter"))
     yield from others
     if not attached:
-        if not others:
-            yield NotApplicable("no container runs on a bridge network")
         return
     named = list(_by_name(host, attached))
     asked = [*_answers(attached), *_to_published(host, attached), *named]
@@ -73,7 +70,7 @@ def filter_input_blocks_container_to_host(host: Host) -> Verdicts:
         if drop.policy:
             continue
         grave = any(case.answer for case in drop.cases) or any(case.subject in cut_off for case in drop.cases)
-        fault = fault_of(drop, tuple(_remedy(drop)), ("iptables -L INPUT -v -n -x --line-numbers",))
+        fault = fault_of(drop, tuple(let_through(drop, "in")), ("iptables -L INPUT -v -n -x --line-numbers",))
         if grave:
             yield fault
         elif not any(case in named for case in drop.cases):
@@ -169,12 +166,3 @@ def _without_any_port(named: Sequence[Wanted], found: Iterable[Drop]) -> set[Sub
         wanted[case.subject].add(id(case))
     dropped = {id(case) for drop in found if not drop.policy for case in drop.cases}
     return {subject for subject, cases in wanted.items() if cases <= dropped}
-
-
-def _remedy(drop: Drop) -> Iterator[str]:
-    """Delete a rule that is about one of the bridges; before another rule or a policy let pass what was dropped."""
-    rule, devices = drop.rule, list(dict.fromkeys(case.network.device for case in drop.cases))
-    if isinstance(rule, Rule) and rule.in_interface in devices and not rule.in_interface_negated:
-        yield deletion(rule)
-        return
-    yield from accept_at_top(drop, "in")

@@ -29,12 +29,11 @@ ufw(8) on `default deny outgoing`; iptables(8).
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
-from netdiag.checks._base import NotApplicable, Verdicts, check
-from netdiag.checks._docker import Attachment, attachments, bridge_networks, deletion, published_ports
-from netdiag.checks._drops import Drop, accept_at_top, blocked, drops, fault_of
+from netdiag.checks._base import Verdicts, check
+from netdiag.checks._docker import Attachment, addressed, published_ports
+from netdiag.checks._drops import blocked, drops, fault_of, let_through
 from netdiag.checks._wanted import Stage, Wanted, address_of
 from netdiag.finding import Severity, Subject
-from netdiag.formats.records import Rule
 from netdiag.model import Host
 from netdiag.model.flow import Flow
 from netdiag.model.gates import table_known
@@ -45,17 +44,14 @@ _SERVED = 80
 
 @check(Severity.ERROR, layer="filter")
 def filter_output_blocks_host_to_container(host: Host) -> Verdicts:
-    bridges, others = bridge_networks(host, table_known(host, "filter"))
-    attached = [each for each in attachments(host, bridges) if each.endpoint.address]
+    attached, others = addressed(host, table_known(host, "filter"))
     yield from others
     if not attached:
-        if not others:
-            yield NotApplicable("no container runs on a bridge network")
         return
     found, doubts = drops(blocked(host, [*_to_ports(host, attached), *_answers(attached)]))
     for drop in found:
         if not drop.policy:
-            yield fault_of(drop, tuple(_remedy(drop)), ("iptables -L OUTPUT -v -n -x --line-numbers",))
+            yield fault_of(drop, tuple(let_through(drop, "out")), ("iptables -L OUTPUT -v -n -x --line-numbers",))
     yield from doubts
 
 
@@ -97,12 +93,3 @@ def _answers(attached: Iterable[Attachment]) -> Iterator[Wanted]:
         what = f"answers of the host to containers on network {name}"
         stages = (Stage("OUTPUT", flow),)
         yield Wanted(what, Subject("network", name), attachment.container.span, attachment.bridge, stages, answer=True)
-
-
-def _remedy(drop: Drop) -> Iterator[str]:
-    """Delete a rule that is about one of the bridges; before another rule or a policy let pass what was dropped."""
-    rule, devices = drop.rule, {case.network.device for case in drop.cases}
-    if isinstance(rule, Rule) and rule.out_interface in devices and not rule.out_interface_negated:
-        yield deletion(rule)
-        return
-    yield from accept_at_top(drop, "out")
