@@ -6,7 +6,7 @@ from netdiag import checks, formats
 from netdiag.bundle import Bundle, Limits, open_bundle
 from netdiag.formats import Document
 from netdiag.model import build
-from netdiag.results import Analysis, SourceCoverage
+from netdiag.results import Analysis, Reading, SourceCoverage
 from netdiag.spans import Source
 
 #: The format of what the collector keeps for people, such as what a command of the customer printed.
@@ -20,18 +20,24 @@ def analyze(path: Path, limits: Limits | None = None) -> Analysis:
 
 def analyze_bundle(bundle: Bundle) -> Analysis:
     """Analyse a bundle that is open already."""
-    read = [(source, read_source(source)) for source in bundle.sources]
-    documents = tuple(document for _, document in read if document)
-    host = build(bundle, documents)
-    findings, outcomes = checks.run(checks.all_checks(), host)
+    reading = read_bundle(bundle)
+    findings, outcomes = checks.run(checks.all_checks(), reading.host)
     return Analysis(
         bundle=bundle,
-        documents=documents,
-        coverage=tuple(_coverage(source, document) for source, document in read),
-        host=host,
+        documents=reading.documents,
+        coverage=reading.coverage,
+        host=reading.host,
         findings=findings,
         outcomes=outcomes,
     )
+
+
+def read_bundle(bundle: Bundle) -> Reading:
+    """Read a bundle without judging it."""
+    read = [(source, read_source(source)) for source in bundle.sources]
+    documents = tuple(document for _, document in read if document)
+    coverage = tuple(_coverage(source, document) for source, document in read)
+    return Reading(bundle, documents, coverage, build(bundle, documents))
 
 
 def read_source(source: Source) -> Document | None:

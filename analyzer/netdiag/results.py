@@ -25,13 +25,19 @@ class SourceCoverage:
 
 
 @dataclass(frozen=True)
-class Analysis:
-    """Everything known about one bundle after all checks ran. Findings stand worst first."""
+class Reading:
+    """What was read of one bundle, before anybody judges it."""
 
     bundle: Bundle
     documents: tuple[Document, ...]
     coverage: tuple[SourceCoverage, ...]
     host: Host
+
+
+@dataclass(frozen=True)
+class Analysis(Reading):
+    """Everything known about one bundle after all checks ran. Findings stand worst first."""
+
     findings: tuple[Finding, ...]
     outcomes: tuple[Outcome, ...]
 

@@ -189,3 +189,14 @@ from netdiag.report import render
 render(analyze(Path({str(SEED)!r})), "json")
 """
     assert modules_loaded_by(script, "lark", "pandas", "pyarrow", "weasyprint", "jinja2") == ["lark"]
+
+
+def test_show_prints_an_overview_and_tables_in_four_formats() -> None:
+    bundle = BUNDLES / "three-faults.tar.gz"
+    assert netdiag("show", bundle).stdout.startswith("host        web01, 2026-11-28 05:47 UTC\n")
+    assert netdiag("show", bundle, "networks").stdout.startswith("Networks (5):\n")
+    (row, *_) = csv.DictReader(io.StringIO(netdiag("show", bundle, "containers", "--format", "csv").stdout))
+    assert (row["name"], row["state"]) == ("app", "running")
+    assert list(json.loads(netdiag("show", bundle, "links", "--format", "json").stdout)) == ["links"]
+    assert netdiag("show", bundle, "links", "--format", "markdown").stdout.startswith("### Links (16)\n")
+    assert netdiag("show", bundle, "--format", "csv").returncode == 2

@@ -15,13 +15,14 @@ from netdiag.results import Analysis
 
 
 def test_the_formats_are_those_of_the_command_line() -> None:
-    assert list(FORMATS) == ["text", "concise", "json", "html", "pdf", "sarif", "junit"]
+    assert list(FORMATS) == ["text", "concise", "ticket", "markdown", "json", "html", "pdf", "sarif", "junit"]
 
 
 @pytest.mark.parametrize(
     ("path", "name"),
     [
         ("report.txt", "text"),
+        ("report.md", "markdown"),
         ("report.json", "json"),
         ("a/b.c/report.HTML", "html"),
         ("report.htm", "html"),
@@ -40,7 +41,8 @@ def test_an_ending_without_a_format_is_refused_with_those_that_have_one(path: st
     with pytest.raises(UsageError) as refused:
         format_of(Path(path))
     assert str(refused.value) == (
-        f"{path}: no report format has this ending, it can be .txt, .json, .html, .htm, .pdf, .sarif, .sarif.json, .xml"
+        f"{path}: no report format has this ending, "
+        "it can be .txt, .md, .json, .html, .htm, .pdf, .sarif, .sarif.json, .xml"
     )
 
 
@@ -52,6 +54,8 @@ def test_each_format_renders_to_bytes(analysis: Analysis) -> None:
     )
     assert render(analysis, "text", colour=True).startswith(b"\x1b[1;31merror[")
     assert b"nat-dnat-stale" in render(analysis, "concise", pedantic=True)
+    assert render(analysis, "ticket").startswith(b"netdiag: web01")
+    assert render(analysis, "markdown").startswith(b"# Network of web01")
     assert json.loads(render(analysis, "json"))["summary"]["error"] == 2
     assert json.loads(render(analysis, "sarif"))["version"] == "2.1.0"
     assert render(analysis, "html").startswith(b"<!doctype html>")

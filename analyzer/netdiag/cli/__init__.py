@@ -17,6 +17,7 @@ _COMMANDS = {
     "explain": "Print the documentation of a check.",
     "formats": "List the command outputs that netdiag reads.",
     "parse": "Print what netdiag reads of command outputs as JSON or CSV.",
+    "show": "Show the containers, networks, links, routes, rules and ports of a bundle as tables.",
     "verify": "Check whether a bundle is whole and as it was collected.",
 }
 

@@ -1,8 +1,5 @@
 """`netdiag analyze`: from a bundle to reports."""
 
-import os
-import shutil
-import sys
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -12,6 +9,7 @@ import click
 
 from netdiag.analysis import analyze
 from netdiag.bundle import Limits
+from netdiag.cli import _stdout
 from netdiag.errors import ReportUnavailable, UsageError
 from netdiag.finding import Severity, Verdict
 from netdiag.report import FORMATS, format_of, render
@@ -21,8 +19,6 @@ if TYPE_CHECKING:
 
 FOUND_SOMETHING = 1
 NOT_COMPLETE = 3
-
-_NARROWEST, _WIDEST = 40, 120
 
 
 def _limit_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -110,24 +106,16 @@ def _is_open(verdict: Verdict) -> bool:
 
 
 def _print(analysis: "Analysis", name: str, *, pedantic: bool) -> None:
-    sys.stdout.buffer.write(
+    _stdout.write(
         render(
             analysis,
             name,
-            colour=_wants_colour(),
-            width=max(_NARROWEST, min(_WIDEST, shutil.get_terminal_size((100, 24)).columns)),
-            unicode=(sys.stdout.encoding or "").lower().replace("-", "") == "utf8",
+            colour=_stdout.wants_colour(),
+            width=_stdout.width(),
+            unicode=_stdout.takes_unicode(),
             pedantic=pedantic,
         )
     )
-    sys.stdout.buffer.flush()
-
-
-def _wants_colour() -> bool:
-    """By the customs of https://no-color.org and force-color.org, else when stdout is a terminal."""
-    if os.environ.get("NO_COLOR"):
-        return False
-    return bool(os.environ.get("FORCE_COLOR")) or sys.stdout.isatty()
 
 
 def _write(analysis: "Analysis", target: Path, name: str, *, pedantic: bool) -> int:

@@ -28,6 +28,8 @@ class ReportFormat:
 FORMATS = {
     "text": ReportFormat("terminal", (".txt",), ("colour", "width", "unicode", "pedantic")),
     "concise": ReportFormat("concise", (), ("unicode", "pedantic")),
+    "ticket": ReportFormat("ticket", (), ("unicode", "pedantic")),
+    "markdown": ReportFormat("markdown", (".md",)),
     "json": ReportFormat("as_json", (".json",)),
     "html": ReportFormat("html", (".html", ".htm")),
     "pdf": ReportFormat("pdf", (".pdf",)),

@@ -191,8 +191,8 @@ def _taken_for(coverage: Iterable[SourceCoverage], look: Look) -> Iterator[str]:
             yield from _hanging(look.text(entry), look)
 
 
-def _count(analysis: Analysis, findings: Sequence[Finding], look: Look) -> list[str]:
-    """What was found, what was not, and how much could not be told: on one line when the width allows."""
+def count_words(analysis: Analysis, findings: Sequence[Finding]) -> str:
+    """What was found, what was not, and how much could not be told."""
     unread = sum(len(source.unread) for source in analysis.coverage)
     skipped = sum(bool(source.skipped) for source in analysis.coverage)
     parts = (
@@ -205,8 +205,14 @@ def _count(analysis: Analysis, findings: Sequence[Finding], look: Look) -> list[
     )
     found = [_plural(number, severity.value) for severity in Severity if (number := _number_of(severity, findings))]
     rest = [f"{analysis.outcome_count(Verdict.CLEAN)} clean", *(f"{number} {what}" for number, what in parts if number)]
-    summary = f"{', '.join(found) or 'no findings'}; {', '.join(rest)}"
-    bundle = look.text(f"(bundle {analysis.bundle.host or analysis.bundle.name}{_when(analysis.bundle.collected_at)})")
+    return f"{', '.join(found) or 'no findings'}; {', '.join(rest)}"
+
+
+def _count(analysis: Analysis, findings: Sequence[Finding], look: Look) -> list[str]:
+    """The numbers and the bundle, on one line when the width allows."""
+    summary = count_words(analysis, findings)
+    name = analysis.bundle.host or analysis.bundle.name
+    bundle = look.text(f"(bundle {name}{collected_when(analysis.bundle.collected_at)})")
     colour = findings[0].severity.value if findings else "strong"
     if columns(f"{summary}  {bundle}") <= look.columns:
         return [f"{look.paint(colour, summary)}  {bundle}"]
@@ -217,7 +223,7 @@ def _number_of(severity: Severity, findings: Iterable[Finding]) -> int:
     return sum(finding.severity is severity for finding in findings)
 
 
-def _when(collected_at: str) -> str:
+def collected_when(collected_at: str) -> str:
     """`, 2026-03-04 12:07 UTC`; what is no ISO 8601 time is shown as it is."""
     if not collected_at:
         return ""
