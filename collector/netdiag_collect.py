@@ -81,8 +81,20 @@ class Item(NamedTuple):
 
 
 NETAVARK_DRIVER = "/run/containers/networks/firewall/firewall-driver"
+# What a trace watches: packets, drops, and what is rare and tells much. What this kernel does not have is left out.
+TRACE_EVENTS = (
+    "net:*",
+    "skb:kfree_skb",
+    "tcp:tcp_retransmit_skb",
+    "tcp:tcp_send_reset",
+    "tcp:tcp_receive_reset",
+    "napi:napi_poll",
+)
+TRACING = ("/sys/kernel/tracing", "/sys/kernel/debug/tracing")  # where tracefs is mounted
+DROP_REASONS = "events/skb/kfree_skb/format"
+PERF_RECORD = "perf record -q -a -m 1M {events} -o {data} --"  # the buffer of each CPU
+PERF_SCRIPT = "perf script -i {data} --ns -F comm,pid,tid,cpu,time,event,trace"
 TRACE_CMD = "trace-cmd record -m 4096 "  # kB of each CPU
-PERF_FIELDS = "comm,pid,tid,cpu,time,event,trace"
 CONNTRACK = ("nf_conntrack_netlink",)
 UNREPLIED = r"\[UNREPLIED\]"
 LIST_NAMESPACES = "lsns -t net -o NS,TYPE,NPROCS,PID,USER,NETNSID,NSFS,COMMAND"
@@ -196,9 +208,10 @@ ITEMS = (
     Item("podman-network-ls", "podman_network_ls", PODMAN, "podman network ls --no-trunc", "which networks there are"),
     Item("podman-network-inspect", "podman_network_inspect", PODMAN, "podman network inspect", "subnets and options"),
     Item("during", "text", TRACE, "", "what the command given with --during printed"),
-    Item("perf-record", "text", TRACE, "perf record -q -a -e net:* -e skb:kfree_skb -o {data} --", "packets and drops"),
-    Item("perf-script", "perf_script", TRACE, "perf script -i {data} --ns -F " + PERF_FIELDS, "the same as text"),
-    Item("trace-cmd-record", "text", TRACE, TRACE_CMD + "-e net -e skb:kfree_skb -o {data}", "where perf fails"),
+    Item("drop-reasons", "text", TRACE, DROP_REASONS, "the names of the numbers by which a trace says why"),
+    Item("perf-record", "text", TRACE, PERF_RECORD, "packets and drops"),
+    Item("perf-script", "perf_script", TRACE, PERF_SCRIPT + " --show-lost-events", "as text", instead=PERF_SCRIPT),
+    Item("trace-cmd-record", "text", TRACE, TRACE_CMD + "{events} -o {data}", "where perf fails"),
     Item("trace-cmd-report", "trace_cmd_report", TRACE, "trace-cmd report -t -i {data}", "the same as text"),
     Item(
         "functions-record",
@@ -961,9 +974,20 @@ def dockerd_processes() -> List[str]:
     return sorted((pid for pid in pids if namespace("/proc/" + pid + "/ns/net") in here), key=int)
 
 
+def tracing_folder() -> str:
+    """Where the kernel's trace files are to be seen, empty when they are not."""
+    return next((folder for folder in TRACING if os.path.isdir(folder + "/events")), "")
+
+
+def traced_events(folder: str) -> List[str]:
+    """Those of `TRACE_EVENTS` that the kernel has, as options of perf and trace-cmd."""
+    there = [event for event in TRACE_EVENTS if os.path.isdir(folder + "/events/" + re.sub(r":\*?", "/", event))]
+    return [word for event in there for word in ("-e", event)]
+
+
 def tracing_state() -> Optional[str]:
     """What the kernel's tracer does: `IDLE`, or a few words; None when it cannot be seen."""
-    for folder in ("/sys/kernel/tracing", "/sys/kernel/debug/tracing"):
+    for folder in TRACING:
         tracer = read_text(folder + "/current_tracer").strip()
         if tracer:
             events = read_text(folder + "/set_event").split()
@@ -973,7 +997,7 @@ def tracing_state() -> Optional[str]:
 
 def first_traceable() -> str:
     """The function by which a packet leaves the stack; compilers inline the first on many kernels."""
-    text = read_text("/sys/kernel/tracing/available_filter_functions")
+    text = read_text(tracing_folder() + "/available_filter_functions")
     return "dev_queue_xmit" if re.search("(?m)^dev_queue_xmit$", text) else "__dev_queue_xmit"
 
 
@@ -1553,6 +1577,9 @@ class Collector:
         """Run the customer's command, or wait; and trace meanwhile if asked to."""
         words = list(window.command) or ["sleep", "{:g}".format(window.seconds)]
         self._progress("between two looks at the counters: " + self._masker.text(" ".join(words)))
+        folder = tracing_folder()
+        if window.events and folder:
+            self._copy(ITEM["drop-reasons"], OF_TRACE, folder + "/" + DROP_REASONS, "trace/drop-reasons.txt")
         if window.events and not self._trace("perf-record", "perf-script", words):
             self._trace("trace-cmd-record", "trace-cmd-report", words)
         if window.functions:
@@ -1565,14 +1592,19 @@ class Collector:
     def _trace(self, record: str, report: str, command: Sequence[str]) -> bool:
         """Record while a command runs, and store the recording as text. Returns whether there is one.
 
-        trace-cmd uses the kernel's one tracer: it is not started while somebody else uses that, and what it left on
-        because it was killed is reset.
+        Both tools would mount the kernel's trace files where they are not: that is left to who owns the host. trace-cmd
+        uses the kernel's one tracer: it is not started while somebody else uses that, and what it left on because it was
+        killed is reset.
         """
         data = os.path.join(self._stage, "recording")
         values = {"data": data, "function": first_traceable()}
-        words = [word.format(**values) for word in ITEM[record].command.split()]
+        folder, before = tracing_folder(), tracing_state()
+        words = []  # type: List[str]
+        for word in ITEM[record].command.split():
+            words += traced_events(folder) if word == "{events}" else [word.format(**values)]
         refusal = self._refusal(OF_TRACE, words)
-        before = tracing_state()
+        if not refusal and not folder:
+            refusal = "the kernel's trace files are not to be seen: that needs root, and tracefs at " + TRACING[0]
         if not refusal and words[0] == "trace-cmd" and before not in (IDLE, None):
             refusal = "somebody else is tracing: {}".format(before)
         if refusal:

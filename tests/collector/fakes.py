@@ -107,7 +107,8 @@ def with_constant(source: str, name: str, value: object) -> str:
 class FakeHost:
     """Tools in a folder that is the whole PATH, in a network namespace of its own, with one more for a container.
 
-    The processes of the machine, and so the network namespaces that they live in, are not to be seen.
+    The processes of the machine, and so the network namespaces that they live in, are not to be seen. Its kernel can
+    trace, and nobody does.
     """
 
     def __init__(self, folder: Path, container_netns: str) -> None:
@@ -116,7 +117,12 @@ class FakeHost:
         self.output = folder / "output"
         self.collector = folder / "netdiag_collect.py"
         source = with_constant(COLLECTOR.read_text(), "PROCESSES", str(folder / "processes"))
+        source = with_constant(source, "TRACING", (str(folder / "tracing"),))
         self.collector.write_text(with_constant(with_constant(source, "NAMESPACES", ()), "NICENESS", 0))
+        for event in ("net/net_dev_queue", "skb/kfree_skb", "tcp/tcp_send_reset"):
+            (folder / "tracing/events" / event).mkdir(parents=True)
+        (folder / "tracing/events/skb/kfree_skb/format").write_text("name: kfree_skb\n")
+        (folder / "tracing/current_tracer").write_text("nop\n")
         self.environment = {"PATH": str(self.bin), "HOME": str(folder / "home")}
         self._answers: dict[str, dict[str, str]] = {}
         for place in ("bin", "output", "home", "text", "processes"):

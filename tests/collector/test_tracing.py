@@ -1,5 +1,6 @@
 """Traces: only on request, by what works here, and never left on."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,9 @@ def test_perf_records_while_the_command_runs_and_its_text_is_kept(fake_host: Fak
     fake_host.script("ping", 'echo "pinged $*"')
     bundle = fake_host.collect("--trace-command", "ping -c1 172.17.0.2")
     assert bundle.text("perf-record", "trace") == "pinged -c1 172.17.0.2\n"
-    assert bundle.text("perf-script", "trace").endswith("--ns -F comm,pid,tid,cpu,time,event,trace\n")
+    fields = "comm,pid,tid,cpu,time,event,trace"
+    assert bundle.text("perf-script", "trace").endswith(f"--ns -F {fields} --show-lost-events\n")
+    assert bundle.text("drop-reasons", "trace") == "name: kfree_skb\n"
     assert bundle.artifact("perf-script", "trace")["format"] == "perf_script"
     assert [name for name in bundle.files if "recording" in name] == []
     assert "trace-cmd-record" not in {row["id"] for row in bundle.manifest["artifacts"]}
@@ -51,13 +54,34 @@ def test_perf_records_while_the_command_runs_and_its_text_is_kept(fake_host: Fak
     assert "MB recorded" in bundle.stderr
 
 
-def test_where_perf_fails_trace_cmd_records(fake_host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_kernel_cannot_trace_is_left_out(fake_host: FakeHost) -> None:
+    _perf(fake_host)
+    argv = fake_host.collect("--trace-command", "true").artifact("perf-record", "trace")["argv"]
+    events = ["-e", "net:*", "-e", "skb:kfree_skb", "-e", "tcp:tcp_send_reset"]
+    assert argv[:12] == ["perf", "record", "-q", "-a", "-m", "1M", *events]
+
+
+def test_a_perf_that_does_not_know_an_option_prints_without_it(fake_host: FakeHost) -> None:
+    _perf(fake_host)
+    script = (fake_host.bin / "perf").read_text().removeprefix("#!/bin/sh\n")
+    fake_host.script("perf", f'case "$*" in *--show-lost-events*) exit 129;; esac; {script}')
+    assert "lost" not in fake_host.collect("--trace-command", "true").text("perf-script", "trace")
+
+
+def test_trace_files_that_are_not_mounted_are_not_mounted(fake_host: FakeHost) -> None:
+    _perf(fake_host)
+    _trace_cmd(fake_host)
+    shutil.rmtree(fake_host.folder / "tracing")
+    skipped = _formats(fake_host, "--trace-command", "true")
+    reason = "the kernel's trace files are not to be seen: that needs root, and tracefs at "
+    assert skipped == dict.fromkeys(("perf-record", "trace-cmd-record"), f"{reason}{fake_host.folder / 'tracing'}")
+
+
+def test_where_perf_fails_trace_cmd_records(fake_host: FakeHost) -> None:
     _perf(fake_host, works=False)
     _trace_cmd(fake_host)
     fake_host.script("sleep", "exit 0")
     bundle = fake_host.collect("--trace", "3")
-    if collect.tracing_state() not in (collect.IDLE, None):
-        pytest.skip("somebody else is tracing on this machine")
     assert bundle.artifact("perf-record", "trace")["exit_code"] == 2
     assert bundle.artifact("trace-cmd-report", "trace")["format"] == "trace_cmd_report"
     assert bundle.text("trace-cmd-report", "trace").startswith("report of report -t -i ")
@@ -88,6 +112,7 @@ def traced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> object:
     def run(*states: str | None) -> tuple[list[str], list[str | None]]:
         told = iter(states)
         monkeypatch.setattr(collect, "tracing_state", lambda: next(told))
+        monkeypatch.setattr(collect, "tracing_folder", lambda: str(tmp_path))
         runner = _Canned()
         collector = collect.Collector(str(tmp_path), runner, collect.Masker(), lambda _: None)
         collector._trace("trace-cmd-record", "trace-cmd-report", ["true"])

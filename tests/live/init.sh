@@ -53,6 +53,7 @@ mkdir "$directory/upper/cgroup"
 mount --rbind /sys/fs/cgroup "$directory/upper/cgroup"
 mount -t sysfs sysfs /sys
 mount --rbind "$directory/upper/cgroup" /sys/fs/cgroup
+mount -t tracefs nodev /sys/kernel/tracing
 
 mount -t proc proc /proc
 [ -z "$root" ] || umount --lazy /mnt
