@@ -9,7 +9,7 @@ from typing import Any
 
 import lab
 import pytest
-from faults import FAULTS, NEAR_MISSES, Fault, Kind, NearMiss
+from faults import FAULTS, NEAR_MISSES, Fault, Kind, NearMiss, options_of
 from reduce import write_sample
 
 from netdiag.analysis import analyze
@@ -75,7 +75,7 @@ def test_a_fault_is_found_and_its_printed_remedy_heals_it(
     fault.inject(host)
     assert fault.hurts(host)
 
-    bundle = lab.collect(host, tmp_path, *fault.options)
+    bundle = lab.collect(host, tmp_path, *options_of(fault, host))
     found = analyze(bundle)
     finding = next((each for each in found.findings if each.check == fault.check), None)
     assert finding, alarms(found)
@@ -96,7 +96,7 @@ def test_a_fault_is_found_and_its_printed_remedy_heals_it(
     if fault.lasting:
         fault.cleanup(host)
         return
-    healed = analyze(lab.collect(host, tmp_path))
+    healed = analyze(lab.collect(host, tmp_path, *options_of(fault, host)))
     assert alarms(healed) == []
     assert [each.message for each in healed.findings if each.check == fault.check] == []
     assert not_judged(healed) == []
@@ -129,7 +129,7 @@ def test_a_near_miss_is_no_alarm(near_miss: NearMiss, kind: Kind, docker_host: L
     host = lent(docker_host, kind, near_miss.daemon_args)
     near_miss.make(host)
     try:
-        bundle = lab.collect(host, tmp_path, *near_miss.options)
+        bundle = lab.collect(host, tmp_path, *options_of(near_miss, host))
     finally:
         near_miss.undo(host)
     analysis = analyze(bundle)

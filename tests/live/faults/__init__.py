@@ -8,9 +8,9 @@ for a fault. Each module here holds those of one layer, in `FAULTS` and `NEAR_MI
 from importlib import import_module
 from pkgutil import iter_modules
 
-from faults._kit import Fault, Kind, NearMiss
+from faults._kit import Fault, Kind, NearMiss, options_of
 
-__all__ = ["FAULTS", "NEAR_MISSES", "Fault", "Kind", "NearMiss"]
+__all__ = ["FAULTS", "NEAR_MISSES", "Fault", "Kind", "NearMiss", "options_of"]
 
 _MODULES = [import_module(f"faults.{found.name}") for found in iter_modules(__path__) if found.name[0] != "_"]
 

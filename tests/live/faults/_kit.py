@@ -28,7 +28,8 @@ class Fault:
     what was only made to show the fault, such as a container, once the remedy was run. `instead` is done in place of a
     remedy that a laboratory host cannot run, such as raising a limit of the machine's kernel. `lasting` evidence are
     counters that no remedy takes back: such a fault needs `daemon_args` that no other has, so that it has its host for
-    itself. `options` are given to the collector.
+    itself. `options` are given to the collector, filled like the lines of `lines`; with `--trace-command` what happens
+    while packets are traced is a part of the fault.
     What is `by_design` is a note: its remedy is another design, which is not tried, and `cleanup` undoes it.
     """
 
@@ -53,7 +54,7 @@ class Fault:
 class NearMiss:
     """`make` and `undo` change a healthy host into another healthy one and back.
 
-    `options` are given to the collector.
+    `options` are given to the collector, as of a fault.
     """
 
     check: str
@@ -98,6 +99,11 @@ def _filled(host: DockerHost, command: str) -> str:
         if f"<{name}>" in command:
             command = command.replace(f"<{name}>", value(host))
     return command
+
+
+def options_of(case: Fault | NearMiss, host: DockerHost) -> list[str]:
+    """What the collector is told on this host."""
+    return [_filled(host, option) for option in case.options]
 
 
 def lines(*commands: str) -> Callable[[DockerHost], None]:
