@@ -1593,7 +1593,7 @@ class Collector:
         """Record while a command runs, and store the recording as text. Returns whether there is one.
 
         Both tools would mount the kernel's trace files where they are not: that is left to who owns the host. trace-cmd
-        uses the kernel's one tracer: it is not started while somebody else uses that, and what it left on because it was
+        uses the kernel's one tracer: it is not started while somebody else uses that, and what it left on when it was
         killed is reset.
         """
         data = os.path.join(self._stage, "recording")
