@@ -1,6 +1,7 @@
 """All that a report may show: the result of analysing one bundle."""
 
 from dataclasses import dataclass
+from datetime import date
 
 from netdiag.bundle import Bundle
 from netdiag.finding import Confidence, Finding, Outcome, Severity, Verdict
@@ -35,15 +36,39 @@ class Reading:
 
 
 @dataclass(frozen=True)
+class Suppressed:
+    """A finding that somebody decided not to act on: why, up to which day (included), and in which file that stands."""
+
+    finding: Finding
+    reason: str
+    until: date
+    origin: str
+
+
+@dataclass(frozen=True)
 class Analysis(Reading):
-    """Everything known about one bundle after all checks ran. Findings stand worst first."""
+    """Everything known about one bundle after all checks ran. Findings stand worst first.
+
+    `suppressed` are not among the findings. `known` are those findings that an older result has as well, None when none
+    was given to compare with.
+    """
 
     findings: tuple[Finding, ...]
     outcomes: tuple[Outcome, ...]
+    suppressed: tuple[Suppressed, ...] = ()
+    known: frozenset[Finding] | None = None
 
     def shown(self, *, pedantic: bool = False) -> tuple[Finding, ...]:
         """The findings to show: those of low confidence only when asked for."""
         return tuple(f for f in self.findings if pedantic or f.confidence is not Confidence.LOW)
+
+    def shown_new(self, *, pedantic: bool = False) -> tuple[Finding, ...]:
+        """Those of them that the older result does not have: all of them when there is none."""
+        return tuple(f for f in self.shown(pedantic=pedantic) if f not in (self.known or ()))
+
+    def shown_known(self, *, pedantic: bool = False) -> tuple[Finding, ...]:
+        """Those of them that the older result has as well."""
+        return tuple(f for f in self.shown(pedantic=pedantic) if f in (self.known or ()))
 
     def count(self, severity: Severity) -> int:
         """How many findings of this severity are shown by default."""

@@ -200,3 +200,30 @@ def test_show_prints_an_overview_and_tables_in_four_formats() -> None:
     assert list(json.loads(netdiag("show", bundle, "links", "--format", "json").stdout)) == ["links"]
     assert netdiag("show", bundle, "links", "--format", "markdown").stdout.startswith("### Links (16)\n")
     assert netdiag("show", bundle, "--format", "csv").returncode == 2
+
+
+SUPPRESS_STALE = '[[suppress]]\ncheck = "link-stale-bridge"\nreason = "known"\nuntil = {}\n'
+
+
+def test_a_suppressed_finding_does_not_fail_and_does_not_vanish(tmp_path: Path) -> None:
+    stale = ROOT / "samples" / "checks" / "link-stale-bridge" / "fires"
+    config = tmp_path / "ours.toml"
+    config.write_text(SUPPRESS_STALE.format("2999-01-01"))
+    done = netdiag("analyze", stale, "--fail-on", "warning", "--config", config)
+    assert done.returncode == 0
+    assert "suppressed:\n  warning[link-stale-bridge]: " in done.stdout
+
+
+def test_a_suppression_that_ended_ends_the_command_with_one_line(tmp_path: Path) -> None:
+    config = tmp_path / "ours.toml"
+    config.write_text(SUPPRESS_STALE.format("2020-01-01"))
+    done = netdiag("analyze", HEALTHY, "--config", config)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"netdiag: {config}: suppression of link-stale-bridge: it ended on 2020-01-01\n"
+
+
+def test_only_what_is_new_since_the_baseline_fails(tmp_path: Path) -> None:
+    old = tmp_path / "old.json"
+    assert netdiag("analyze", SEED, "-o", old).returncode == 1
+    assert netdiag("analyze", SEED, "--baseline", old).returncode == 0
+    assert netdiag("analyze", BUNDLES / "three-faults.tar.gz", "--baseline", old).returncode == 1

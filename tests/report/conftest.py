@@ -6,6 +6,7 @@ has nothing wrong, `bare` knows next to nothing (one loose file), `crowd(n)` has
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import date
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address
 from pathlib import Path
 
@@ -33,7 +34,7 @@ from netdiag.formats.records import (
     Subnet,
 )
 from netdiag.model import Engine, Extent, Facts, FirewallChain, FirewallTable, Host, Namespace, VethPair
-from netdiag.results import Analysis, SourceCoverage
+from netdiag.results import Analysis, SourceCoverage, Suppressed
 from netdiag.spans import Source, Span
 
 OUTPUTS = Path(__file__).parent / "outputs"
@@ -521,6 +522,15 @@ def healthy() -> Analysis:
     bundle = replace(case.bundle, not_collected=(), problems=())
     coverage = tuple(replace(c, read=c.lines, unread=(), notes=()) for c in case.coverage if c.format)
     return replace(case, bundle=bundle, coverage=coverage, findings=(), outcomes=outcomes)
+
+
+@pytest.fixture(scope="session")
+def put_aside(analysis: Analysis) -> Analysis:
+    """A finding that an older result has as well, one that is suppressed by a hostile reason, two that count."""
+    first, known, mismatch, stale, doubtful = analysis.findings
+    suppressed = Suppressed(stale, "goes with the old <b>stack</b>\x1b[2J", date(2027, 1, 31), ".netdiag.toml")
+    left = (first, known, mismatch, doubtful)
+    return replace(analysis, findings=left, known=frozenset({known}), suppressed=(suppressed,))
 
 
 @pytest.fixture(scope="session")

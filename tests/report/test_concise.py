@@ -41,3 +41,15 @@ def test_a_message_cannot_begin_a_line_of_its_own(analysis: Analysis) -> None:
         "host/ip_addr.txt:23:1: error[link-veth-not-enslaved] "
         "a\\x0a/etc/passwd:1:1: error[b] c\\x0d\\x1b[2Kd\\u202e\\xe9\n"
     )
+
+
+def test_what_was_put_aside_comes_last_and_says_so(put_aside: Analysis) -> None:
+    lines = render(put_aside, unicode=True, pedantic=False).splitlines()
+    assert [line.split("]")[0].split("[")[1] for line in lines] == [
+        "link-veth-not-enslaved",
+        "address-mac-ip-mismatch",
+        "nat-masquerade-missing",
+        "link-stale-bridge",
+    ]
+    assert lines[2].endswith(" (known already)")
+    assert lines[3].endswith(" (suppressed until 2027-01-31: goes with the old <b>stack</b>␛[2J)")

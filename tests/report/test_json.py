@@ -47,7 +47,7 @@ from netdiag.spans import Place, Source, Span
 from . import host_schema
 
 #: The types of the schema that are written by hand; those of the host are made of the model's dataclasses.
-_BY_HAND = ("span", "finding", "subject", "evidence", "outcome", "source", "facts")
+_BY_HAND = ("span", "finding", "suppressed", "subject", "evidence", "outcome", "source", "facts")
 
 
 def result(analysis: Analysis, *, pedantic: bool = False) -> dict[str, Any]:
@@ -223,9 +223,10 @@ def test_the_schema_refuses_what_breaks_the_contract(analysis: Analysis, path: t
 def test_the_result_has_these_keys_in_this_order(analysis: Analysis) -> None:
     made = result(analysis)
     assert list(made) == [
-        *("schema_version", "tool", "bundle", "summary", "findings", "outcomes", "sources", "host", "journeys"),
+        *("schema_version", "tool", "bundle", "summary", "findings", "suppressed"),
+        *("outcomes", "sources", "host", "journeys"),
     ]
-    assert made["schema_version"] == "1.0"
+    assert made["schema_version"] == "1.1"
     assert made["tool"] == {"name": "netdiag", "version": __version__}
     assert made["bundle"] == {
         "name": "netdiag-web01-20261124T015041Z",
@@ -241,6 +242,7 @@ def test_the_result_has_these_keys_in_this_order(analysis: Analysis) -> None:
         "unknown": 2,
         "not_applicable": 1,
         "crashed": 1,
+        "suppressed": 0,
     }
     assert made["journeys"] == []
 
@@ -269,6 +271,7 @@ def test_a_finding_in_full(analysis: Analysis) -> None:
         "remedy": ["ip link delete br-0f1e2d3c4b5a type bridge"],
         "verify": ["ip link show dev br-0f1e2d3c4b5a"],
         "fingerprint": analysis.findings[3].fingerprint,
+        "baseline": None,
     }
 
 
@@ -329,4 +332,18 @@ def test_hostile_text_is_kept_exactly_and_written_harmlessly(analysis: Analysis)
 def test_the_text_ends_with_one_line_feed(healthy: Analysis) -> None:
     text = render(healthy, pedantic=False)
     assert text.endswith("}\n")
-    assert text.startswith('{\n  "schema_version": "1.0",\n')
+    assert text.startswith('{\n  "schema_version": "1.1",\n')
+
+
+def test_what_was_put_aside_is_told_with_its_reason(put_aside: Analysis) -> None:
+    made = result(put_aside)
+    assert violations(made, closed=True) == []
+    assert [(finding["check"], finding["baseline"]) for finding in made["findings"]] == [
+        ("link-veth-not-enslaved", "new"),
+        ("nat-masquerade-missing", "known"),
+        ("address-mac-ip-mismatch", "new"),
+    ]
+    (suppressed,) = made["suppressed"]
+    assert suppressed["finding"]["check"] == "link-stale-bridge"
+    assert (suppressed["reason"], suppressed["until"]) == ("goes with the old <b>stack</b>\x1b[2J", "2027-01-31")
+    assert (made["summary"]["note"], made["summary"]["suppressed"]) == (0, 1)

@@ -97,7 +97,7 @@ def test_findings_of_one_check_on_one_subject_are_one_case(analysis: Analysis) -
     assert "another one" in (failure.text or "")
 
 
-@pytest.mark.parametrize("name", ["analysis", "hostile", "healthy", "bare"])
+@pytest.mark.parametrize("name", ["analysis", "hostile", "healthy", "bare", "put_aside"])
 @pytest.mark.parametrize("pedantic", [False, True])
 def test_the_numbers_are_those_of_the_cases(name: str, request: pytest.FixtureRequest, *, pedantic: bool) -> None:
     top = root(request.getfixturevalue(name), pedantic=pedantic)
@@ -128,3 +128,16 @@ def test_what_xml_cannot_hold_is_shown_as_a_sign(analysis: Analysis) -> None:
 def test_the_same_analysis_gives_the_same_bytes(analysis: Analysis) -> None:
     turned = replace(analysis, outcomes=analysis.outcomes[::-1])
     assert render(turned, pedantic=True) == render(analysis, pedantic=True)
+
+
+def test_what_was_put_aside_is_skipped_with_its_reason(put_aside: Analysis) -> None:
+    assert root(put_aside).get("failures") == "2"
+    assert results(suite(put_aside, "network back")) == {
+        "nat-masquerade-missing": (
+            "skipped",
+            "known already, by the baseline: no rule in nat `POSTROUTING` masquerades 172.19.0.0/16 of network `back`",
+        )
+    }
+    ((result, message),) = results(suite(put_aside, "bridge br-0f1e2d3c4b5a")).values()
+    assert result == "skipped"
+    assert message.startswith("suppressed until 2027-01-31: goes with the old <b>stack</b>␛[2J: bridge ")

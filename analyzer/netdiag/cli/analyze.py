@@ -2,17 +2,20 @@
 
 from collections.abc import Callable
 from dataclasses import fields
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from netdiag.analysis import analyze
+from netdiag.baseline import against, read_baseline
 from netdiag.bundle import Limits
 from netdiag.cli import _stdout
 from netdiag.errors import ReportUnavailable, UsageError
 from netdiag.finding import Severity, Verdict
 from netdiag.report import FORMATS, format_of, render
+from netdiag.suppressions import FILE_NAME, Suppression, find_file, read_file, suppress
 
 if TYPE_CHECKING:
     from netdiag.results import Analysis
@@ -62,6 +65,18 @@ def _limit_options(function: Callable[..., Any]) -> Callable[..., Any]:
     show_default=True,
     help="Exit with 1 when there is a finding of this severity or a graver one.",
 )
+@click.option(
+    "--baseline",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Count only what is new since this result of `--format json`.",
+)
+@click.option(
+    "--config",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help=f"Take suppressions from FILE.  [default: {FILE_NAME} beside the bundle, else in the current directory]",
+)
 @click.option("--require-complete", is_flag=True, help="Exit with 3 when a check could not be judged.")
 @click.option("--pedantic", is_flag=True, help="Show findings of low confidence as well.")
 @_limit_options
@@ -70,6 +85,8 @@ def command(
     format_name: str,
     outputs: tuple[Path, ...],
     fail_on: str,
+    baseline: Path | None,
+    config: Path | None,
     *,
     require_complete: bool,
     pedantic: bool,
@@ -79,17 +96,27 @@ def command(
     wanted = [(path, format_of(path)) for path in outputs]
     if wanted and len(bundles) > 1:
         raise UsageError("-o writes the report of one bundle: give one bundle at a time")
+    known = read_baseline(baseline) if baseline else None
     codes = []
     for path in bundles:
-        analysis = analyze(path, Limits(**limits))
+        suppressions = _suppressions(config or find_file(path, Path.cwd()))
+        analysis = suppress(analyze(path, Limits(**limits)), suppressions)
+        if known is not None:
+            analysis = against(analysis, known)
         _print(analysis, format_name, pedantic=pedantic)
         codes += [_write(analysis, target, name, pedantic=pedantic) for target, name in wanted]
         codes.append(exit_code(analysis, fail_on, require_complete=require_complete))
     return max(codes)
 
 
+def _suppressions(file: Path | None) -> tuple[Suppression, ...]:
+    return read_file(file, today=datetime.now().astimezone().date()) if file else ()
+
+
 def exit_code(analysis: "Analysis", fail_on: str, *, require_complete: bool) -> int:
-    """3 when a check crashed or (on request) could not be judged, else 1 when a finding reaches `fail_on`, else 0."""
+    """3 when a check crashed or (on request) could not be judged, else 1 when a finding that is new and not suppressed
+    reaches `fail_on`, else 0.
+    """
     crashed = analysis.outcome_count(Verdict.CRASHED)
     incomplete = require_complete and any(outcome.reason for outcome in analysis.outcomes if _is_open(outcome.verdict))
     if crashed or incomplete:
@@ -97,7 +124,7 @@ def exit_code(analysis: "Analysis", fail_on: str, *, require_complete: bool) -> 
     if fail_on == "never":
         return 0
     worst = Severity(fail_on).rank
-    return FOUND_SOMETHING if any(finding.severity.rank <= worst for finding in analysis.shown()) else 0
+    return FOUND_SOMETHING if any(finding.severity.rank <= worst for finding in analysis.shown_new()) else 0
 
 
 def _is_open(verdict: Verdict) -> bool:

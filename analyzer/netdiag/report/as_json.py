@@ -13,9 +13,9 @@ from netdiag import __version__
 from netdiag.finding import Evidence, Finding, Outcome, Severity, Verdict
 from netdiag.plain import Json, plain
 from netdiag.report.visible import UNSAFE, excerpt
-from netdiag.results import Analysis, SourceCoverage
+from netdiag.results import Analysis, SourceCoverage, Suppressed
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 
 
 def render(analysis: Analysis, *, pedantic: bool) -> str:
@@ -31,8 +31,9 @@ def render(analysis: Analysis, *, pedantic: bool) -> str:
                 "collected_at": analysis.bundle.collected_at,
                 "sha256": analysis.bundle.sha256,
             },
-            "summary": _summary(findings, analysis.outcomes),
-            "findings": [_finding(finding) for finding in findings],
+            "summary": {**_summary(findings, analysis.outcomes), "suppressed": len(analysis.suppressed)},
+            "findings": [_finding(finding, analysis.known) for finding in findings],
+            "suppressed": [_suppressed(each) for each in analysis.suppressed],
             "outcomes": [_outcome(outcome) for outcome in sorted(analysis.outcomes, key=lambda outcome: outcome.check)],
             "sources": [_source(source) for source in sorted(analysis.coverage, key=lambda source: source.path)],
             "host": plain(analysis.host),
@@ -63,7 +64,16 @@ def _summary(findings: Iterable[Finding], outcomes: Iterable[Outcome]) -> dict[s
     }
 
 
-def _finding(finding: Finding) -> dict[str, Json]:
+def _suppressed(suppressed: Suppressed) -> dict[str, Json]:
+    return {
+        "finding": _finding(suppressed.finding, None),
+        "reason": suppressed.reason,
+        "until": suppressed.until.isoformat(),
+        "origin": suppressed.origin,
+    }
+
+
+def _finding(finding: Finding, known: frozenset[Finding] | None) -> dict[str, Json]:
     return {
         "check": finding.check,
         "severity": finding.severity.value,
@@ -76,6 +86,7 @@ def _finding(finding: Finding) -> dict[str, Json]:
         "remedy": list(finding.remedy),
         "verify": list(finding.verify),
         "fingerprint": finding.fingerprint,
+        "baseline": None if known is None else "known" if finding in known else "new",
     }
 
 

@@ -1,12 +1,13 @@
 """The report as JUnit XML, for build servers: a suite is a subject, a case is a check of it.
 
-A finding fails its case, with the terminal's text; a note does not, it stands in the case's output. The suite of the
+A finding fails its case, with the terminal's text; a note does not, it stands in the case's output. What is known
+already by the baseline, or suppressed, is skipped with the reason. The suite of the
 bundle has the checks without a finding: a clean one passes, one that was not judged is skipped with the reason, a
 crashed one is an error. There is no standard; elements and attributes are those of the schema of Jenkins' xUnit plug-in
 (junit-10.xsd).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from xml.etree import ElementTree as ET
 
 from netdiag.finding import Finding, Outcome, Severity, Verdict
@@ -19,10 +20,14 @@ _WIDTH = 100
 
 def render(analysis: Analysis, *, pedantic: bool) -> str:
     """The analysis as one XML document. The same analysis gives the same bytes."""
-    findings = analysis.shown(pedantic=pedantic)
+    findings = analysis.shown_new(pedantic=pedantic)
+    excuses = dict.fromkeys(analysis.shown_known(pedantic=pedantic), "known already, by the baseline")
+    excuses |= {each.finding: f"suppressed until {each.until}: {each.reason}" for each in analysis.suppressed}
     bundle = f"bundle {analysis.bundle.host or analysis.bundle.name}"
-    suites = [_subject_suite(name, group) for name, group in _by_subject(findings).items()]
-    suites.append(_suite(bundle, _bundle_cases(bundle, analysis.outcomes, {finding.check for finding in findings})))
+    grouped = _by_subject([*findings, *excuses])
+    suites = [_subject_suite(name, group, excuses) for name, group in grouped.items()]
+    shown = {finding.check for finding in (*findings, *excuses)}
+    suites.append(_suite(bundle, _bundle_cases(bundle, analysis.outcomes, shown)))
     root = ET.Element("testsuites", {"name": "netdiag", **_totals(suites)})
     root.extend(suites)
     ET.indent(root)
@@ -37,11 +42,20 @@ def _by_subject(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
     return grouped
 
 
-def _subject_suite(name: str, findings: Iterable[Finding]) -> ET.Element:
-    by_check: dict[str, list[Finding]] = {}
+def _subject_suite(name: str, findings: Iterable[Finding], excuses: Mapping[Finding, str]) -> ET.Element:
+    by_check: dict[tuple[str, str], list[Finding]] = {}
     for finding in findings:
-        by_check.setdefault(finding.check, []).append(finding)
-    return _suite(name, [_found(name, group) for group in by_check.values()])
+        by_check.setdefault((finding.check, excuses.get(finding, "")), []).append(finding)
+    cases = [_excused(name, group, why) if why else _found(name, group) for (_, why), group in by_check.items()]
+    return _suite(name, cases)
+
+
+def _excused(suite: str, findings: Sequence[Finding], why: str) -> ET.Element:
+    """The case of a check whose findings on one subject do not count."""
+    case = _case(suite, findings[0].check)
+    message = "; ".join(finding.message for finding in findings)
+    ET.SubElement(case, "skipped", message=visible(f"{why}: {message}"))
+    return case
 
 
 def _found(suite: str, findings: Sequence[Finding]) -> ET.Element:

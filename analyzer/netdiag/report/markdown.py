@@ -21,14 +21,19 @@ _LONGEST_COMMAND = 100
 
 def render(analysis: Analysis, *, pedantic: bool) -> str:
     """The whole report."""
-    findings = analysis.shown(pedantic=pedantic)
     bundle = analysis.bundle
     name = bundle.host or bundle.name
-    lines = [f"# {prose(f'Network of {name}')}", "", prose(count_words(analysis, findings)), ""]
+    lines = [
+        f"# {prose(f'Network of {name}')}",
+        "",
+        prose(count_words(analysis, analysis.shown(pedantic=pedantic))),
+        "",
+    ]
     if bundle.collected_at:
         lines += [f"Bundle {code(bundle.name)}{prose(collected_when(bundle.collected_at))}.", ""]
-    for finding in findings:
+    for finding in analysis.shown_new(pedantic=pedantic):
         lines += _finding(finding)
+    lines += _set_aside(analysis, pedantic=pedantic)
     lines += _unjudged(analysis.outcomes)
     return "\n".join(lines).rstrip() + "\n"
 
@@ -104,6 +109,21 @@ def _evidence(evidence: Evidence) -> Iterator[str]:
     more = [f"… {len(lines) - _MOST_LINES} lines more"] if len(lines) > _MOST_LINES else []
     yield from block([*lines[:_MOST_LINES], *more])
     yield ""
+
+
+def _set_aside(analysis: Analysis, *, pedantic: bool) -> Iterator[str]:
+    """Findings that are known already, and those that somebody decided not to act on."""
+    known = analysis.shown_known(pedantic=pedantic)
+    if known:
+        yield from ("## Known already", "")
+        yield from (f"- {finding.severity.value}: {prose(finding.message)}" for finding in known)
+        yield ""
+    if analysis.suppressed:
+        yield from ("## Suppressed", "", "| finding | until | why |", "|---|---|---|")
+        for each in analysis.suppressed:
+            what = f"{each.finding.severity.value}: {each.finding.message}"
+            yield f"| {prose_cell(what)} | {each.until} | {cell(each.reason)} |"
+        yield ""
 
 
 def _unjudged(outcomes: Sequence[Outcome]) -> list[str]:

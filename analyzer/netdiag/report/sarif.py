@@ -13,7 +13,7 @@ from netdiag.finding import Confidence, Evidence, Finding, Role, Verdict
 from netdiag.plain import Json
 from netdiag.report.as_json import dump
 from netdiag.report.visible import excerpt, visible
-from netdiag.results import Analysis, SourceCoverage
+from netdiag.results import Analysis, SourceCoverage, Suppressed
 from netdiag.spans import Span
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -60,7 +60,8 @@ class _Run:
         self._findings = analysis.shown(pedantic=pedantic)
         self._sources = sorted(analysis.coverage, key=lambda source: source.path)
         self._indices = {source.path: index for index, source in reversed(list(enumerate(self._sources)))}
-        named = {finding.check for finding in self._findings} | {outcome.check for outcome in analysis.outcomes}
+        self._told = (*self._findings, *(each.finding for each in analysis.suppressed))
+        named = {finding.check for finding in self._told} | {outcome.check for outcome in analysis.outcomes}
         self._checks = sorted(named)
 
     def run(self) -> dict[str, Json]:
@@ -90,7 +91,7 @@ class _Run:
             ],
             "originalUriBaseIds": {_BASE: {"description": _message(f"the top directory of bundle {bundle.name}")}},
             "artifacts": [self._artifact(source) for source in self._sources],
-            "results": [self._result(finding) for finding in self._findings],
+            "results": [*map(self._judged, self._findings), *map(self._suppressed, self._analysis.suppressed)],
             "columnKind": "unicodeCodePoints",
             "properties": {
                 "bundle": bundle.name,
@@ -103,7 +104,7 @@ class _Run:
     def _rule(self, check: str) -> dict[str, Json]:
         """What the findings tell of the check; a rule without a finding is a name."""
         rule: dict[str, Json] = {"id": check, "help": {"text": f"netdiag explain {check}"}}
-        finding = next((finding for finding in self._findings if finding.check == check), None)
+        finding = next((finding for finding in self._told if finding.check == check), None)
         if finding:
             rule["shortDescription"] = {"text": visible(finding.title)}
             rule["fullDescription"] = {"text": visible(finding.why)}
@@ -121,6 +122,23 @@ class _Run:
             "skipped": source.skipped,
         }
         return artifact
+
+    def _judged(self, finding: Finding) -> dict[str, Json]:
+        """A result that counts; with a baseline it says whether it is new (3.27.24)."""
+        known = self._analysis.known
+        if known is None:
+            return self._result(finding)
+        return {**self._result(finding), "baselineState": "unchanged" if finding in known else "new"}
+
+    def _suppressed(self, suppressed: Suppressed) -> dict[str, Json]:
+        """A result that somebody suppressed outside of the bundle (3.35.2)."""
+        suppression: Json = {
+            "kind": "external",
+            "status": "accepted",
+            "justification": visible(suppressed.reason),
+            "properties": {"until": suppressed.until.isoformat(), "origin": visible(suppressed.origin)},
+        }
+        return {**self._result(suppressed.finding), "suppressions": [suppression]}
 
     def _result(self, finding: Finding) -> dict[str, Json]:
         first = next(item for item in finding.evidence if item.role is Role.PRIMARY)

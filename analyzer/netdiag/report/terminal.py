@@ -12,7 +12,7 @@ from netdiag.finding import Confidence, Finding, Outcome, Severity, Verdict
 from netdiag.model import Grown, Host
 from netdiag.report.snippet import Look, draw
 from netdiag.report.visible import columns, wrap
-from netdiag.results import Analysis, SourceCoverage
+from netdiag.results import Analysis, SourceCoverage, Suppressed
 
 # Notes on the bundle show the first few of each kind; the JSON and HTML reports list all.
 _FEW = 3
@@ -26,14 +26,16 @@ _MOST_REASONS = 12
 def render(analysis: Analysis, *, colour: bool, width: int, unicode: bool, pedantic: bool) -> str:
     """The whole report. `width` is in columns; commands and paths are never broken, so that they can be copied."""
     look = Look(colour=colour, width=width, unicode=unicode)
-    findings = analysis.shown(pedantic=pedantic)
+    findings = analysis.shown_new(pedantic=pedantic)
     blocks = [
         *_findings(findings, look),
+        _in_short("known already, by the baseline", analysis.shown_known(pedantic=pedantic), look),
+        _suppressed(analysis.suppressed, look),
         _crashed(analysis.outcomes, look),
         _unjudged(analysis.outcomes, look),
         _moved(analysis, look),
         _notes(analysis, look),
-        [*_count(analysis, findings, look), *_next(analysis, findings, look)],
+        [*_count(analysis, analysis.shown(pedantic=pedantic), look), *_next(analysis, findings, look)],
     ]
     return "\n".join("".join(f"{line}\n" for line in block) for block in blocks if block)
 
@@ -51,6 +53,26 @@ def _findings(findings: Sequence[Finding], look: Look) -> Iterator[list[str]]:
         reason = (finding.check, finding.why)
         yield list(_finding(finding, look, with_why=reason not in said))
         said.add(reason)
+
+
+def _in_short(heading: str, findings: Sequence[Finding], look: Look) -> list[str]:
+    """Findings with a line each."""
+    lines = [line for finding in findings for line in _hanging(_title(finding, look), look)]
+    return [_heading(heading, look), *lines] if lines else []
+
+
+def _suppressed(suppressed: Sequence[Suppressed], look: Look) -> list[str]:
+    """Findings that somebody decided not to act on, and why."""
+    lines: list[str] = []
+    for each in suppressed:
+        lines += _hanging(_title(each.finding, look), look)
+        told = f"{_prose(each.reason, look)} (until {each.until}, {look.text(each.origin)})"
+        lines += [f"    {line}" for line in wrap(told, look.columns - 4)]
+    return [_heading("suppressed", look), *lines] if lines else []
+
+
+def _title(finding: Finding, look: Look) -> str:
+    return f"{finding.severity.value}[{look.text(finding.check)}]: {_prose(finding.message, look)}"
 
 
 def _finding(finding: Finding, look: Look, *, with_why: bool) -> Iterator[str]:
@@ -191,8 +213,8 @@ def _taken_for(coverage: Iterable[SourceCoverage], look: Look) -> Iterator[str]:
             yield from _hanging(look.text(entry), look)
 
 
-def count_words(analysis: Analysis, findings: Sequence[Finding]) -> str:
-    """What was found, what was not, and how much could not be told."""
+def count_words(analysis: Analysis, shown: Sequence[Finding]) -> str:
+    """What was found, what was not, and how much could not be told. What is known already is counted by itself."""
     unread = sum(len(source.unread) for source in analysis.coverage)
     skipped = sum(bool(source.skipped) for source in analysis.coverage)
     parts = (
@@ -201,11 +223,15 @@ def count_words(analysis: Analysis, findings: Sequence[Finding]) -> str:
         (analysis.outcome_count(Verdict.CRASHED), "crashed"),
         (unread, "line unread" if unread == 1 else "lines unread"),
         (skipped, "file not read" if skipped == 1 else "files not read"),
-        (len(analysis.findings) - len(findings), "of low confidence hidden (--pedantic)"),
+        (len(analysis.findings) - len(shown), "of low confidence hidden (--pedantic)"),
+        (sum(finding in (analysis.known or ()) for finding in shown), "known already"),
+        (len(analysis.suppressed), "suppressed"),
     )
+    findings = [finding for finding in shown if finding not in (analysis.known or ())]
     found = [_plural(number, severity.value) for severity in Severity if (number := _number_of(severity, findings))]
     rest = [f"{analysis.outcome_count(Verdict.CLEAN)} clean", *(f"{number} {what}" for number, what in parts if number)]
-    return f"{', '.join(found) or 'no findings'}; {', '.join(rest)}"
+    new = "" if analysis.known is None else "new: "
+    return f"{new}{', '.join(found) or 'no findings'}; {', '.join(rest)}"
 
 
 def _count(analysis: Analysis, findings: Sequence[Finding], look: Look) -> list[str]:
@@ -213,7 +239,8 @@ def _count(analysis: Analysis, findings: Sequence[Finding], look: Look) -> list[
     summary = count_words(analysis, findings)
     name = analysis.bundle.host or analysis.bundle.name
     bundle = look.text(f"(bundle {name}{collected_when(analysis.bundle.collected_at)})")
-    colour = findings[0].severity.value if findings else "strong"
+    new = [finding for finding in findings if finding not in (analysis.known or ())]
+    colour = new[0].severity.value if new else "strong"
     if columns(f"{summary}  {bundle}") <= look.columns:
         return [f"{look.paint(colour, summary)}  {bundle}"]
     return [*(look.paint(colour, line) for line in wrap(summary, look.columns)), bundle]

@@ -18,17 +18,22 @@ _LONGEST = 240
 
 def render(analysis: Analysis, *, unicode: bool, pedantic: bool) -> str:
     """The text. It ends with the command that tells more."""
-    findings = analysis.shown(pedantic=pedantic)
-    lines = [*_head(analysis, findings), *_findings(findings), *_open(analysis), *_more(findings)]
+    findings = analysis.shown_new(pedantic=pedantic)
+    lines = [
+        *_head(analysis, analysis.shown(pedantic=pedantic)),
+        *_findings(findings),
+        *_open(analysis),
+        *_more(findings),
+    ]
     return "".join(f"{visible(line, unicode=unicode)}\n" for line in lines)
 
 
-def _head(analysis: Analysis, findings: Sequence[Finding]) -> Iterator[str]:
+def _head(analysis: Analysis, shown: Sequence[Finding]) -> Iterator[str]:
     bundle, host = analysis.bundle, analysis.host
     engine = f", Docker {host.engine.version.version}" if host.engine.version else ""
     kernel = f", Linux {host.kernel}" if host.kernel else ""
     yield _cut(f"netdiag: {bundle.host or bundle.name}{collected_when(bundle.collected_at)}{engine}{kernel}")
-    yield count_words(analysis, findings)
+    yield count_words(analysis, shown)
 
 
 def _findings(findings: Sequence[Finding]) -> Iterator[str]:
