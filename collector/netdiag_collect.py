@@ -1022,6 +1022,7 @@ def as_sysctl(data: bytes) -> bytes:
 
 class Space(NamedTuple):
     """Where commands run: `prefix` is put before each, `folder` holds their output, `obstacle` is why none can run.
+    `entrance` is the file of a network namespace: when it leads to none any more, the namespace has gone.
 
     `container` is what `docker inspect` says of the container that lives there. `moment` is empty, or `before` or
     `after` when only counters are read once more.
@@ -1031,6 +1032,7 @@ class Space(NamedTuple):
     folder: str
     prefix: Tuple[str, ...] = ()
     obstacle: str = ""
+    entrance: str = ""
     container: Optional[Dict[str, Any]] = None
     moment: str = ""
 
@@ -1278,6 +1280,8 @@ class Collector:
             return "less than {} MB are free where the bundle is made".format(MIN_FREE // 1000000)
         if space.obstacle:
             return space.obstacle
+        if space.entrance and namespace(space.entrance) is None:
+            return "the network namespace went away meanwhile"
         if not self._runner.has(tool, self._root if space is not OF_TRACE else ""):
             return "{} is not installed (not found in PATH)".format(tool)
         if space.scope in self._stuck:
@@ -1575,7 +1579,7 @@ class Collector:
     def _entered(self, name: str, path: str, obstacle: str) -> Space:
         """A network namespace; its commands are those of the host."""
         programs = ("--mount=/proc/1/ns/mnt",) if self._root else ()
-        return Space("netns:" + name, "netns/" + name, ("nsenter", *programs, "--net=" + path, "--"), obstacle)
+        return Space("netns:" + name, "netns/" + name, ("nsenter", *programs, "--net=" + path, "--"), obstacle, path)
 
     # -- what happens between two looks at the counters
 
