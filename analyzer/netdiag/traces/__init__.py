@@ -6,6 +6,7 @@ tables alone. A table says the same as the records of `netdiag.formats`: a test 
 The room loads pandas: whoever may not need it imports the room inside a function.
 """
 
+from netdiag.traces.reading import read_table
 from netdiag.traces.table import NOT_TOLD, Phase, Stacks, TraceTable, table_of
 
-__all__ = ["NOT_TOLD", "Phase", "Stacks", "TraceTable", "table_of"]
+__all__ = ["NOT_TOLD", "Phase", "Stacks", "TraceTable", "read_table", "table_of"]
