@@ -35,7 +35,7 @@ _BLOCK = 2 * 1024 * 1024
 _LONGEST_GROUP = 64 * 1024 * 1024
 
 
-def read_table(source: Source) -> TraceTable:
+def read_source(source: Source) -> TraceTable:
     """The tables of a source that one of the trace formats reads (`source.format`); never raises for its text."""
     reader = _Reader(source.format)
     for block in _blocks(source.text):
