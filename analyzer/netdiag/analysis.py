@@ -5,6 +5,7 @@ from pathlib import Path
 from netdiag import checks, formats
 from netdiag.bundle import Bundle, Limits, open_bundle
 from netdiag.formats import Document
+from netdiag.journeys import observations
 from netdiag.model import build
 from netdiag.results import Analysis, Reading, SourceCoverage
 from netdiag.spans import Source
@@ -29,6 +30,7 @@ def analyze_bundle(bundle: Bundle) -> Analysis:
         host=reading.host,
         findings=findings,
         outcomes=outcomes,
+        journeys=observations(reading.host),
     )
 
 
