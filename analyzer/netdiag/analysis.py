@@ -5,9 +5,8 @@ from pathlib import Path
 from netdiag import checks, formats
 from netdiag.bundle import Bundle, Limits, open_bundle
 from netdiag.formats import Document
-from netdiag.journeys import observations
 from netdiag.model import build
-from netdiag.results import Analysis, Reading, SourceCoverage
+from netdiag.results import Analysis, CheckCard, Reading, SourceCoverage
 from netdiag.spans import Source
 
 #: The format of what the collector keeps for people, such as what a command of the customer printed.
@@ -22,7 +21,8 @@ def analyze(path: Path, limits: Limits | None = None) -> Analysis:
 def analyze_bundle(bundle: Bundle) -> Analysis:
     """Analyse a bundle that is open already."""
     reading = read_bundle(bundle)
-    findings, outcomes = checks.run(checks.all_checks(), reading.host)
+    ran = checks.all_checks()
+    findings, outcomes = checks.run(ran, reading.host)
     return Analysis(
         bundle=bundle,
         documents=reading.documents,
@@ -30,7 +30,9 @@ def analyze_bundle(bundle: Bundle) -> Analysis:
         host=reading.host,
         findings=findings,
         outcomes=outcomes,
-        journeys=observations(reading.host),
+        cards={
+            each.name: CheckCard(each.layer, each.title, each.why, each.section("Not a problem when")) for each in ran
+        },
     )
 
 

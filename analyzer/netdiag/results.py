@@ -1,12 +1,12 @@
 """All that a report may show: the result of analysing one bundle."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date
 
 from netdiag.bundle import Bundle
 from netdiag.finding import Confidence, Finding, Outcome, Severity, Verdict
 from netdiag.formats import Document
-from netdiag.journeys.observed import Observation
 from netdiag.model import Host
 from netdiag.spans import Source
 
@@ -24,6 +24,16 @@ class SourceCoverage:
     skipped: str = ""
     notes: tuple[str, ...] = ()
     source: Source | None = None
+
+
+@dataclass(frozen=True)
+class CheckCard:
+    """What a check says of itself; `exceptions` is when that which it finds is not a problem."""
+
+    layer: str
+    title: str
+    why: str = ""
+    exceptions: str = ""
 
 
 @dataclass(frozen=True)
@@ -51,14 +61,14 @@ class Analysis(Reading):
     """Everything known about one bundle after all checks ran. Findings stand worst first.
 
     `suppressed` are not among the findings. `known` are those findings that an older result has as well, None when none
-    was given to compare with. `journeys` are what each trace shows of packets.
+    was given to compare with. `cards` are by the name of the check.
     """
 
     findings: tuple[Finding, ...]
     outcomes: tuple[Outcome, ...]
     suppressed: tuple[Suppressed, ...] = ()
     known: frozenset[Finding] | None = None
-    journeys: tuple[Observation, ...] = ()
+    cards: Mapping[str, CheckCard] = field(default_factory=dict)
 
     def shown(self, *, pedantic: bool = False) -> tuple[Finding, ...]:
         """The findings to show: those of low confidence only when asked for."""

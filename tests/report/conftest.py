@@ -628,7 +628,7 @@ def _crowd(count: int) -> Analysis:
         whole(*containers),
         whole(*networks),
         base.host.engine,
-        tuple(pairs),
+        veth_pairs=tuple(pairs),
     )
     return replace(base, host=host, findings=(), coverage=())
 

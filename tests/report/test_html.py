@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import date
 from html.parser import HTMLParser
 from itertools import pairwise
 
@@ -15,7 +16,7 @@ import pytest
 
 from netdiag.finding import Confidence, Evidence, Finding, Outcome, Role, Severity, Subject, Verdict
 from netdiag.report import _listing, html
-from netdiag.results import Analysis, SourceCoverage
+from netdiag.results import Analysis, CheckCard, SourceCoverage, Suppressed
 from netdiag.spans import Source, Span
 
 VOID = {"meta", "br", "link", "img", "input", "hr"}
@@ -138,8 +139,9 @@ def test_nothing_on_the_page_refers_to_anything_outside(name: str, request: pyte
     assert links
     assert [link for link in links if not link.startswith("#")] == []
     assert re.findall(r"url\(|@import|https?://(?!www\.w3\.org/2000/svg)", text) == []
-    loading = {"link", "img", "iframe", "object", "embed", "video", "audio", "source", "form", "base", "use", "image"}
+    loading = {"link", "img", "iframe", "object", "embed", "video", "audio", "source", "base", "use", "image"}
     assert {e.tag for e in page.elements} & loading == set()
+    assert {"action", "formaction"} & {name for e in page.elements for name in e.attributes} == set()
 
 
 def test_no_element_has_a_style_or_a_handler_of_its_own(page: Page) -> None:
@@ -260,7 +262,7 @@ def test_every_piece_of_evidence_shows_its_line_and_links_to_it_in_the_raw_sourc
         (link,) = [a for a in page.all("a") if a.words.startswith(place) and a.text in figure.text][:1]
         raw = page.by_id(link.attributes["href"][1:])
         assert raw.text == item.span.source.lines[item.span.line - 1] + "\n"
-        assert raw.attributes["data-n"] == str(item.span.line)
+        assert raw.attributes["id"].endswith(f"-{item.span.line}")
         assert f"$ {item.span.source.command}" in figure.words
 
 
@@ -293,6 +295,62 @@ def test_doubtful_findings_are_hidden_and_counted_unless_asked_for(analysis: Ana
     pedantic = Page(html.render(analysis, pedantic=True))
     assert len(pedantic.all("article")) == len(page.all("article")) + 1
     assert "hidden" not in pedantic.one("section", id="wrong").words
+
+
+def test_what_is_known_already_comes_behind_and_says_so(analysis: Analysis) -> None:
+    first, *rest = analysis.shown()
+    page = Page(html.render(replace(analysis, known=frozenset({first}))))
+    listed = [li.words for li in page.all("li") if "data-severity" in li.attributes]
+    assert [words.endswith("new") for words in listed] == [True, True, True, False]
+    assert listed[3] == f"error {first.message.replace('`', '')} known already"
+    assert "found, 1 of them known already;" in page.one("p", class_="headline").words
+    assert len(page.all("article")) == 1 + len(rest)
+
+
+def test_what_was_suppressed_is_shown_with_its_reason(analysis: Analysis) -> None:
+    first, *rest = analysis.findings
+    aside = Suppressed(first, "we <b>know</b> it", date(2027, 1, 31), ".netdiag.toml")
+    page = Page(html.render(replace(analysis, findings=tuple(rest), suppressed=(aside,))))
+    section = page.one("section", id="wrong").words
+    assert (
+        f"{first.message.replace('`', '')} {first.check}: we <b>know</b> it (until 2027-01-31, .netdiag.toml)"
+        in section
+    )
+    assert ", 1 suppressed;" in page.one("p", class_="headline").words
+
+
+def test_findings_about_one_object_stand_together(page: Page) -> None:
+    heads = [e.words for e in page.elements if e.tag == "h3"][:4]
+    assert heads == ["container db", "network back", "container app", "bridge br-0f1e2d3c4b5a"]
+
+
+def test_very_many_findings_of_one_check_are_shown_in_brief_but_for_the_first(analysis: Analysis) -> None:
+    like = analysis.findings[0]
+    many = tuple(replace(like, subjects=(Subject("route", f"route {n}"),), message=f"number {n}") for n in range(100))
+    page = Page(html.render(replace(analysis, findings=(*many, *analysis.findings[1:]))))
+    articles = page.all("article")
+    brief = [a for a in articles if "brief" in a.attributes["class"].split()]
+    assert len(articles) == 100 + 3
+    assert [a.words.split(" host")[0] for a in brief] == [f"error number {n}" for n in range(20, 100)]
+    assert f"and 80 more of {like.check}" in page.one("section", id="wrong").words
+    assert {a.attributes["href"][1:] for a in page.all("a")} - set(page.ids) == set()
+
+
+def test_a_very_long_message_is_told_below_a_short_headline(analysis: Analysis) -> None:
+    message = "of all these containers one is wrong: " + ", ".join(f"container{n}" for n in range(300))
+    page = Page(html.render(replace(analysis, findings=(replace(analysis.findings[0], message=message),))))
+    heading = next(e for e in page.elements if e.tag == "h4")
+    assert heading.words.endswith("…")
+    assert len(heading.words) <= 240
+    assert message in page.one("article").words
+
+
+def test_when_it_is_not_a_problem_stands_with_each_finding(analysis: Analysis) -> None:
+    finding = analysis.findings[0]
+    card = CheckCard("nat", finding.title, finding.why, "A `router` upstream\ntranslates.")
+    (first, *_) = Page(html.render(replace(analysis, cards={finding.check: card}))).all("article")
+    assert "Not a problem when A router upstream translates." in first.words
+    assert first.attributes["data-layer"] == "nat"
 
 
 def test_two_findings_of_one_fingerprint_keep_their_own_links(analysis: Analysis) -> None:
@@ -336,20 +394,27 @@ def test_every_check_is_listed_with_its_outcome(page: Page, analysis: Analysis) 
     words = {
         Verdict.FINDING: "found",
         Verdict.CLEAN: "clean",
-        Verdict.UNKNOWN: "could not be judged",
+        Verdict.UNKNOWN: "unknown",
         Verdict.NOT_APPLICABLE: "does not apply",
         Verdict.CRASHED: "crashed",
     }
     for outcome in analysis.outcomes:
         row = page.by_id(f"check-{outcome.check}").words
         assert row.startswith(f"{outcome.check} {words[outcome.verdict]}")
-        assert outcome.reason.replace("`", "") in row
+        if outcome.verdict is not Verdict.NOT_APPLICABLE:
+            assert outcome.reason.replace("`", "") in row
+
+
+def test_checks_that_do_not_apply_stand_by_their_reason(page: Page, analysis: Analysis) -> None:
+    groups = [div.words for div in page.all("div") if "data-find" in div.attributes]
+    assert groups == ["table filter has no chain DOCKER-USER filter-docker-user-drop does not apply"]
 
 
 def test_every_source_is_listed_with_its_format_and_lines(page: Page, analysis: Analysis) -> None:
     section = page.one("section", id="sources")
     for c in analysis.coverage:
-        assert f"{c.path} $ {c.command} {c.format or 'nothing'} {c.lines} {c.read}" in section.words
+        unread = f" {len(c.unread)}" if c.unread else ""
+        assert f"{c.path} $ {c.command} {c.format or 'nothing'} {c.lines} {c.read}{unread}" in section.words
         assert c.skipped in section.words
         assert all(note in section.words for note in c.notes)
 
@@ -364,7 +429,7 @@ def test_unread_lines_are_shown_with_reason_and_link(page: Page, analysis: Analy
 
 
 def test_trouble_of_a_command_is_told_with_its_source(page: Page) -> None:
-    assert "iptables_save 19 18 exit code 4" in page.one("section", id="sources").words
+    assert "iptables_save 19 18 1 exit code 4" in page.one("section", id="sources").words
 
 
 def test_what_was_not_collected_says_why(page: Page, analysis: Analysis) -> None:
@@ -425,6 +490,44 @@ def test_raw_sources_hold_every_line(page: Page, analysis: Analysis) -> None:
         assert raw[f"source-{number}"].text.endswith("\n".join(c.source.lines) + "\n\n")
 
 
+def test_the_numbers_beside_a_raw_source_are_those_of_its_lines(page: Page, analysis: Analysis) -> None:
+    numbers, texts = page.all("pre", class_="numbers-of-lines"), page.all("pre", class_="text")
+    of_path = {c.path: c for c in analysis.coverage}
+    assert len(of_path) == len(texts)
+    for column, text in zip(numbers, texts, strict=True):
+        c = of_path[text.attributes["aria-label"].removeprefix("Text of ")]
+        assert column.text.strip("\n").split("\n") == [str(n) for n in range(1, c.lines + 1)]
+        assert text.text.removeprefix("\n").count("\n") == c.lines
+
+
+def test_the_numbers_beside_a_cut_source_leave_a_row_for_what_is_left_out(analysis: Analysis) -> None:
+    lines = _listing.CHARACTERS_OF_SOURCE // 10
+    page = Page(html.render(large(analysis, lines, "abcdefghijklmnopqrstuvwxyz", lines - 10)))
+    rows = page.one("pre", class_="numbers-of-lines").text.removeprefix("\n").split("\n")
+    shown = page.one("pre", class_="text").text.removeprefix("\n").split("\n")
+    assert len(rows) == len(shown) - 1  # the text ends with a line feed
+    for number, line in zip(rows, shown, strict=False):
+        assert line.split(" ")[-1] == number if number else line.endswith("left out")
+
+
+def test_the_text_of_sources_is_cut_at_last_where_it_tells_most(
+    analysis: Analysis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Room is for evidence first, then for what speaks of the host, then for namespaces."""
+    monkeypatch.setattr(_listing, "CHARACTERS_OF_ALL", 3000)
+    monkeypatch.setattr(_listing, "CHARACTERS_OF_SOURCE", 1000)
+
+    def source(path: str, scope: str) -> Source:
+        return Source(path, f"{path} line\n" * 400, "cmd", scope)
+
+    first, second, host = source("a", "netns:1"), source("b", "netns:2"), source("c", "host")
+    listings = _listing.list_sources({first: set(), second: {390}, host: set()})
+    shown = {listing.source.path: len(listing.shown) for listing in listings}
+    assert shown["c"] == 1000 // 7
+    assert shown["b"] == 1000 // 7 + 7
+    assert shown["a"] < shown["c"]
+
+
 def large(analysis: Analysis, lines: int, line: str, evidence: int) -> Analysis:
     """The analysis with one source of many lines, of which one is evidence."""
     source = Source("large.txt", "".join(f"{line} {n}\n" for n in range(1, lines + 1)), "large")
@@ -438,8 +541,9 @@ def test_a_large_source_is_cut_with_a_notice_but_its_evidence_stays(analysis: An
     text = html.render(large(analysis, lines, "abcdefghijklmnopqrstuvwxyz", lines - 10))
     page = Page(text)
     (raw,) = page.all("details", class_="raw")
-    shown = [e for e in page.all("span", class_="l") if "id" in e.attributes]
-    assert f"{lines - len(shown)} of its lines are left out here" in raw.words
+    numbers = page.one("pre", class_="numbers-of-lines").text.split()
+    assert f"{lines - len(numbers)} of its lines are left out here" in raw.words
+    assert numbers[-4:] == [str(lines - number) for number in (10, 9, 8, 7)]
     assert re.search(r"… \d+ lines left out", raw.text)
     assert page.by_id(f"source-0-{lines - 10}").text == f"abcdefghijklmnopqrstuvwxyz {lines - 10}\n"
     assert f"#source-0-{lines - 10}" in [a.attributes["href"] for a in page.all("a")]
@@ -511,7 +615,7 @@ def test_a_sign_never_stands_for_a_word(page: Page) -> None:
 def test_all_can_be_read_without_scripts(text: str, analysis: Analysis) -> None:
     """Buttons come with the script; what is folded away is folded by the browser."""
     silent = Page(re.sub(r"<script>.*?</script>", "", text, flags=re.DOTALL))
-    assert silent.all("button") == []
+    assert silent.one("template").text.count("Clear") == len(silent.all("button")) == 1
     assert [e for e in silent.elements if "hidden" in e.attributes] == []
     assert all(f.message.replace("`", "") in silent.one("main").words for f in analysis.shown())
 

@@ -122,16 +122,22 @@ def test_its_outline_names_the_parts_and_the_findings(case_file: bytes, analysis
     (tmp_path / "case.pdf").write_bytes(case_file)
     command = ["pdftohtml", "-xml", "-i", "-stdout", tmp_path / "case.pdf"]
     listed = subprocess.run(command, capture_output=True, check=True).stdout.decode().partition("<outline>")[2]
+    messages = [finding.message.replace("`", "") for finding in analysis.shown()]
+    grouped = zip(("container db", "network back", "container app", "bridge br-0f1e2d3c4b5a"), messages, strict=True)
     titles = [html.unescape(title) for title in re.findall(r"<item page=.*?>(.*?)</item>", listed)]
     assert titles == [
         "web01",
         "What is wrong",
+        "Contents",
         "Findings",
-        *(finding.message.replace("`", "") for finding in analysis.shown()),
+        *(line for group in grouped for line in group),
+        "Map",
+        "Coverage",
         "What could not be judged",
         "Ask the customer for the output of",
-        "Topology",
-        "Checks",
+        "Checks that found something",
+        "4 checks found nothing wrong",
+        "1 check does not apply to this host",
         "Sources",
         "Problems with the bundle",
         "Remarks",
@@ -186,6 +192,42 @@ def test_of_very_many_findings_the_first_are_printed_and_the_rest_is_told(
     assert "The first 2 of 4 findings; all of them are in the HTML report." in text
     assert "netdiag explain nat-masquerade-missing" in text
     assert "netdiag explain address-mac-ip-mismatch" not in text
+
+
+@needs_poppler
+def test_the_paper_can_be_chosen(healthy: Analysis) -> None:
+    told = [poppler("pdfinfo", pdf.render(healthy, paper=paper)) for paper in ("A4", "letter")]
+    assert [re.findall(r"Page size: +(.*)", text) for text in told] == [
+        ["595.276 x 841.89 pts (A4)"],
+        ["612 x 792 pts (letter)"],
+    ]
+
+
+@needs_poppler
+def test_it_is_tagged_for_those_who_have_it_read_to_them(case_file: bytes) -> None:
+    assert re.search(r"Tagged: +yes", poppler("pdfinfo", case_file))
+    assert 'pdfuaid:part="1"' in poppler("pdfinfo", case_file, "-meta")
+    structure = poppler("pdfinfo", case_file, "-struct-text")
+    assert [kind for kind in ("H1", "H2", "H3", "H4", "L", "Table", "TH") if f"{kind}" not in structure] == []
+
+
+@needs_poppler
+def test_the_contents_name_the_page_of_each_part(case_file: bytes) -> None:
+    text = poppler("pdftotext", case_file, "-layout").split("\f")
+    (contents,) = [page for page in text if "Contents" in page]
+    told = {name: int(page) for name, page in re.findall(r"^ *(\w[\w -]*?) *\.{3,} *(\d+)$", contents, re.MULTILINE)}
+    assert list(told) == [
+        "Findings",
+        "container db",
+        "network back",
+        "container app",
+        "bridge br-0f1e2d3c4b5a",
+        "Map",
+        "Coverage",
+        "Sources",
+    ]
+    for name in ("Findings", "Map", "Coverage", "Sources"):
+        assert re.search(rf"^ *{name}$", text[told[name] - 1], re.MULTILINE)
 
 
 def test_the_same_analysis_gives_the_same_bytes(analysis: Analysis, case_file: bytes) -> None:

@@ -14,7 +14,7 @@ from netdiag.bundle import Limits
 from netdiag.cli import _stdout
 from netdiag.errors import ReportUnavailable, UsageError
 from netdiag.finding import Severity, Verdict
-from netdiag.report import FORMATS, format_of, render
+from netdiag.report import FORMATS, PAPERS, format_of, render
 from netdiag.suppressions import FILE_NAME, Suppression, find_file, read_file, suppress
 
 if TYPE_CHECKING:
@@ -78,6 +78,7 @@ def _limit_options(function: Callable[..., Any]) -> Callable[..., Any]:
     help=f"Take suppressions from FILE.  [default: {FILE_NAME} beside the bundle, else in the current directory]",
 )
 @click.option("--require-complete", is_flag=True, help="Exit with 3 when a check could not be judged.")
+@click.option("--paper", type=click.Choice(PAPERS), default=PAPERS[0], show_default=True, help="The paper of a PDF.")
 @click.option("--pedantic", is_flag=True, help="Show findings of low confidence as well.")
 @_limit_options
 def command(
@@ -87,6 +88,7 @@ def command(
     fail_on: str,
     baseline: Path | None,
     config: Path | None,
+    paper: str,
     *,
     require_complete: bool,
     pedantic: bool,
@@ -103,8 +105,8 @@ def command(
         analysis = suppress(analyze(path, Limits(**limits)), suppressions)
         if known is not None:
             analysis = against(analysis, known)
-        _print(analysis, format_name, pedantic=pedantic)
-        codes += [_write(analysis, target, name, pedantic=pedantic) for target, name in wanted]
+        _print(analysis, format_name, paper, pedantic=pedantic)
+        codes += [_write(analysis, target, name, paper, pedantic=pedantic) for target, name in wanted]
         codes.append(exit_code(analysis, fail_on, require_complete=require_complete))
     return max(codes)
 
@@ -132,7 +134,7 @@ def _is_open(verdict: Verdict) -> bool:
     return verdict in (Verdict.UNKNOWN, Verdict.FINDING)
 
 
-def _print(analysis: "Analysis", name: str, *, pedantic: bool) -> None:
+def _print(analysis: "Analysis", name: str, paper: str, *, pedantic: bool) -> None:
     _stdout.write(
         render(
             analysis,
@@ -141,14 +143,15 @@ def _print(analysis: "Analysis", name: str, *, pedantic: bool) -> None:
             width=_stdout.width(),
             unicode=_stdout.takes_unicode(),
             pedantic=pedantic,
+            paper=paper,
         )
     )
 
 
-def _write(analysis: "Analysis", target: Path, name: str, *, pedantic: bool) -> int:
+def _write(analysis: "Analysis", target: Path, name: str, paper: str, *, pedantic: bool) -> int:
     """Write one report; 0, or the exit code when this machine cannot render it, which costs only this one."""
     try:
-        target.write_bytes(render(analysis, name, pedantic=pedantic))
+        target.write_bytes(render(analysis, name, pedantic=pedantic, paper=paper))
     except ReportUnavailable as error:
         click.echo(f"netdiag: {target} was not written: {error}", err=True)
         return error.exit_code

@@ -10,7 +10,6 @@ from netdiag.model.nics import Nic
 from netdiag.model.peers import HostEnd, Joint, VethPair, Way
 from netdiag.model.policy import Packet
 from netdiag.model.routing import Hop, Lookup, Outcome, Routing
-from netdiag.model.traces import Trace, Traces
 
 __all__ = [
     "Dialect",
@@ -35,8 +34,6 @@ __all__ = [
     "Packet",
     "Podman",
     "Routing",
-    "Trace",
-    "Traces",
     "Truth",
     "VethPair",
     "Way",

@@ -13,7 +13,7 @@ from netdiag.errors import UsageError
 if TYPE_CHECKING:
     from netdiag.results import Analysis
 
-__all__ = ["FORMATS", "ReportFormat", "format_of", "render"]
+__all__ = ["FORMATS", "PAPERS", "ReportFormat", "format_of", "render"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,9 @@ class ReportFormat:
     options: tuple[str, ...] = ("pedantic",)
 
 
+#: The sizes of paper that a report for print can have, in the words of CSS; the first is what most of the world uses.
+PAPERS = ("A4", "letter")
+
 FORMATS = {
     "text": ReportFormat("terminal", (".txt",), ("colour", "width", "unicode", "pedantic")),
     "concise": ReportFormat("concise", (), ("unicode", "pedantic")),
@@ -32,7 +35,7 @@ FORMATS = {
     "markdown": ReportFormat("markdown", (".md",)),
     "json": ReportFormat("as_json", (".json",)),
     "html": ReportFormat("html", (".html", ".htm")),
-    "pdf": ReportFormat("pdf", (".pdf",)),
+    "pdf": ReportFormat("pdf", (".pdf",), ("pedantic", "paper")),
     "sarif": ReportFormat("sarif", (".sarif", ".sarif.json")),
     "junit": ReportFormat("junit", (".xml",)),
 }
@@ -55,13 +58,14 @@ def render(
     width: int = 100,
     unicode: bool = True,
     pedantic: bool = False,
+    paper: str = PAPERS[0],
 ) -> bytes:
     """The report in one of `FORMATS`, as the bytes to write. What a format does not let one choose is ignored.
 
     Raises `ReportUnavailable` when the format needs something that this machine lacks.
     """
     kind = FORMATS[name]
-    given = {"colour": colour, "width": width, "unicode": unicode, "pedantic": pedantic}
+    given = {"colour": colour, "width": width, "unicode": unicode, "pedantic": pedantic, "paper": paper}
     module = import_module(f"netdiag.report.{kind.module}")
     made: str | bytes = module.render(analysis, **{option: given[option] for option in kind.options})
     return made if isinstance(made, bytes) else made.encode("utf-8")

@@ -24,6 +24,10 @@ def of_check(check: str) -> str:
     return f"check-{check}"
 
 
+def of_crowd(check: str) -> str:
+    return f"more-{check}"
+
+
 def of_container(number: int) -> str:
     return f"container-{number}"
 

@@ -1,13 +1,14 @@
 """Lines of a source as HTML: numbered, with marks on what proves something, cut where they are too many or too long."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
 from markupsafe import Markup, escape
 
 from netdiag.finding import Evidence
 from netdiag.report import _anchors
-from netdiag.report.visible import cells, visible
+from netdiag.report.visible import cells, visible, visible_lines
 from netdiag.spans import Source, Span
 
 CONTEXT = 2
@@ -21,16 +22,22 @@ _LONGEST_LINE = 2_000
 CHARACTERS_OF_SOURCE = 250_000
 CHARACTERS_OF_ALL = 4_000_000
 _AROUND_WANTED = 3
+_OF_ALL = ("host", "docker", "podman", "files")
 
 
 @dataclass(frozen=True)
 class Listing:
-    """A source as the page shows it: `shown` are the numbers of its lines that are there, out of `lines`."""
+    """A source as the page shows it: `shown` are the numbers of its lines that are there, `wanted` prove something.
+
+    The text is one block beside a block of numbers, because an element for each line would make a page of many
+    megabytes. Only a line that `href` was asked for before has an id.
+    """
 
     number: int
     source: Source
     shown: frozenset[int]
     wanted: frozenset[int]
+    linked: set[int] = field(default_factory=set)
 
     @property
     def lines(self) -> int:
@@ -41,9 +48,33 @@ class Listing:
         return self.lines - len(self.shown)
 
     def href(self, line: int) -> str:
-        """The link to a line, to the source as a whole when the line is left out."""
-        anchor = _anchors.of_line(self.number, line) if line in self.shown else _anchors.of_source(self.number)
-        return f"#{anchor}"
+        """The link to a line, to the source as a whole when the line is left out, nowhere when all lines are."""
+        if line in self.shown:
+            self.linked.add(line)
+            return f"#{_anchors.of_line(self.number, line)}"
+        return f"#{_anchors.of_source(self.number)}" if self.shown or not self.lines else ""
+
+    @cached_property
+    def _runs(self) -> tuple[tuple[int, int], ...]:
+        """The first and the last number of each run of lines that are shown, and follow each other."""
+        runs: list[tuple[int, int]] = []
+        for line in sorted(self.shown):
+            if runs and line == runs[-1][1] + 1:
+                runs[-1] = (runs[-1][0], line)
+            else:
+                runs.append((line, line))
+        return tuple(runs)
+
+    @property
+    def numbers(self) -> Markup:
+        """The number of each line of `markup`; a gap has none."""
+        rows: list[str] = []
+        last = 0
+        for first, end in self._runs:
+            rows += [""] * (first > last + 1)
+            rows += map(str, range(first, end + 1))
+            last = end
+        return Markup("\n").join([*rows, *[""] * (last < self.lines)])
 
     @property
     def markup(self) -> Markup:
@@ -51,31 +82,54 @@ class Listing:
 
     def _pieces(self) -> Iterator[Markup]:
         last = 0
-        for line in sorted(self.shown):
-            if line > last + 1:
-                yield _gap(line - last - 1)
-            text = _cut(self.source.lines[line - 1], 0, _LONGEST_LINE)[0]
-            yield _line(line, [text], hit=line in self.wanted, anchor=_anchors.of_line(self.number, line))
-            last = line
+        for first, end in self._runs:
+            if first > last + 1:
+                yield _gap(first - last - 1)
+            start = first
+            for line in sorted(line for line in self.linked | self.wanted if first <= line <= end):
+                yield self._text(start, line - 1)
+                yield self._marked(line)
+                start = line + 1
+            yield self._text(start, end)
+            last = end
         if last < self.lines:
             yield _gap(self.lines - last)
 
+    def _text(self, first: int, last: int) -> Markup:
+        lines = self.source.lines[first - 1 : last]
+        return escape(visible_lines("".join(f"{_cut(line, 0, _LONGEST_LINE)[0]}\n" for line in lines)))
+
+    def _marked(self, line: int) -> Markup:
+        kind = Markup(' class="hit"') if line in self.wanted else Markup()
+        place = Markup(' id="{}"').format(_anchors.of_line(self.number, line)) if line in self.linked else Markup()
+        return Markup("<span{}{}>{}</span>").format(kind, place, self._text(line, line))
+
 
 def list_sources(sources: Mapping[Source, Collection[int]]) -> tuple[Listing, ...]:
-    """Every source with as many of its first lines as there is room for, and its wanted lines with some around them."""
-    listings = []
-    room = CHARACTERS_OF_ALL
-    for number, (source, wanted) in enumerate(sources.items()):
-        shown = _around(wanted, len(source.lines))
+    """Every source with as many of its first lines as there is room for, and its wanted lines with some around them.
+
+    Room is given to sources with wanted lines first, then to those that speak of the whole host.
+    """
+    shown = {source: _around(wanted, len(source.lines)) for source, wanted in sources.items()}
+    room = CHARACTERS_OF_ALL - sum(_sizes(source, lines) for source, lines in shown.items())
+    for source in sorted(sources, key=lambda source: (not sources[source], source.scope not in _OF_ALL)):
         free = min(room, CHARACTERS_OF_SOURCE)
         for line, text in enumerate(source.lines, start=1):
-            free -= min(len(text), _LONGEST_LINE) + 1
-            if free < 0:
+            if line in shown[source]:
+                continue
+            size = min(len(text), _LONGEST_LINE) + 1
+            if size > free:
                 break
-            shown.add(line)
-        room -= sum(min(len(source.lines[line - 1]), _LONGEST_LINE) + 1 for line in shown)
-        listings.append(Listing(number, source, frozenset(shown), frozenset(wanted)))
-    return tuple(listings)
+            free, room = free - size, room - size
+            shown[source].add(line)
+    return tuple(
+        Listing(number, source, frozenset(shown[source]), frozenset(wanted))
+        for number, (source, wanted) in enumerate(sources.items())
+    )
+
+
+def _sizes(source: Source, lines: Iterable[int]) -> int:
+    return sum(min(len(source.lines[line - 1]), _LONGEST_LINE) + 1 for line in lines)
 
 
 def _around(wanted: Collection[int], total: int) -> set[int]:
@@ -141,19 +195,13 @@ def _cut(line: str, start: int, longest: int) -> tuple[str, int]:
     return f"{head}{line[first : first + longest]}{tail}", first - len(head)
 
 
-def _line(number: int, parts: Iterable[str], *, hit: bool = False, anchor: str = "") -> Markup:
+def _line(number: int, parts: Iterable[str], *, hit: bool = False) -> Markup:
     """One line; of three parts the middle one is marked. The number is an attribute, so that no one copies it."""
-    before, *rest = (_tabbed(part) for part in parts)
+    before, *rest = (visible_lines(part) for part in parts)
     marked = Markup("<mark>{}</mark>").format(rest[0]) if rest and rest[0] else Markup()
     after = rest[1] if rest else ""
-    place = Markup(' id="{}"').format(anchor) if anchor else Markup()
     kind = Markup("l hit") if hit else Markup("l")
-    return Markup('<span class="{}"{} data-n="{}">{}{}{}\n</span>').format(kind, place, number, before, marked, after)
-
-
-def _tabbed(text: str) -> str:
-    """Text made visible, with its tabs kept: a style sheet knows what to do with them."""
-    return "\t".join(visible(part) for part in text.split("\t"))
+    return Markup('<span class="{}" data-n="{}">{}{}{}\n</span>').format(kind, number, before, marked, after)
 
 
 def _gap(count: int) -> Markup:

@@ -18,8 +18,8 @@ def main() -> None:
     logging.getLogger("weasyprint").setLevel(logging.ERROR)
     fetcher = weasyprint.urls.URLFetcher(allowed_protocols=("data",))
     document = weasyprint.HTML(string=sys.stdin.buffer.read().decode(), url_fetcher=fetcher)
-    # A fixed identifier: the same document gives the same bytes.
-    sys.stdout.buffer.write(document.write_pdf(pdf_identifier=b"netdiag"))
+    # A fixed identifier: the same document gives the same bytes. PDF/UA is tagged, for those who have it read to them.
+    sys.stdout.buffer.write(document.write_pdf(pdf_identifier=b"netdiag", pdf_variant="pdf/ua-1"))
     sys.stdout.buffer.flush()
     # An orderly end unloads the libraries first, and crashes when Pango starts its thread that sorts fonts only then.
     os._exit(0)

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 # Of many things with one reason these many are named.
 MOST_NAMED = 6
+# Of the sources with a remark these many are listed before all others, of the namespaces these many with each source.
+MOST_SOURCES = 100
+MOST_SCOPES = 150
 
 _LONG_ID = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")
 _TEMPLATES = Path(__file__).with_name("templates")
@@ -37,7 +40,15 @@ def render(analysis: "Analysis", *, pedantic: bool = False) -> str:
     """The page. The same analysis gives the same text."""
     page = Page(analysis, pedantic=pedantic, with_sources=True)
     drawing = topology.draw(analysis.host, [view.finding for view in page.findings])
-    return fill("report.html.jinja", page, drawings=[drawing], css=asset("report.css"), js=asset("report.js"))
+    return fill(
+        "report.html.jinja",
+        page,
+        drawings=[drawing],
+        css=asset("report.css"),
+        js=asset("report.js"),
+        most_sources=MOST_SOURCES,
+        most_scopes=MOST_SCOPES,
+    )
 
 
 def fill(template: str, page: Page, **more: object) -> str:

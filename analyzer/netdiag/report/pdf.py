@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from netdiag.errors import ReportUnavailable
-from netdiag.report import html
+from netdiag.report import PAPERS, html
 from netdiag.report._page import Page
 from netdiag.report._printer import LIBRARIES_MISSING, NOT_INSTALLED
 from netdiag.report.drawings import _svg, topology
@@ -22,14 +22,15 @@ if TYPE_CHECKING:
 MOST_FINDINGS = 100
 MOST_SOURCES = 60
 MOST_SHEETS = 12
-# An A4 page across is, less its margins, 273 mm wide and 180 mm high; the heading takes some of that.
+# A page across is, less its margins, 273 mm wide and 180 mm high (A4) or 255 mm and 186 mm (Letter); the heading takes
+# some of that.
 _SHEET_HEIGHT = 750.0
 
 _INSTALL = "apt-get install --no-install-recommends libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0"
 
 
-def render(analysis: "Analysis", *, pedantic: bool = False) -> bytes:
-    """The PDF. The same analysis gives the same bytes.
+def render(analysis: "Analysis", *, pedantic: bool = False, paper: str = PAPERS[0]) -> bytes:
+    """The PDF on a paper of `netdiag.report.PAPERS`. The same analysis gives the same bytes.
 
     Raises `ReportUnavailable` when WeasyPrint or its system libraries are missing, or when it fails.
     """
@@ -40,6 +41,8 @@ def render(analysis: "Analysis", *, pedantic: bool = False) -> bytes:
         page,
         drawings=topology.sheets(analysis.host, findings, height=_SHEET_HEIGHT),
         css=html.asset("case_file.css"),
+        paper=paper,
+        groups=page.first_groups(MOST_FINDINGS),
         most_findings=MOST_FINDINGS,
         most_sources=MOST_SOURCES,
         most_sheets=MOST_SHEETS,

@@ -20,6 +20,7 @@ UNSAFE = re.compile(
     "\ud800-\udfff\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff"
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
+_UNSAFE_IN_LINES = re.compile(f"(?![\t\n]){UNSAFE.pattern}")
 _UNSAFE_OR_FOREIGN = re.compile(f"{UNSAFE.pattern}|[^\x00-\x7f]")
 
 
@@ -30,6 +31,11 @@ def visible(text: str, *, unicode: bool = True) -> str:
     """
     pattern = UNSAFE if unicode else _UNSAFE_OR_FOREIGN
     return pattern.sub(lambda found: _sign(found[0], unicode=unicode), text)
+
+
+def visible_lines(text: str) -> str:
+    """Lines for a medium that knows what to do with line feeds and tabs: they are kept, all else is as in `visible`."""
+    return _UNSAFE_IN_LINES.sub(lambda found: _sign(found[0], unicode=True), text)
 
 
 def cells(text: str, *, unicode: bool = True) -> list[tuple[str, int]]:

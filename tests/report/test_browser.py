@@ -1,0 +1,238 @@
+"""The page in a real browser (Chromium, by Playwright): what it shows, what it does, and that nothing leaves it."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from netdiag.analysis import analyze
+from netdiag.report import html
+from netdiag.results import Analysis
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium (Debian: chromium) is installed")
+
+BUNDLES = Path(__file__).parents[2] / "samples" / "bundles"
+PHONE, DESK = {"width": 390, "height": 800}, {"width": 1440, "height": 900}
+SHOWN = "[...document.querySelectorAll('article')].filter(e => e.checkVisibility()).map(e => e.id)"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as running:
+        # A test needs no sandbox against the page that it has made, and root may have none.
+        started = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+class Opened:
+    """A page that is open, with all that it said and asked for meanwhile."""
+
+    def __init__(self, browser: Any, path: Path, **options: Any) -> None:
+        self.context = browser.new_context(**{"viewport": DESK, "reduced_motion": "reduce", **options})
+        self.page = self.context.new_page()
+        self.complaints: list[str] = []
+        self.requests: list[str] = []
+        self.page.on("console", lambda message: self.complaints.append(message.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("dialog", lambda dialog: self.complaints.append(f"dialog: {dialog.message}"))
+        self.context.on("request", lambda request: self.requests.append(request.url))
+        self.page.goto(path.as_uri())
+
+    def shown(self) -> list[str]:
+        """The ids of the findings that can be seen."""
+        found: list[str] = self.page.evaluate(SHOWN)
+        return found
+
+    def filter(self, name: str, value: str) -> None:
+        """Fill in a field of the search, and wait for what comes of it."""
+        field = self.page.locator(f".filters [name={name}]")
+        field.select_option(value) if name in ("layer", "card") else field.fill(value)
+        self.page.wait_for_timeout(250)
+
+
+@pytest.fixture
+def visit(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Opened]]:
+    opened: list[Opened] = []
+
+    def open_page(analysis: Analysis, **options: Any) -> Opened:
+        path = tmp_path / f"report{len(opened)}.html"
+        path.write_text(html.render(analysis), encoding="utf-8")
+        opened.append(Opened(browser, path, **options))
+        return opened[-1]
+
+    yield open_page
+    for each in opened:
+        each.context.close()
+
+
+@pytest.fixture(scope="module")
+def faulty() -> Analysis:
+    """A real host with three faults."""
+    return analyze(BUNDLES / "three-faults.tar.gz")
+
+
+@pytest.mark.parametrize(("name", "scheme", "size"), [("analysis", "light", DESK), ("faulty", "dark", PHONE)])
+def test_no_rule_of_accessibility_is_broken(
+    visit: Callable[..., Opened], name: str, scheme: str, size: object, request: pytest.FixtureRequest
+) -> None:
+    """WCAG 2.2 as far as axe-core can tell, of every severity, with all unfolded. Raw sources are all alike."""
+    opened = visit(request.getfixturevalue(name), color_scheme=scheme, viewport=size)
+    opened.page.evaluate("""() => {
+        document.querySelectorAll('details').forEach(e => e.open = true);
+        [...document.querySelectorAll('details.raw')].slice(3).forEach(e => e.remove());
+    }""")
+    found = axe.Axe().run(opened.page).response["violations"]
+    assert [(each["id"], each["impact"], [node["target"] for node in each["nodes"]][:5]) for each in found] == []
+
+
+@pytest.mark.parametrize("name", ["analysis", "hostile", "healthy", "bare", "faulty"])
+def test_the_page_asks_for_nothing_and_complains_of_nothing(
+    visit: Callable[..., Opened], name: str, request: pytest.FixtureRequest
+) -> None:
+    opened = visit(request.getfixturevalue(name))
+    opened.page.evaluate("document.querySelectorAll('details').forEach(e => e.open = true)")
+    assert opened.complaints == []
+    assert opened.requests == [opened.page.url]
+
+
+def test_names_of_a_bundle_do_nothing(visit: Callable[..., Opened], hostile: Analysis) -> None:
+    opened = visit(hostile)
+    opened.page.locator(".copy").first.click()
+    opened.filter("text", "<script>")
+    assert opened.complaints == []
+    assert opened.page.evaluate("document.scripts.length") == 1
+    assert opened.page.evaluate("document.images.length") == 0
+    assert opened.page.locator("h1").inner_text() == "<b>web01</b>␛[31m"
+
+
+def test_the_policy_lets_no_other_script_run(visit: Callable[..., Opened], healthy: Analysis) -> None:
+    opened = visit(healthy)
+    opened.page.evaluate("document.body.append(Object.assign(document.createElement('script'), {text: 'ran = 1'}))")
+    assert opened.page.evaluate("typeof ran") == "undefined"
+    assert len(opened.complaints) == 1
+
+
+@pytest.mark.parametrize("width", [390, 768, 1024, 2560])
+def test_the_page_never_scrolls_sideways(visit: Callable[..., Opened], faulty: Analysis, width: int) -> None:
+    opened = visit(faulty, viewport={"width": width, "height": 800})
+    opened.page.evaluate("document.querySelectorAll('details').forEach(e => e.open = true)")
+    assert opened.page.evaluate("document.documentElement.scrollWidth") == width
+
+
+# --- search and filters ---
+
+
+def test_search_leaves_what_has_all_of_the_words(visit: Callable[..., Opened], faulty: Analysis) -> None:
+    opened = visit(faulty)
+    by_check = {finding.check: f"{finding.check}-{finding.fingerprint}" for finding in faulty.shown()}
+    opened.filter("text", "MASQUERADE 172.18.0.0/16 POSTROUTING")
+    assert opened.shown() == [by_check["nat-masquerade-missing"]]
+    told = opened.page.locator(".filters output").inner_text()
+    assert told.startswith("1 of 3 findings; ")
+    opened.filter("text", "arp-settings")
+    assert opened.shown() == []
+    assert opened.page.locator("#check-sysctl-arp-settings").is_visible()
+    opened.page.keyboard.press("Escape")
+    opened.page.wait_for_timeout(50)
+    assert len(opened.shown()) == 3
+
+
+def test_search_goes_through_the_raw_sources(visit: Callable[..., Opened], faulty: Analysis) -> None:
+    opened = visit(faulty)
+    opened.filter("text", "ctorigdstport")
+    left = opened.page.locator("details.raw:visible summary").all_inner_texts()
+    assert {name.split()[0] for name in left} == {
+        source.path for source in faulty.bundle.sources if "ctorigdstport" in source.text
+    }
+
+
+def test_findings_can_be_had_by_layer_container_and_severity(visit: Callable[..., Opened], analysis: Analysis) -> None:
+    opened = visit(analysis)
+    everything = opened.shown()
+    assert len(everything) == 4
+    opened.page.locator(".filters [value=error]").uncheck()
+    opened.page.wait_for_timeout(250)
+    graver = {f"{f.check}-{f.fingerprint}" for f in analysis.shown() if f.severity.value == "error"}
+    assert opened.shown() == [name for name in everything if name not in graver]
+    opened.page.locator(".filters [type=reset]").click()
+    opened.page.wait_for_timeout(50)
+    assert opened.shown() == everything
+    opened.filter("card", str([c.name for c in sorted(analysis.host.containers, key=lambda c: c.name)].index("db")))
+    assert [name.rpartition("-")[0] for name in opened.shown()] == ["link-veth-not-enslaved"]
+    assert opened.page.locator("#wrong li:visible").count() == 1
+
+
+def test_layers_are_those_of_the_checks(visit: Callable[..., Opened], faulty: Analysis) -> None:
+    opened = visit(faulty)
+    opened.filter("layer", "link")
+    assert [name.rpartition("-")[0] for name in opened.shown()] == ["link-veth-not-enslaved"]
+    assert opened.page.locator(".group:visible h3").all_inner_texts() == ["container db"]
+
+
+def test_a_link_to_what_is_filtered_out_brings_it_back(visit: Callable[..., Opened], faulty: Analysis) -> None:
+    opened = visit(faulty)
+    opened.filter("text", "such-a-word-is-nowhere")
+    assert opened.shown() == []
+    opened.page.evaluate("location.hash = document.querySelector('article').id")
+    opened.page.wait_for_timeout(100)
+    assert len(opened.shown()) == 3
+
+
+# --- links and keys ---
+
+
+def test_evidence_leads_to_its_line_in_the_raw_source(visit: Callable[..., Opened], faulty: Analysis) -> None:
+    opened = visit(faulty)
+    opened.page.locator("figcaption a").first.click()
+    opened.page.wait_for_timeout(100)
+    line = opened.page.locator(":target")
+    span = faulty.shown()[0].evidence[0].span
+    assert line.inner_text().rstrip("\n") == span.source.lines[span.line - 1]
+    assert line.evaluate(
+        "e => { const box = e.getBoundingClientRect(); return box.top > 0 && box.bottom < innerHeight }"
+    )
+
+
+def test_a_line_stands_beside_its_number(visit: Callable[..., Opened], faulty: Analysis) -> None:
+    """Numbers and text are two blocks: the last line of a long source must not have slipped."""
+    opened = visit(faulty)
+    slips = opened.page.evaluate("""[...document.querySelectorAll('details.raw')].map(raw => {
+        raw.open = true;
+        raw.querySelector('.listing').style.alignItems = 'start';
+        const [numbers, text] = raw.querySelectorAll('pre');
+        return Math.abs(numbers.getBoundingClientRect().top - text.getBoundingClientRect().top)
+            + Math.abs(numbers.clientHeight - text.clientHeight);
+    })""")
+    assert len(slips) > 100
+    assert [slip for slip in slips if slip > 2] == []
+
+
+def test_the_keyboard_is_enough(visit: Callable[..., Opened], faulty: Analysis) -> None:
+    opened = visit(faulty)
+    opened.page.keyboard.press("Tab")
+    assert opened.page.evaluate("document.activeElement.className") == "skip"
+    copy = opened.page.locator(".copy").first
+    copy.focus()
+    opened.page.keyboard.press("Enter")
+    playwright.expect(copy).not_to_have_text("Copy")
+    opened.page.keyboard.press("/")
+    opened.page.keyboard.type("veth")
+    assert opened.page.locator(".filters [name=text]").input_value() == "veth"
+
+
+def test_all_can_be_read_without_scripts(visit: Callable[..., Opened], analysis: Analysis) -> None:
+    opened = visit(analysis, java_script_enabled=False)
+    text = opened.page.locator("main").text_content()
+    for finding in analysis.shown():
+        assert finding.message.replace("`", "") in text
+        assert all(command in text for command in finding.remedy)
+    assert opened.page.locator(".filters").count() == 0
+    opened.page.locator(".fold summary").first.click()
+    assert opened.page.locator(".fold .names li").first.is_visible()
