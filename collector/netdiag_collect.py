@@ -108,20 +108,21 @@ UNIT = (
     "systemctl show docker.service -p Id,LoadState,ActiveState,SubState,Result,UnitFileState,NRestarts,FragmentPath"
     ",DropInPaths,ExecStart"
 )
-# Of the engine's events those that tell what came and went, without the words of `docker exec` and the labels.
-EVENTS = (
-    "docker events --since 24h --until 0s --filter type=container --filter type=network --filter type=daemon"
-    + "".join(
-        " --filter event=" + event
-        for event in "create start restart die oom kill stop destroy rename connect disconnect reload".split()
-    )
+# Of an engine's events those that tell what came and went, without the words of `docker exec` and the labels.
+EVENTS = "create start restart die died oom kill stop destroy remove rename connect disconnect reload"
+OF_EVENTS = "".join(" --filter event=" + event for event in EVENTS.split())
+OF_TYPES = " --filter type=container --filter type=network --filter type=daemon"
+DOCKER_EVENT = (
+    """ --format '{{.TimeNano}} {{.Type}} {{.Action}} {{.Actor.ID}} (name={{index .Actor.Attributes "name"}}, """
+    """container={{index .Actor.Attributes "container"}}, exitCode={{index .Actor.Attributes "exitCode"}})'"""
 )
-EVENT = (
-    """ --format '{{.TimeNano}} {{.Type}} {{.Action}} {{.Actor.ID}} {{index .Actor.Attributes "name"}}'"""
-    """' {{index .Actor.Attributes "container"}} {{index .Actor.Attributes "exitCode"}}'"""
-)
+DOCKER_EVENTS = "docker events --since 24h --until 0s" + OF_TYPES + OF_EVENTS + DOCKER_EVENT
+PODMAN_EVENT = " --format '{{.Time}} {{.Type}} {{.Status}} {{.ID}} (name={{.Name}}, exitCode={{.ContainerExitCode}})'"
+PODMAN_EVENTS = "podman events --since 24h --stream=false" + OF_EVENTS + PODMAN_EVENT
 JOURNAL = "journalctl --no-pager -o short-iso -n 200 -u docker.service"
 LIST_MANAGERS = "ps -ww -C systemd-networkd,NetworkManager -o pid,netns,args"
+ZONES = "firewall-cmd --list-all-zones"
+POLICIES = "firewall-cmd --list-all-policies"
 READ_SYSCTLS = "grep -r . /proc/sys/net"
 ITEMS = (
     Item("os-release", "os_release", FILES, "/etc/os-release", "the distribution, so its defaults"),
@@ -154,7 +155,7 @@ ITEMS = (
     Item("arp-n", "arp_n", BOTH, "arp -n", "neighbours, where ip is missing or old"),
     Item("bridge-link", "bridge_link", BOTH, "bridge -d link", "ports of bridges", instead="bridge link"),
     Item("bridge-vlan", "bridge_vlan", HOST, "bridge vlan", "which VLANs the ports of bridges carry"),
-    Item("bridge-mdb", "text", HOST, "bridge -d mdb", "which ports of bridges want which multicast groups"),
+    Item("bridge-mdb", "bridge_mdb", HOST, "bridge -d mdb", "which ports of bridges want which multicast groups"),
     Item("bridge-fdb", "bridge_fdb", BOTH, "bridge fdb", "behind which port each MAC lives"),
     Item("lsns", "lsns", HOST, LIST_NAMESPACES, "network namespaces, their numbers and files", instead="lsns -t net"),
     Item("ip-netns", "ip_netns", HOST, "ip netns", "network namespaces that have a name"),
@@ -165,9 +166,10 @@ ITEMS = (
     Item("docker-proxy", "ps", HOST, LIST_PROXIES, "which ports the engine forwards itself, and where to"),
     Item("network-managers", "ps", HOST, LIST_MANAGERS, "who else sets interfaces up"),
     Item("networkctl", "networkctl", HOST, "networkctl --no-pager list", "which of them systemd-networkd sets up"),
-    Item("firewalld", "text", HOST, "firewall-cmd --list-all-zones", "what its zones let pass, and whose they are"),
-    Item("ufw", "text", FILES, "/etc/ufw/ufw.conf", "whether ufw sets rules up"),
-    Item("ufw-defaults", "text", FILES, "/etc/default/ufw", "what ufw does with forwarded packets"),
+    Item("firewalld", "firewalld_zones", HOST, ZONES, "what its zones let pass, and whose interfaces are in them"),
+    Item("firewalld-policies", "firewalld_zones", HOST, POLICIES, "what it lets pass from one zone to another"),
+    Item("ufw", "ufw_settings", FILES, "/etc/ufw/ufw.conf", "whether ufw sets rules up"),
+    Item("ufw-defaults", "ufw_settings", FILES, "/etc/default/ufw", "what ufw does with forwarded packets"),
     Item("nmcli", "nmcli_device", HOST, "nmcli device", "which of them NetworkManager sets up"),
     Item("ss", "ss", BOTH, "ss -tulpn", "who listens", ("tcp_diag", "udp_diag"), "env PROC_ROOT=/proc ss -tulpn"),
     Item("tc-qdisc", "tc_qdisc", BOTH, "tc -s qdisc", "queues, and the packets that they dropped", moves=True),
@@ -200,13 +202,14 @@ ITEMS = (
     Item("docker-inspect", "docker_inspect", DOCKER, "docker inspect", "addresses, ports, namespaces of containers"),
     Item("docker-network-ls", "docker_network_ls", DOCKER, "docker network ls --no-trunc", "which networks there are"),
     Item("docker-network-inspect", "docker_network_inspect", DOCKER, "docker network inspect", "subnets and options"),
-    Item("docker-events", "text", DOCKER, EVENTS + EVENT, "what came and went within the last day"),
+    Item("docker-events", "engine_events", DOCKER, DOCKER_EVENTS, "what came and went within the last day"),
     Item("podman-version", "podman_version", PODMAN, "podman version --format json", "which rules to expect"),
     Item("podman-info", "podman_info", PODMAN, "podman info --format json", "whose podman it is, and its backend"),
     Item("podman-ps", "podman_ps", PODMAN, "podman ps -a --no-trunc", "which containers there are"),
     Item("podman-inspect", "podman_inspect", PODMAN, "podman inspect", "addresses, ports, namespaces of containers"),
     Item("podman-network-ls", "podman_network_ls", PODMAN, "podman network ls --no-trunc", "which networks there are"),
     Item("podman-network-inspect", "podman_network_inspect", PODMAN, "podman network inspect", "subnets and options"),
+    Item("podman-events", "engine_events", PODMAN, PODMAN_EVENTS, "what came and went within the last day"),
     Item("during", "text", TRACE, "", "what the command given with --during printed"),
     Item("drop-reasons", "text", TRACE, DROP_REASONS, "the names of the numbers by which a trace says why"),
     Item("perf-record", "text", TRACE, PERF_RECORD, "packets and drops"),
@@ -361,6 +364,8 @@ _JSON_ENVIRONMENT = re.compile(r'"[A-Za-z_][\w.-]*=(?P<secret>(?:[^"\\]|\\.)+)"'
 _JSON_OPTION = re.compile(r'"(?P<name>--?[\w.-]+)",\s*(?=")')
 _SYSCTL = re.compile(r"(?m)^\S*(?:fastopen_key|stable_secret) = (?P<secret>\S+)$")
 
+# Outputs that hold command lines or messages; of all others only what has the shape of a secret is masked.
+FREE_TEXT = "stderr collector_log dmesg engine_events journal lsns ps systemctl_show text".split()
 _ARGUMENT_KEYS = ("Args", "Cmd", "Command", "Entrypoint", "OnBuild", "Shell", "Test")
 PROXY_VARIABLES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")  # kept but for their passwords
 _NAME_KEYS = frozenset(
@@ -471,7 +476,7 @@ class Masker:
             return encoded("".join(argument + "\n" for argument in arguments))
         if format_name == "sysctl":
             return encoded(self._each("sysctl", _SYSCTL, decoded(data)))
-        if format_name in ("stderr", "collector_log", "dmesg", "journal", "lsns", "ps", "systemctl_show", "text"):
+        if format_name in FREE_TEXT:
             return encoded(self.text(decoded(data)))
         return encoded(self._shapes(decoded(data))) if b"://" in data else data
 
@@ -1017,6 +1022,7 @@ def as_sysctl(data: bytes) -> bytes:
 
 class Space(NamedTuple):
     """Where commands run: `prefix` is put before each, `folder` holds their output, `obstacle` is why none can run.
+    `entrance` is the file of a network namespace: when it leads to none any more, the namespace has gone.
 
     `container` is what `docker inspect` says of the container that lives there. `moment` is empty, or `before` or
     `after` when only counters are read once more.
@@ -1026,6 +1032,7 @@ class Space(NamedTuple):
     folder: str
     prefix: Tuple[str, ...] = ()
     obstacle: str = ""
+    entrance: str = ""
     container: Optional[Dict[str, Any]] = None
     moment: str = ""
 
@@ -1273,6 +1280,8 @@ class Collector:
             return "less than {} MB are free where the bundle is made".format(MIN_FREE // 1000000)
         if space.obstacle:
             return space.obstacle
+        if space.entrance and namespace(space.entrance) is None:
+            return "the network namespace went away meanwhile"
         if not self._runner.has(tool, self._root if space is not OF_TRACE else ""):
             return "{} is not installed (not found in PATH)".format(tool)
         if space.scope in self._stuck:
@@ -1468,6 +1477,7 @@ class Collector:
         self._take(ITEM["podman-info"], OF_PODMAN)
         containers = self._inspect(OF_PODMAN, ITEM["podman-ps"], ITEM["podman-inspect"])
         self._inspect(OF_PODMAN, ITEM["podman-network-ls"], ITEM["podman-network-inspect"])
+        self._take(ITEM["podman-events"], OF_PODMAN)
         return [container for container in containers if isinstance(container, dict)]
 
     def _engine_arguments(self, item: Item) -> None:
@@ -1569,7 +1579,7 @@ class Collector:
     def _entered(self, name: str, path: str, obstacle: str) -> Space:
         """A network namespace; its commands are those of the host."""
         programs = ("--mount=/proc/1/ns/mnt",) if self._root else ()
-        return Space("netns:" + name, "netns/" + name, ("nsenter", *programs, "--net=" + path, "--"), obstacle)
+        return Space("netns:" + name, "netns/" + name, ("nsenter", *programs, "--net=" + path, "--"), obstacle, path)
 
     # -- what happens between two looks at the counters
 

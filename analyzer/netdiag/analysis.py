@@ -5,6 +5,7 @@ from pathlib import Path
 from netdiag import checks, formats
 from netdiag.bundle import Bundle, Limits, open_bundle
 from netdiag.formats import Document
+from netdiag.journeys import observations
 from netdiag.model import build
 from netdiag.results import Analysis, CheckCard, Reading, SourceCoverage
 from netdiag.spans import Source
@@ -30,6 +31,7 @@ def analyze_bundle(bundle: Bundle) -> Analysis:
         host=reading.host,
         findings=findings,
         outcomes=outcomes,
+        journeys=observations(reading.host),
         cards={
             each.name: CheckCard(each.layer, each.title, each.why, each.section("Not a problem when")) for each in ran
         },

@@ -1,15 +1,18 @@
 """Facts as JSON values: what the golden files, `netdiag parse` and the JSON report show of a dataclass."""
 
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import Field, fields, is_dataclass
 from datetime import datetime
 from enum import Enum
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from netdiag.spans import Place, Source, Span
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+
+#: Metadata of a field of a dataclass that is no fact to show.
+NOT_SHOWN: Mapping[str, bool] = {"shown": False}
 
 _ADDRESSES = (IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network)
 
@@ -35,15 +38,20 @@ def plain(value: object, *, with_source: bool = True) -> Json:
     if isinstance(value, Source):
         return value.path
     if is_dataclass(value):
-        named = ((f.name, getattr(value, f.name)) for f in fields(value))
+        named = ((f.name, getattr(value, f.name)) for f in fields(value) if is_shown(f))
         return {"span" if name == "place" else name: plain(item, with_source=with_source) for name, item in named}
     if isinstance(value, Mapping):
-        return {str(key): plain(item, with_source=with_source) for key, item in value.items()}
+        return {str(plain(key)): plain(item, with_source=with_source) for key, item in value.items()}
     if isinstance(value, frozenset | set):
         return [plain(item, with_source=with_source) for item in sorted(value)]
     if isinstance(value, list | tuple):
         return [plain(item, with_source=with_source) for item in value]
     raise TypeError(f"no JSON form for {type(value).__name__}")
+
+
+def is_shown(each: Field[Any]) -> bool:
+    """Whether `plain` shows a field."""
+    return bool(each.metadata.get("shown", True))
 
 
 def _address(value: IPv4Address | IPv6Address | IPv4Interface | IPv6Interface | IPv4Network | IPv6Network) -> str:

@@ -7,6 +7,7 @@ from datetime import date
 from netdiag.bundle import Bundle
 from netdiag.finding import Confidence, Finding, Outcome, Severity, Verdict
 from netdiag.formats import Document
+from netdiag.journeys.observed import Observation
 from netdiag.model import Host
 from netdiag.spans import Source
 
@@ -61,13 +62,14 @@ class Analysis(Reading):
     """Everything known about one bundle after all checks ran. Findings stand worst first.
 
     `suppressed` are not among the findings. `known` are those findings that an older result has as well, None when none
-    was given to compare with. `cards` are by the name of the check.
+    was given to compare with. `journeys` are what each trace shows of packets, `cards` are by the name of the check.
     """
 
     findings: tuple[Finding, ...]
     outcomes: tuple[Outcome, ...]
     suppressed: tuple[Suppressed, ...] = ()
     known: frozenset[Finding] | None = None
+    journeys: tuple[Observation, ...] = ()
     cards: Mapping[str, CheckCard] = field(default_factory=dict)
 
     def shown(self, *, pedantic: bool = False) -> tuple[Finding, ...]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from netdiag.analysis import analyze
 from netdiag.checks._races import with_races_marked
-from netdiag.finding import Confidence, Evidence, Finding, Severity, Subject
+from netdiag.finding import Confidence, Evidence, Finding, Severity, Subject, Verdict
 from netdiag.model import Facts, Host, Moved, Movement, Namespace
 from netdiag.model.engine import Engine
 from netdiag.spans import Source
@@ -68,3 +68,15 @@ def test_a_veth_that_went_away_meanwhile_is_no_orphan(tmp_path: Path) -> None:
     manifest["fingerprints"] = {"before": {"interfaces": {veth: 9}}, "after": {"interfaces": {}}}
     (bundle / "manifest.json").write_text(json.dumps(manifest))
     assert [each.check for each in analyze(bundle).findings] == ["bundle-inconsistent-snapshot"]
+
+
+def test_a_sandbox_that_is_empty_while_a_container_is_restarted_is_an_open_question(tmp_path: Path) -> None:
+    bundle = tmp_path / "bundle"
+    shutil.copytree(SAMPLES / "link-netns-leak" / "fires", bundle)
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    (container, *_) = manifest["fingerprints"]["after"]["containers"]
+    manifest["fingerprints"]["after"]["containers"][container] = "2026-11-28T05:20:00Z"
+    (bundle / "manifest.json").write_text(json.dumps(manifest))
+    (outcome,) = (each for each in analyze(bundle).outcomes if each.check == "link-netns-leak")
+    assert outcome.verdict is Verdict.UNKNOWN
+    assert "was restarted meanwhile: collect again" in outcome.reason

@@ -213,6 +213,18 @@ def test_an_endpoint_of_a_container_that_is_starting_is_an_open_question(site: A
     assert site.verdict("address-stale-endpoint")[0] is UNKNOWN
 
 
+def test_an_endpoint_of_a_container_that_was_restarted_between_two_outputs_is_an_open_question(site: Any) -> None:
+    site.docker("network-inspect")[3]["Containers"] = {f"ep-{'1' * 64}": member("web")}
+    assert site.verdict("address-stale-endpoint")[0] is FINDING
+    started = [{site.WEB: f"2026-11-20T0{hour}:00:00Z"} for hour in (8, 9)]
+    looks = {"before": {"containers": started[0]}, "after": {"containers": started[1]}}
+    assert site.verdict("address-stale-endpoint", fingerprints=looks) == (
+        UNKNOWN,
+        "whether the endpoint of container web is stale "
+        "(the container was restarted while the bundle was being collected: collect again)",
+    )
+
+
 def test_an_endpoint_without_a_container_is_cleared_by_a_restart_of_the_engine(site: Any) -> None:
     site.docker("network-inspect")[3]["Containers"] = {f"ep-{'1' * 64}": member("")}
     assert remedy(site, "address-stale-endpoint")[0] == "systemctl restart docker"

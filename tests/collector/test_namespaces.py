@@ -69,7 +69,20 @@ def test_a_container_in_the_hosts_namespace_is_the_host(namespaces: Namespaces) 
 def test_a_namespace_is_entered_by_its_sandbox_key(namespaces: Namespaces, container_netns: str) -> None:
     web = _container(WEB, container_netns)
     prefix = ("nsenter", f"--net={container_netns}", "--")
-    assert namespaces(web) == [collect.Space(f"netns:{WEB}", f"netns/{WEB}", prefix, "", web)]
+    assert namespaces(web) == [collect.Space(f"netns:{WEB}", f"netns/{WEB}", prefix, "", container_netns, web)]
+
+
+def test_a_namespace_that_went_away_meanwhile_is_no_failure_of_its_commands(
+    container_netns: str, tmp_path: Path, namespaces: Namespaces
+) -> None:
+    (space,) = namespaces(_container(WEB, container_netns))
+    runner = collect.Runner(timeout=1, max_bytes=4096)
+    collector = collect.Collector(str(tmp_path), runner, collect.Masker(), lambda _: None)
+    assert collector._refusal(space, ["cat", "/proc/net/dev"]) == ""
+    (tmp_path / "left behind").write_text("")
+    for entrance in ("left behind", "taken away"):
+        gone = space._replace(entrance=str(tmp_path / entrance))
+        assert collector._refusal(gone, ["cat", "/proc/net/dev"]) == "the network namespace went away meanwhile"
 
 
 def test_without_a_sandbox_key_it_is_entered_by_its_process(

@@ -52,7 +52,7 @@ def test_the_podman_of_another_user_tells_nothing_of_the_hosts(used: Callable[..
 def test_without_podman_every_answer_of_it_is_skipped_with_the_reason(fake_host: FakeHost) -> None:
     fake_host.hide_machine_tools()
     rows = [row for row in fake_host.collect().manifest["artifacts"] if row["scope"] == "podman"]
-    assert len(rows) == 6
+    assert len(rows) == 7
     assert {row["skipped"] for row in rows} == {"podman is not installed (not found in PATH)"}
 
 

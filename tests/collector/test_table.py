@@ -30,14 +30,15 @@ HOST_COMMANDS = {
     "arp-n": ("arp_n", "arp -n"),
     "bridge-link": ("bridge_link", "bridge -d link"),
     "bridge-vlan": ("bridge_vlan", "bridge vlan"),
-    "bridge-mdb": ("text", "bridge -d mdb"),
+    "bridge-mdb": ("bridge_mdb", "bridge -d mdb"),
     "bridge-fdb": ("bridge_fdb", "bridge fdb"),
     "lsns": ("lsns", "lsns -t net -o NS,TYPE,NPROCS,PID,USER,NETNSID,NSFS,COMMAND"),
     "ip-netns": ("ip_netns", "ip netns"),
     "docker-proxy": ("ps", "ps -ww -C docker-proxy -o pid,netns,args"),
     "network-managers": ("ps", "ps -ww -C systemd-networkd,NetworkManager -o pid,netns,args"),
     "networkctl": ("networkctl", "networkctl --no-pager list"),
-    "firewalld": ("text", "firewall-cmd --list-all-zones"),
+    "firewalld": ("firewalld_zones", "firewall-cmd --list-all-zones"),
+    "firewalld-policies": ("firewalld_zones", "firewall-cmd --list-all-policies"),
     "nmcli": ("nmcli_device", "nmcli device"),
     "ss": ("ss", "ss -tulpn"),
     "tc-qdisc": ("tc_qdisc", "tc -s qdisc"),
@@ -60,25 +61,33 @@ HOST_COMMANDS = {
     "{tool}-save": ("iptables_save", "{tool}-save -c"),
     "{tool}-{table}": ("iptables_list", "{tool} -t {table} -L -v -n -x"),
 }
+EVENTS = (
+    " --filter event=create --filter event=start --filter event=restart --filter event=die --filter event=died"
+    " --filter event=oom --filter event=kill --filter event=stop --filter event=destroy --filter event=remove"
+    " --filter event=rename --filter event=connect --filter event=disconnect --filter event=reload"
+)
 DOCKER_COMMANDS = {
     "docker-version": ("docker_version", "docker version --format {{json .}}"),
     "docker-info": ("docker_info", "docker info --format {{json .}}"),
     "docker-ps": ("docker_ps", "docker ps -a --no-trunc"),
     "docker-network-ls": ("docker_network_ls", "docker network ls --no-trunc"),
     "docker-events": (
-        "text",
+        "engine_events",
         "docker events --since 24h --until 0s --filter type=container --filter type=network --filter type=daemon"
-        " --filter event=create --filter event=start --filter event=restart --filter event=die --filter event=oom"
-        " --filter event=kill --filter event=stop --filter event=destroy --filter event=rename --filter event=connect"
-        " --filter event=disconnect --filter event=reload --format {{.TimeNano}} {{.Type}} {{.Action}} {{.Actor.ID}}"
-        ' {{index .Actor.Attributes "name"}} {{index .Actor.Attributes "container"}}'
-        ' {{index .Actor.Attributes "exitCode"}}',
+        f"{EVENTS} --format {{{{.TimeNano}}}} {{{{.Type}}}} {{{{.Action}}}} {{{{.Actor.ID}}}} "
+        '(name={{index .Actor.Attributes "name"}}, container={{index .Actor.Attributes "container"}}, '
+        'exitCode={{index .Actor.Attributes "exitCode"}})',
     ),
     "docker-inspect": ("docker_inspect", "docker inspect"),
     "docker-network-inspect": ("docker_network_inspect", "docker network inspect"),
     "dockerd-cmdline": ("dockerd_cmdline", ""),
 }
 PODMAN_COMMANDS = {
+    "podman-events": (
+        "engine_events",
+        f"podman events --since 24h --stream=false{EVENTS}"
+        " --format {{.Time}} {{.Type}} {{.Status}} {{.ID}} (name={{.Name}}, exitCode={{.ContainerExitCode}})",
+    ),
     "podman-version": ("podman_version", "podman version --format json"),
     "podman-info": ("podman_info", "podman info --format json"),
     "podman-ps": ("podman_ps", "podman ps -a --no-trunc"),
@@ -93,8 +102,8 @@ FILES = {
     "nm-servers": ("resolv_conf", "/run/NetworkManager/no-stub-resolv.conf"),
     "dnsmasq-servers": ("resolv_conf", "/run/dnsmasq/resolv.conf"),
     "daemon-json": ("daemon_json", "/etc/docker/daemon.json"),
-    "ufw": ("text", "/etc/ufw/ufw.conf"),
-    "ufw-defaults": ("text", "/etc/default/ufw"),
+    "ufw": ("ufw_settings", "/etc/ufw/ufw.conf"),
+    "ufw-defaults": ("ufw_settings", "/etc/default/ufw"),
     "netavark-driver": ("netavark_driver", "/run/containers/networks/firewall/firewall-driver"),
     "softnet-stat": ("proc_net_softnet_stat", "/proc/net/softnet_stat"),
     "xfrm-stat": ("proc_net_snmp", "/proc/net/xfrm_stat"),
@@ -117,7 +126,7 @@ def test_a_container_is_asked_the_same_but_for_what_is_the_same_everywhere() -> 
     only_on_host = {"ip-link", "ip-nexthop", "bridge-vlan", "ebtables", "ipset", "conntrack-stats", "conntrack"}
     only_on_host |= {"{tool}-version", "lsns", "ip-netns", "docker-proxy", "ebtables-nat"}
     only_on_host |= {"engine-files", "docker-unit", "docker-journal", "dockerd"}
-    only_on_host |= {"firewalld", "bridge-mdb", "network-managers", "networkctl", "nmcli"}
+    only_on_host |= {"firewalld", "firewalld-policies", "bridge-mdb", "network-managers", "networkctl", "nmcli"}
     only_on_host |= {"dmesg"}
     only_on_host |= {name for name in HOST_COMMANDS if name.startswith("ethtool-")}
     only_on_host |= {"conntrack-udp", "ip6-neigh-proxy"}

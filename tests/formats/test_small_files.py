@@ -1,5 +1,6 @@
 """The small outputs that have one record a line, and what is particular about each."""
 
+from datetime import UTC, datetime
 from ipaddress import ip_address
 
 import pytest
@@ -7,17 +8,22 @@ import pytest
 from netdiag import formats
 from netdiag.formats import Document, Unread
 from netdiag.formats.records import (
+    EngineEvent,
+    FirewalldZone,
     HostNames,
     IptablesVersion,
     KernelCounter,
     LegacyTable,
     Link,
     LogLine,
+    MdbEntry,
+    MulticastRouterPorts,
     NameServer,
     Network,
     OsReleaseField,
     ResolverSetting,
     SoftnetCounters,
+    UfwSetting,
 )
 from netdiag.spans import Source
 
@@ -165,3 +171,93 @@ def test_a_listed_network_is_one_of_which_little_is_told() -> None:
 def test_a_line_of_the_log_has_its_time() -> None:
     document = read("collector_log", "2026-11-24T02:23:00.042Z dockerd is process 49\n")
     assert document.records == (LogLine("2026-11-24T02:23:00.042Z", "dockerd is process 49", document.source.span(1)),)
+
+
+@pytest.mark.parametrize(
+    ("line", "microsecond"),
+    [
+        ("1795860304186599310 container die c1 (name=web, container=, exitCode=3)", 186599),
+        ("1795860304 container die c1 (name=web, exitCode=3)", 0),
+        ("2026-11-28T10:05:04.186599310Z container die c1 (exitCode=3, name=web)", 186599),
+        ("2026-11-28T11:05:04.186599310+01:00 container die c1 (exitCode=3, name=web)", 186599),
+        ("2026-11-28 10:05:04.186599 +0000 UTC container die c1 (name=web, exitCode=3)", 186599),
+    ],
+)
+def test_an_event_is_the_same_however_the_engine_prints_its_time(line: str, microsecond: int) -> None:
+    (event,) = read("engine_events", line).records
+    assert isinstance(event, EngineEvent)
+    assert event.time == datetime(2026, 11, 28, 10, 5, 4, microsecond, tzinfo=UTC)
+    assert (event.kind, event.action, event.id) == ("container", "die", "c1")
+    assert event.attributes == {"name": "web", "exitCode": "3"}
+
+
+def test_labels_of_an_event_may_hold_what_ends_others_and_its_action_the_words_of_docker_exec() -> None:
+    whose = "4e" * 32
+    text = f"2026-11-28T10:05:04Z container exec_start: sh -c echo (x) {whose} (note=a, b=c (d), e, name=web)\n"
+    (event,) = read("engine_events", text).records
+    assert isinstance(event, EngineEvent)
+    assert (event.action, event.id) == ("exec_start: sh -c echo (x)", whose)
+    assert event.attributes == {"note": "a", "b": "c (d), e", "name": "web"}
+
+
+def test_a_zone_of_firewalld_has_its_lists_and_the_rules_below_it() -> None:
+    text = (
+        "public (default, active)\n"
+        "  target: DROP\n"
+        "  interfaces: eth0 eth1\n"
+        "  ports: 8080/tcp\n"
+        "  masquerade: yes\n"
+        "  forward-ports: \n"
+        "\tport=80:proto=tcp:toport=8080:toaddr=\n"
+        "  rich rules: \n"
+        '\trule family="ipv4" source address="192.0.2.0/24" accept\n'
+    )
+    document = read("firewalld_zones", text)
+    assert document.unread == ()
+    assert document.records == (
+        FirewalldZone(
+            "public",
+            document.source.span_of_lines(1, 9),
+            ("default", "active"),
+            target="DROP",
+            interfaces=("eth0", "eth1"),
+            ports=("8080/tcp",),
+            masquerade=True,
+            forward_ports=("port=80:proto=tcp:toport=8080:toaddr=",),
+            rich_rules=('rule family="ipv4" source address="192.0.2.0/24" accept',),
+        ),
+    )
+
+
+def test_a_name_without_settings_and_settings_without_a_name_are_no_zone() -> None:
+    document = read("firewalld_zones", "  target: DROP\npublic\n")
+    assert document.records == ()
+    assert document.unread == (Unread(1, "no zone above it"), Unread(2, "no setting below it"))
+
+
+def test_a_multicast_group_may_be_wanted_from_one_sender_only() -> None:
+    text = "dev br0 port v1 grp 232.1.1.1 src 10.1.0.12 temp filter_mode include vid 10   2.50\n"
+    document = read("bridge_mdb", text + "router ports on br0: v2  253.96 temp\nrouter ports on br1: v3 v4\n")
+    span = document.source.span
+    entry = MdbEntry(
+        ip_address("232.1.1.1"),
+        "br0",
+        "v1",
+        span(1, 1, len(text)),
+        source=ip_address("10.1.0.12"),
+        flags=("temp",),
+        timer=2.5,
+        details={"filter_mode": "include", "vid": "10"},
+    )
+    of_br0 = MulticastRouterPorts("br0", ("v2",), span(2), flag="temp", timer=253.96)
+    assert document.records == (entry, of_br0, MulticastRouterPorts("br1", ("v3", "v4"), span(3)))
+
+
+def test_settings_of_ufw_lose_the_quotes_of_the_shell() -> None:
+    document = read("ufw_settings", "# comment\nENABLED=yes\nDEFAULT_FORWARD_POLICY=\"DROP\"\nIPT_MODULES=''\n")
+    span = document.source.span
+    assert document.records == (
+        UfwSetting("ENABLED", "yes", span(2)),
+        UfwSetting("DEFAULT_FORWARD_POLICY", "DROP", span(3)),
+        UfwSetting("IPT_MODULES", "", span(4)),
+    )

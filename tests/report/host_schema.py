@@ -1,4 +1,4 @@
-"""The JSON Schema of the host model, made of its dataclasses: what `plain` makes of a host has this shape."""
+"""The JSON Schema of the host model and of observed journeys, made of their dataclasses: what `plain` makes of them."""
 
 import re
 from collections.abc import Mapping
@@ -10,8 +10,10 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
+from netdiag.journeys.observed import Observation
 from netdiag.model import Facts, Host
-from netdiag.spans import Place, Span
+from netdiag.plain import is_shown
+from netdiag.spans import Place, Source, Span
 
 Schema = dict[str, Any]
 
@@ -20,9 +22,9 @@ _AS_TEXT = (IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface,
 
 
 def definitions() -> dict[str, Schema]:
-    """The schema of the host and of every type in it, by name."""
+    """The schema of the host, of what a trace shows, and of every type in them, by name."""
     found: dict[str, Schema] = {}
-    waiting: list[type] = [Host]
+    waiting: list[type] = [Host, Observation]
     while waiting:
         kind = waiting.pop()
         if (name := _name(kind)) not in found:
@@ -38,7 +40,9 @@ def _of_dataclass(kind: type, waiting: list[type]) -> Schema:
     assert is_dataclass(kind)
     hints = get_type_hints(kind)
     properties = {
-        "span" if field.name == "place" else field.name: _of(hints[field.name], waiting) for field in fields(kind)
+        "span" if field.name == "place" else field.name: _of(hints[field.name], waiting)
+        for field in fields(kind)
+        if is_shown(field)
     }
     description = " ".join((getdoc(kind) or "").split()).replace("None", "null")
     return {"description": description, "type": "object", "required": list(properties), "properties": properties}
@@ -59,7 +63,7 @@ def _of(hint: Any, waiting: list[type]) -> Schema:
         return {"type": _NAMES[hint]}
     if issubclass(hint, Enum):
         return {"enum": [each.value for each in hint]}
-    if issubclass(hint, _AS_TEXT):
+    if issubclass(hint, (*_AS_TEXT, Source)):
         return {"type": "string"}
     if issubclass(hint, Span | Place):
         return {"$ref": "#/$defs/span"}

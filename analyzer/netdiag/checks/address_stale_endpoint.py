@@ -55,17 +55,23 @@ def address_stale_endpoint(host: Host) -> Verdicts:
             if member.name.startswith(_OF_SWARM) or member.container_id.startswith(_OF_SWARM):
                 continue
             if container is None or is_running(container).no:
-                moved = _changed_meanwhile(container)
+                moved = _changed_meanwhile(host, member, container)
                 yield unjudged(moved) if moved.unknown else _fault(host, network, member, container)
 
 
-def _changed_meanwhile(container: Container | None) -> Gate:
-    """Whether the container may have been started or stopped between the two inspections."""
-    between = container is not None and container.state in ("created", "restarting", "removing")
-    if not between or container is None:
-        return Gate(Truth.NO)
-    because = "it was starting or stopping while the bundle was being collected: collect again"
-    return Gate(Truth.UNKNOWN, f"whether the endpoint of container {container.name} is stale", because)
+def _changed_meanwhile(host: Host, member: NetworkMember, container: Container | None) -> Gate:
+    """Whether the container may have been started or stopped between the two inspections. While it has no sandbox, a
+    network lists its endpoint by a number of the endpoint's own.
+    """
+    if container is not None and container.state in ("created", "restarting", "removing"):
+        because = "it was starting or stopping while the bundle was being collected: collect again"
+        return Gate(Truth.UNKNOWN, f"whether the endpoint of container {container.name} is stale", because)
+    moved = host.movement.objects if host.movement else ()
+    words = next((each.words for each in moved if each.kind == "container" and each.name == member.name), "")
+    if words:
+        because = f"the container {words} while the bundle was being collected: collect again"
+        return Gate(Truth.UNKNOWN, f"whether the endpoint of container {member.name} is stale", because)
+    return Gate(Truth.NO)
 
 
 def _fault(host: Host, network: Network, member: NetworkMember, container: Container | None) -> Fault:

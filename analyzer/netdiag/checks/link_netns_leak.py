@@ -11,7 +11,8 @@ of the bridge, and removing the container may fail with `device or resource busy
 Gates: the engine is here; the containers and the namespaces with processes (`lsns`) are known. A sandbox is a file of
 Docker's folder for namespaces (`/var/run/docker/netns`) that the collector could enter. It was left behind when no
 running container has it as its SandboxKey and `lsns` shows no process in it. A stopped container keeps the SandboxKey
-that it had, so that does not count.
+that it had, so that does not count. When a container was started or stopped while the bundle was being collected, the
+sandbox may have been that one's: an open question.
 
 ## Not a problem when
 The sandbox is one of swarm's (`1-<id>`, `lb_<id>`, `ingress_sbox`) or the host's (`default`). A step of a build has one
@@ -32,7 +33,7 @@ from netdiag.checks._base import Fault, NotApplicable, Verdicts, check, unjudged
 from netdiag.checks._docker import related, sh
 from netdiag.finding import Evidence, Severity, Subject
 from netdiag.model import Host, Namespace, NamespaceKind
-from netdiag.model.gates import engine_is_here, is_used, whole
+from netdiag.model.gates import engine_is_here, is_used, no_container_moved, whole
 from netdiag.model.knowledge import all_of
 
 
@@ -48,7 +49,8 @@ def link_netns_leak(host: Host) -> Verdicts:
         return
     for netns in host.namespaces:
         if netns.kind is NamespaceKind.ENGINE and is_used(host, netns).no and netns.links.items:
-            yield _fault(host, netns)
+            settled = no_container_moved(host, f"whether sandbox {netns.path} was left behind")
+            yield _fault(host, netns) if settled.yes else unjudged(settled)
 
 
 def _fault(host: Host, netns: Namespace) -> Fault:

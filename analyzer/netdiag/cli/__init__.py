@@ -18,6 +18,7 @@ _COMMANDS = {
     "formats": "List the command outputs that netdiag reads.",
     "parse": "Print what netdiag reads of command outputs as JSON or CSV.",
     "show": "Show the containers, networks, links, routes, rules and ports of a bundle as tables.",
+    "test": "Compare what netdiag says of a folder of bundles with what it must say.",
     "verify": "Check whether a bundle is whole and as it was collected.",
 }
 

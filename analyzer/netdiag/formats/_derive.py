@@ -116,18 +116,26 @@ def _without_groups(pattern: str) -> str:
 
 
 class LineReader:
-    """Reads lines of one grammar whose start rule `line` lists its kinds of lines."""
+    """Reads lines of one grammar whose start rule `line` lists its kinds of lines.
+
+    `by_pattern` and `by_grammar` count the lines that each way has read.
+    """
 
     def __init__(self, grammar: str) -> None:
         self._grammar = grammar
         self._few = FEW
+        self.by_pattern = 0
+        self.by_grammar = 0
 
     def row(self, line: str) -> Row | str:
         """What the line means, or why it has no meaning here."""
         if self._few:
             self._few -= 1
-            return self.row_by_grammar(line)
-        return self.row_by_pattern(line) or self.row_by_grammar(line)
+        elif row := self.row_by_pattern(line):
+            self.by_pattern += 1
+            return row
+        self.by_grammar += 1
+        return self.row_by_grammar(line)
 
     @cached_property
     def _patterns(self) -> dict[str, re.Pattern[str]]:

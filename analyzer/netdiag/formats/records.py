@@ -200,6 +200,39 @@ class FdbEntry:
 
 
 @dataclass(frozen=True)
+class MdbEntry:
+    """A multicast group that a port of a bridge, or the bridge itself, wants; `bridge mdb` prints a line for each.
+
+    `group` is a MAC address for what is no group of IP's. `source` is told when only what that sender sends is wanted.
+    `flags` are `temp` (learned), `permanent`, `offload`, ...; `timer` is in seconds until a learned group is
+    forgotten, with `-s`; `details` keeps the words of `-d`.
+    """
+
+    group: IpAddress | str
+    device: str
+    port: str
+    span: Span
+    source: IpAddress | None = None
+    flags: tuple[str, ...] = ()
+    timer: float | None = None
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class MulticastRouterPorts:
+    """The ports of a bridge behind which multicast routers are, so that all groups are sent there.
+
+    With `-s` there is a line for each, which tells whether it is `temp` or `permanent`, and its timer in seconds.
+    """
+
+    bridge: str
+    ports: tuple[str, ...]
+    span: Span
+    flag: str | None = None
+    timer: float | None = None
+
+
+@dataclass(frozen=True)
 class BridgeVlan:
     """A VLAN, or a range of them up to `last`, on a port of a bridge or on the bridge itself, of `bridge vlan`.
 
@@ -1342,6 +1375,59 @@ class JournalLine:
     span: Span
     pid: int | None = None
     time: datetime | None = None
+
+
+@dataclass(frozen=True)
+class EngineEvent:
+    """Something that happened to a container, a network or the engine itself, of `docker events` or `podman events`.
+
+    `kind` is what it happened to (`container`, `network`, `daemon`, ...), `action` the engine's word (`start`, `die`,
+    `connect`, ...) and `id` whose. `attributes` are those that were printed: `name`, the `exitCode` of a container
+    that died, the `container` that a network was connected to, and with the engine's own format the labels.
+    """
+
+    time: datetime
+    kind: str
+    action: str
+    id: str
+    span: Span
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FirewalldZone:
+    """A zone of firewalld, or with `ingress_zones` and `egress_zones` a policy for what goes from zones to zones.
+
+    `marks` are `active` and `default`. `target` is what becomes of a packet that nothing else takes (`default`,
+    `ACCEPT`, `DROP`, `%%REJECT%%`, of a policy `CONTINUE`). `services`, `ports` (`8080/tcp`), `forward_ports` and
+    `rich_rules` are as printed. `forward` is whether it passes between the interfaces of the zone (firewalld 0.9).
+    `details` keeps the other settings.
+    """
+
+    name: str
+    span: Span
+    marks: tuple[str, ...] = ()
+    target: str | None = None
+    interfaces: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()
+    ports: tuple[str, ...] = ()
+    forward: bool | None = None
+    masquerade: bool | None = None
+    forward_ports: tuple[str, ...] = ()
+    rich_rules: tuple[str, ...] = ()
+    ingress_zones: tuple[str, ...] = ()
+    egress_zones: tuple[str, ...] = ()
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class UfwSetting:
+    """A line of ufw's files of settings, without the shell's quotes."""
+
+    name: str
+    value: str
+    span: Span
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from netdiag.model.nics import Nic
 from netdiag.model.peers import HostEnd, Joint, VethPair, Way
 from netdiag.model.policy import Packet
 from netdiag.model.routing import Hop, Lookup, Outcome, Routing
+from netdiag.model.traces import Trace, Traces
 
 __all__ = [
     "Dialect",
@@ -34,6 +35,8 @@ __all__ = [
     "Packet",
     "Podman",
     "Routing",
+    "Trace",
+    "Traces",
     "Truth",
     "VethPair",
     "Way",

@@ -73,6 +73,7 @@ from netdiag.model.nftables import build_nftables
 from netdiag.model.nics import Nic, build_nics
 from netdiag.model.peers import veth_pairs
 from netdiag.model.proxies import build_proxies
+from netdiag.model.traces import traces_of
 from netdiag.spans import Source
 
 T = TypeVar("T")
@@ -128,6 +129,7 @@ def build(bundle: Bundle, documents: Sequence[Document]) -> Host:
         log=collected.facts(LogLine, "collector_log"),
         movement=movement(bundle, documents, containers, _beginning(bundle)),
         gaps=gaps(bundle, documents) if collected.by_collector else None,
+        traces=traces_of(documents),
     )
 
 

@@ -242,6 +242,15 @@ def is_settled(host: Host, what: str, since: datetime | None) -> Gate:
     return Gate(Truth.UNKNOWN, f"the state of {what}", because)
 
 
+def no_container_moved(host: Host, what: str) -> Gate:
+    """No container was started or stopped while the bundle was being collected; unknown for `what` if one was."""
+    moved = host.movement.objects if host.movement else ()
+    for each in moved:
+        if each.kind == "container":
+            return Gate(Truth.UNKNOWN, what, f"container {each.name} {each.words} meanwhile: collect again")
+    return YES
+
+
 def is_local_bridge(host: Host, network: Network) -> Gate:
     """The network is a bridge of this host.
 

@@ -59,6 +59,8 @@ from netdiag.model.packets import Ground
 from netdiag.model.peers import VethPair
 from netdiag.model.proxies import PortProxy
 from netdiag.model.routing import Routing
+from netdiag.model.traces import Traces
+from netdiag.plain import NOT_SHOWN
 
 T = TypeVar("T")
 K = TypeVar("K")
@@ -273,6 +275,7 @@ class Host:
     log: Facts[LogLine] = field(default_factory=Facts)
     movement: Movement | None = None
     gaps: tuple[Gap, ...] | None = None
+    traces: Traces = field(default_factory=Traces, compare=False, metadata=NOT_SHOWN)
 
     @property
     def root(self) -> Namespace:

@@ -37,7 +37,7 @@ def render(analysis: Analysis, *, pedantic: bool) -> str:
             "outcomes": [_outcome(outcome) for outcome in sorted(analysis.outcomes, key=lambda outcome: outcome.check)],
             "sources": [_source(source) for source in sorted(analysis.coverage, key=lambda source: source.path)],
             "host": plain(analysis.host),
-            "journeys": [],
+            "journeys": [plain(each) for each in analysis.journeys],
         }
     )
 

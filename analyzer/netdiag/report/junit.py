@@ -28,6 +28,22 @@ def render(analysis: Analysis, *, pedantic: bool) -> str:
     suites = [_subject_suite(name, group, excuses) for name, group in grouped.items()]
     shown = {finding.check for finding in (*findings, *excuses)}
     suites.append(_suite(bundle, _bundle_cases(bundle, analysis.outcomes, shown)))
+    return _document(suites)
+
+
+def render_results(differences: Mapping[str, Sequence[str]]) -> str:
+    """The results of `netdiag test` as one XML document: a case is a bundle, which fails with what differs."""
+    cases = []
+    for bundle, lines in differences.items():
+        case = _case("netdiag test", bundle)
+        if lines:
+            text = "\n".join(visible(line) for line in lines)
+            ET.SubElement(case, "failure", type="different", message=visible(lines[0])).text = text
+        cases.append(case)
+    return _document([_suite("netdiag test", cases)])
+
+
+def _document(suites: Sequence[ET.Element]) -> str:
     root = ET.Element("testsuites", {"name": "netdiag", **_totals(suites)})
     root.extend(suites)
     ET.indent(root)

@@ -6,6 +6,14 @@ tables alone. A table says the same as the records of `netdiag.formats`: a test 
 The room loads pandas: whoever may not need it imports the room inside a function.
 """
 
+from netdiag.spans import Source
 from netdiag.traces.table import NOT_TOLD, Phase, Stacks, TraceTable, table_of
 
-__all__ = ["NOT_TOLD", "Phase", "Stacks", "TraceTable", "table_of"]
+__all__ = ["NOT_TOLD", "Phase", "Stacks", "TraceTable", "read_table", "table_of"]
+
+
+def read_table(source: Source) -> TraceTable:
+    """The tables of a source that one of the trace formats reads (`source.format`); never raises for its text."""
+    from netdiag.traces.reading import read_source  # noqa: PLC0415
+
+    return read_source(source)

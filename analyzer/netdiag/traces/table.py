@@ -45,7 +45,7 @@ EVENT_COLUMNS: Mapping[str, str] = {
     "reason": "category",  # of a drop: a name, or a number as perf trace prints it
     "location": "category",  # of a drop: a symbol or an address
     "protocol": "int32",  # EtherType
-    "period": "int64",  # of a sample of a counter
+    "period": "int64",  # of a sample of a counter: how far that counted since the one before
     "duration": "int64",  # ns, of a system call
     "stack": "int32",  # number in the stacks
     "rest": "category",  # the fields that no column holds, as `key=value`, and the words besides
@@ -68,8 +68,11 @@ CALL_COLUMNS: Mapping[str, str] = {
     "lost": "int64",  # how many events, of a LOST row
 }
 
+#: The columns of the losses: `count` events are missing there.
+LOSS_COLUMNS: Mapping[str, str] = {"line": "int64", "time": "int64", "cpu": "int16", "count": "int64"}
+
 _COLUMN_OF_FIELD = {"dev": "device", "name": "device", "skbaddr": "skb", "len": "length", "rc": "rc"} | {
-    name: name for name in ("reason", "location", "protocol")
+    name: name for name in ("reason", "location", "protocol", "period")
 }
 
 
@@ -106,7 +109,7 @@ class TraceTable:
     event_batches: Callable[[], Iterator[pd.DataFrame]] = field(repr=False)
     call_batches: Callable[[], Iterator[pd.DataFrame]] = field(repr=False)
     stacks: Stacks = field(repr=False)
-    losses: pd.DataFrame = field(repr=False)  # line, time, cpu, count: events that are missing there
+    losses: pd.DataFrame = field(repr=False)  # LOSS_COLUMNS
     ways: Mapping[str, int] = field(default_factory=dict)
 
     def events(self) -> pd.DataFrame:
@@ -119,11 +122,13 @@ class TraceTable:
 
 def table_of(document: Document) -> TraceTable:
     """The table of a trace that was read into records. Each value is what the record says, or not told."""
-    rows = _Rows()
+    rows = Rows()
     for record in document.records:
         rows.add(record)
-    events = rows.frame(EVENT_COLUMNS, rows.events)
-    calls = rows.frame(CALL_COLUMNS, rows.calls)
+    events, calls, losses = (
+        _frame(columns, kept)
+        for columns, kept in ((EVENT_COLUMNS, rows.events), (CALL_COLUMNS, rows.calls), (LOSS_COLUMNS, rows.losses))
+    )
     return TraceTable(
         source=document.source,
         format=document.format,
@@ -132,20 +137,47 @@ def table_of(document: Document) -> TraceTable:
         unread=tuple((entry.line, entry.reason) for entry in document.unread),
         event_batches=lambda: iter((events,)),
         call_batches=lambda: iter((calls,)),
-        stacks=rows.stacks(),
-        losses=rows.frame({"line": "int64", "time": "int64", "cpu": "int16", "count": "int64"}, rows.losses),
+        stacks=rows.book.stacks(),
+        losses=losses,
         ways={"records": document.read},
     )
 
 
-class _Rows:
-    """The rows of the tables while they are made."""
+class StackBook:
+    """The distinct call stacks of a trace, in the order of their first appearance."""
 
     def __init__(self) -> None:
-        self.events: list[dict[str, Any]] = []
-        self.calls: list[dict[str, Any]] = []
-        self.losses: list[dict[str, Any]] = []
-        self._stacks: dict[tuple[tuple[str, str], ...], int] = {}
+        self._frames: dict[tuple[str, str], int] = {}
+        self._stacks: dict[bytes, int] = {}
+
+    def frame(self, frame: Frame) -> int:
+        """The number of a frame's symbol and module."""
+        return self._frames.setdefault((_symbol(frame), frame.module or ""), len(self._frames))
+
+    def stack(self, frames: bytes) -> int:
+        """The number of the stack of these frames, which are numbers of 32 bits; not told when there are none."""
+        return self._stacks.setdefault(frames, len(self._stacks)) if frames else NOT_TOLD
+
+    def stack_of(self, frames: Sequence[Frame]) -> int:
+        return self.stack(np.array([self.frame(frame) for frame in frames], np.int32).tobytes())
+
+    def stacks(self) -> Stacks:
+        offsets = np.cumsum([0, *(len(stack) // 4 for stack in self._stacks)], dtype=np.int64)
+        frames = np.frombuffer(b"".join(self._stacks), np.int32)
+        return Stacks([name for name, _ in self._frames], [module for _, module in self._frames], offsets, frames)
+
+
+Row = dict[str, Any]
+
+
+class Rows:
+    """The rows of records: for each, the columns that it tells of. What a record does not tell is left out or -1."""
+
+    def __init__(self, book: StackBook | None = None) -> None:
+        self.book = book or StackBook()
+        self.events: list[Row] = []
+        self.calls: list[Row] = []
+        self.losses: list[Row] = []
 
     def add(self, record: object) -> None:
         match record:
@@ -174,14 +206,14 @@ class _Rows:
                 self.losses.append(place | {"count": _told(record.count)})
                 self.calls.append(place | {"phase": Phase.LOST, "lost": _told(record.count)})
 
-    def _event(self, event: TraceEvent) -> dict[str, Any]:
+    def _event(self, event: TraceEvent) -> Row:
         row = _place(event) | {
             "tgid": _told(event.tgid),
             "system": event.system or "",
             "name": event.name,
             "rc": 0,
             "duration": _told(event.duration),
-            "stack": self._stack(event.stack),
+            "stack": self.book.stack_of(event.stack),
         }
         rest = []
         for name, text in event.fields.items():
@@ -194,31 +226,38 @@ class _Rows:
         row["rest"] = " ".join([*rest, event.text] if event.text else rest)
         return row
 
-    def _stack(self, frames: Sequence[Frame]) -> int:
-        if not frames:
-            return NOT_TOLD
-        key = tuple((_symbol(frame), frame.module or "") for frame in frames)
-        return self._stacks.setdefault(key, len(self._stacks))
 
-    def stacks(self) -> Stacks:
-        numbers: dict[tuple[str, str], int] = {}
-        frames = [numbers.setdefault(frame, len(numbers)) for stack in self._stacks for frame in stack]
-        offsets = np.cumsum([0, *(len(stack) for stack in self._stacks)], dtype=np.int64)
-        names, modules = [name for name, _ in numbers], [module for _, module in numbers]
-        return Stacks(names, modules, offsets, np.array(frames, dtype=np.int32))
-
-    @staticmethod
-    def frame(columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-        made = {}
-        for name, kind in columns.items():
-            absent: object = "" if kind == "category" else 0 if name in ("skb", "rc") else NOT_TOLD
-            values = [row.get(name, absent) for row in rows]
-            dtype = object if kind == "category" else kind
-            made[name] = pd.Series(values, dtype=dtype).astype(kind)  # type: ignore[call-overload]
-        return pd.DataFrame(made)
+def absent(name: str, kind: str) -> int | str:
+    """What a column says of a row that does not tell it."""
+    return "" if kind == "category" else 0 if name in ("skb", "rc") else NOT_TOLD
 
 
-def _place(record: Any) -> dict[str, Any]:
+_RANGES = {kind: (np.iinfo(kind).min, np.iinfo(kind).max) for kind in ("int8", "int16", "int32", "int64", "uint64")}
+
+
+def fitting(name: str, kind: str, value: int) -> int:
+    """A number as a column of its kind can hold it. What it cannot is not told: the text of a trace may be anything."""
+    least, most = _RANGES[kind]
+    return value if least <= value <= most else int(absent(name, kind))
+
+
+def numbers(name: str, kind: str, rows: Sequence[Row]) -> np.ndarray[Any, Any]:
+    """A column of numbers."""
+    missing = absent(name, kind)
+    return np.array([fitting(name, kind, row.get(name, missing)) for row in rows], kind)
+
+
+def _frame(columns: Mapping[str, str], rows: Sequence[Row]) -> pd.DataFrame:
+    made: dict[str, Any] = {}
+    for name, kind in columns.items():
+        if kind == "category":
+            made[name] = pd.Series([row.get(name, "") for row in rows], dtype=object).astype("category")
+        else:
+            made[name] = numbers(name, kind, rows)
+    return pd.DataFrame(made)
+
+
+def _place(record: Any) -> Row:
     """Where and when: what all records of a trace tell, so far as each does."""
     told = {name: _told(getattr(record, name, None)) for name in ("time", "cpu", "pid")}
     return {"line": record.span.line, "task": getattr(record, "task", None) or "", **told}
@@ -235,7 +274,13 @@ def _symbol(frame: Frame) -> str:
 
 
 #: The numbers that each column takes; a value beyond them stays text, among the rest.
-_WIDEST = {"skb": (0, 2**64 - 1), "length": (0, 2**31 - 1), "rc": (-(2**31), 2**31 - 1), "protocol": (0, 2**31 - 1)}
+_WIDEST = {
+    "skb": (0, 2**64 - 1),
+    "length": (0, 2**31 - 1),
+    "rc": (-(2**31), 2**31 - 1),
+    "protocol": (0, 2**31 - 1),
+    "period": (0, 2**63 - 1),
+}
 
 
 def _value(column: str, text: str) -> int | str | None:

@@ -1,0 +1,66 @@
+"""From the events of traces to journeys of packets: which device had a packet when, and what became of it.
+
+`_read` makes rows of events, `_join` says which belong to one packet, `_walk` goes through a trace of any length and
+keeps what is worth keeping, `_pairs` finds answers, `_where` whose a device is, `drops` what a drop means, and `_tell`
+puts it all into the facts of `facts`. pandas is loaded only when there is a trace.
+"""
+
+from weakref import WeakKeyDictionary
+
+from netdiag.journeys.observed.facts import (
+    Direction,
+    Drop,
+    DropClass,
+    Ending,
+    Hop,
+    Join,
+    Journey,
+    Latency,
+    Loss,
+    Observation,
+    Outcome,
+    Path,
+    Reason,
+    RoundTrips,
+    StaticReason,
+    Step,
+    Stop,
+    Whereabouts,
+)
+from netdiag.model import Host, Traces
+
+__all__ = [
+    "Direction",
+    "Drop",
+    "DropClass",
+    "Ending",
+    "Hop",
+    "Join",
+    "Journey",
+    "Latency",
+    "Loss",
+    "Observation",
+    "Outcome",
+    "Path",
+    "Reason",
+    "RoundTrips",
+    "StaticReason",
+    "Step",
+    "Stop",
+    "Whereabouts",
+    "observations",
+]
+
+_known: WeakKeyDictionary[Traces, tuple[Observation, ...]] = WeakKeyDictionary()
+
+
+def observations(host: Host) -> tuple[Observation, ...]:
+    """What each trace of the bundle shows of packets, in the order of the bundle; made once for a host."""
+    if not host.traces.traces:
+        return ()
+    if host.traces not in _known:
+        from netdiag.journeys.observed._tell import observe  # noqa: PLC0415  # pandas, which few bundles need
+
+        found = (observe(trace.table, host) for trace in host.traces.traces)
+        _known[host.traces] = tuple(each for each in found if each.packets or each.drops)
+    return _known[host.traces]

@@ -1,0 +1,99 @@
+"""From the batches of a trace's table to rows of packets' events, with texts as numbers."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from netdiag.journeys.observed._events import KINDS
+from netdiag.journeys.observed._join import Ints, Rows
+
+
+class Texts:
+    """Texts by numbers that stay the same over all batches. Number 0 is the empty text."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {"": 0}
+        self.texts: list[str] = [""]
+
+    def number(self, text: str) -> int:
+        found = self._numbers.get(text)
+        if found is None:
+            found = self._numbers[text] = len(self.texts)
+            self.texts.append(text)
+        return found
+
+    def numbers(self, column: "pd.Series[Any]", rows: Ints) -> Ints:
+        """The numbers of some rows of a column of categories."""
+        codes = column.cat.codes.to_numpy()[rows].astype(np.int64)
+        categories = [str(each) for each in column.cat.categories]
+        known = np.full(len(categories) + 1, -1)
+        for code in np.unique(codes):
+            known[code] = self.number(categories[code] if code >= 0 else "")
+        return np.asarray(known[codes])
+
+
+#: perf 7.2 prints where the kernel keeps a device's name instead of the name: an address, as a decimal number.
+_ADDRESS_DIGITS = 10
+
+
+class Reader:
+    """Makes rows of batches, and remembers the texts of all of them."""
+
+    def __init__(self) -> None:
+        self.tasks, self.devices, self.reasons, self.places = Texts(), Texts(), Texts(), Texts()
+        self.events: Sequence[str] = [*KINDS]
+        self._phase = np.array([kind.phase for kind in KINDS.values()], dtype=np.int64)
+        self._order = np.array([kind.order for kind in KINDS.values()], dtype=np.int64)
+        self._number = {name: number for number, name in enumerate(KINDS)}
+        self._nameless: set[int] = set()
+
+    def read(self, batch: pd.DataFrame) -> Rows:
+        """The events of packets in a batch: those that are known, have a time, and name an skb."""
+        kinds = np.array([self._number.get(str(name), -1) for name in batch["name"].cat.categories] + [-1])
+        event = kinds[batch["name"].cat.codes.to_numpy()]
+        skb = batch["skb"].to_numpy()
+        rows = np.flatnonzero((event >= 0) & (skb != 0) & (batch["time"].to_numpy() >= 0))
+        event = event[rows]
+
+        def numbers(name: str) -> Ints:
+            return batch[name].to_numpy()[rows].astype(np.int64)
+
+        return Rows(
+            line=numbers("line"),
+            time=numbers("time"),
+            cpu=numbers("cpu"),
+            pid=numbers("pid"),
+            task=self.tasks.numbers(batch["task"], rows),
+            event=event,
+            phase=self._phase[event],
+            order=self._order[event],
+            device=self._devices(batch["device"], rows),
+            skb=skb[rows].astype(np.uint64),
+            length=numbers("length"),
+            rc=numbers("rc"),
+            reason=self.reasons.numbers(batch["reason"], rows),
+            location=self.places.numbers(batch["location"], rows),
+            protocol=numbers("protocol"),
+        )
+
+    def _devices(self, column: "pd.Series[Any]", rows: Ints) -> Ints:
+        known = len(self.devices.texts)
+        found = self.devices.numbers(column, rows)
+        for number, text in enumerate(self.devices.texts[known:], known):
+            if len(text) >= _ADDRESS_DIGITS and text.isdecimal():
+                self._nameless.add(number)
+        if self._nameless:
+            found[np.isin(found, [*self._nameless])] = 0
+        return found
+
+    def pairs(self, names: Iterable[tuple[str, str]]) -> list[tuple[int, int]]:
+        return [(self.devices.number(one), self.devices.number(other)) for one, other in names]
+
+
+def counts(batch: pd.DataFrame) -> Mapping[str, int]:
+    """How often each event of packets stands in a batch."""
+    names = batch["name"].cat.categories
+    number = np.bincount(batch["name"].cat.codes.to_numpy().astype(np.int64) + 1, minlength=len(names) + 1)[1:]
+    return {str(name): int(each) for name, each in zip(names, number, strict=True) if each and str(name) in KINDS}

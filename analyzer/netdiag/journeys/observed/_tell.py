@@ -1,0 +1,406 @@
+"""From the numbers of a walk to what an `Observation` says."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from netdiag.finding import Confidence
+from netdiag.journeys.observed._events import FIRST_END
+from netdiag.journeys.observed._join import Ints, Mask, join_of
+from netdiag.journeys.observed._pairs import answers, mirrored
+from netdiag.journeys.observed._walk import MOST_PACKETS, NO_CODE, Packets, Walk, Whole, ending_of
+from netdiag.journeys.observed._where import Places
+from netdiag.journeys.observed.drops import reason_of
+from netdiag.journeys.observed.facts import (
+    Direction,
+    Drop,
+    DropClass,
+    Ending,
+    Hop,
+    Journey,
+    Latency,
+    Loss,
+    Observation,
+    Outcome,
+    Path,
+    Reason,
+    RoundTrips,
+    StaticReason,
+    Step,
+    Stop,
+    Whereabouts,
+)
+from netdiag.model import Host
+from netdiag.traces import NOT_TOLD, TraceTable
+
+#: What happens so shortly before the end of the capture may go on after it.
+_TAIL = 100_000_000
+#: Lost events may hide what becomes of a packet for so long.
+_HIDDEN = 1_000_000_000
+
+_CUT = "the capture ended right after"
+_LOST = "events were lost meanwhile"
+
+_DIRECTIONS = (Direction.SENDS, Direction.RECEIVES)
+_ENDINGS = list(Ending)
+
+
+def observe(table: TraceTable, host: Host) -> Observation:
+    """What a trace shows of packets, on this host."""
+    places = Places(host)
+
+    def is_used_up(reason: str, place: str) -> bool:
+        return reason_of(reason, place, host.kernel).kind is DropClass.CONSUMED
+
+    walk = Walk(places.uppers(), places.veths(), is_used_up)
+    lines: list[Ints] = []
+    times: list[Ints] = []
+    marks = table.losses["line"].to_numpy()
+    for batch in table.event_batches():
+        walk.add(batch)
+        if len(marks):
+            near = np.searchsorted(batch["line"].to_numpy(), marks)
+            near = np.unique(np.clip(np.concatenate([near - 1, near]), 0, max(0, len(batch) - 1)))
+            near = near[: len(batch)]
+            lines.append(batch["line"].to_numpy()[near])
+            times.append(batch["time"].to_numpy()[near])
+    walk.finish()
+    return _Teller(table, host, places, walk, _losses(table, lines, times)).observation()
+
+
+def _losses(table: TraceTable, lines: Sequence[Ints], times: Sequence[Ints]) -> tuple[Loss, ...]:
+    """The losses with their times; of one that has none the time of the last event before it."""
+    known = np.concatenate([np.zeros(0, dtype=np.int64), *lines])
+    time = np.concatenate([np.zeros(0, dtype=np.int64), *times])
+    found = []
+    for row in table.losses[["line", "time", "cpu", "count"]].itertuples(index=False):
+        line, when, cpu, count = (int(each) for each in row)
+        before = int(np.searchsorted(known, line)) - 1
+        if when == NOT_TOLD and before >= 0:
+            when = int(time[before])
+        found.append(Loss(line, _or_none(when), _or_none(cpu), _or_none(count)))
+    return tuple(found)
+
+
+def _or_none(value: int) -> int | None:
+    return None if value < 0 else value
+
+
+@dataclass
+class _Teller:
+    table: TraceTable
+    host: Host
+    places: Places
+    walk: Walk
+    losses: tuple[Loss, ...]
+
+    def observation(self) -> Observation:
+        walk = self.walk
+        notes = []
+        if sum(walk.endings.values()) + walk.not_in_paths > len(self.packets):
+            notes.append(f"times and answers are those of the first {MOST_PACKETS} packets or fewer")
+        return Observation(
+            source=self.table.source,
+            format=self.table.format,
+            begin=max(walk.begin, 0),
+            end=max(walk.end, 0),
+            events=walk.events,
+            recorded=dict(sorted(walk.recorded.items())),
+            losses=self.losses,
+            packets=sum(walk.endings.values()) + walk.not_in_paths,
+            paths=tuple(self.paths),
+            not_in_paths=walk.not_in_paths,
+            journeys=tuple(self.journeys()),
+            drops=tuple(self.drops()),
+            round_trips=tuple(self.round_trips()),
+            notes=tuple(notes),
+        )
+
+    # --- shared -------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def packets(self) -> Packets:
+        return self.walk.packets
+
+    @cached_property
+    def where(self) -> Sequence[tuple[Whereabouts, ...]]:
+        """Whose the devices of each path are."""
+        names = self.walk.reader.devices.texts
+        return [
+            self.places.of_path([(names[device], receives) for device, receives in path]) for path in self.walk.paths
+        ]
+
+    def ending(self, path: int, code: int) -> Ending:
+        """The ending of packets of a path, when the model knows more of its last device than the trace."""
+        ending = ending_of(code)
+        if ending is not Ending.SENT or path < 0:
+            return ending
+        last = self.where[path][-1]
+        number = self.walk.paths[path][-1][0]
+        if self.places.leads_to_a_peer(last) or (not last.namespace and self._only_crosses(number)):
+            return Ending.CROSSING
+        return Ending.BRIDGING if self.places.is_upper(last) else ending
+
+    def _only_crosses(self, device: int) -> bool:
+        """Without a model: the device was seen to have another end, and no packet to come in by it from outside."""
+        return device in self.walk.wiring.sides and device not in self._ways_in
+
+    @cached_property
+    def _ways_in(self) -> frozenset[int]:
+        return frozenset(path[0][0] for path in self.walk.paths if path[0][1])
+
+    @cached_property
+    def numbers(self) -> Mapping[int, int]:
+        """The number of each path for people: the most frequent is 1."""
+        counts: dict[int, int] = defaultdict(int)
+        for (path, _), count in self.walk.endings.items():
+            counts[path] += count
+        ranked = sorted(counts, key=lambda path: (-counts[path], self.walk.spans[path]))
+        return {path: number for number, path in enumerate(ranked, 1)}
+
+    def doubt(self, first_line: int, seen: int, ending: Ending) -> str:
+        """Why an unknown outcome may mean nothing."""
+        if ending.outcome is not Outcome.UNKNOWN:
+            return ""
+        lost = (
+            loss
+            for loss in self.losses
+            if loss.line > first_line and (loss.time is None or loss.time <= seen + _HIDDEN)
+        )
+        if next(lost, None):
+            return _LOST
+        return _CUT if self.walk.end - seen <= _TAIL else ""
+
+    @cached_property
+    def _doubtful(self) -> Mask:
+        """The same for all packets."""
+        packets = self.packets
+        cut = self.walk.end - packets.seen <= _TAIL
+        if not self.losses:
+            return np.asarray(cut)
+        lines = np.array([loss.line for loss in self.losses])
+        times = np.array([-1 if loss.time is None else loss.time for loss in self.losses])
+        soonest = np.minimum.accumulate(times[::-1])[::-1]
+        at = np.searchsorted(lines, packets.line, side="right")
+        lost = (at < len(lines)) & (soonest[np.minimum(at, len(lines) - 1)] <= packets.seen + _HIDDEN)
+        return np.asarray(cut | lost)
+
+    # --- paths --------------------------------------------------------------------------------------------------------
+
+    @property
+    def paths(self) -> Iterator[Path]:
+        order = np.argsort(self.packets.path, kind="stable")
+        sorted_paths = self.packets.path[order]
+        hop_begin = np.cumsum(self.packets.hops) - self.packets.hops
+        latencies = self.walk.latencies
+        for path, number in self.numbers.items():
+            left, right = np.searchsorted(sorted_paths, [path, path + 1])
+            rows = order[left:right]
+            yield self._path(path, number, rows, latencies, hop_begin[rows])
+
+    def _path(self, path: int, number: int, rows: Ints, latencies: Ints, begins: Ints) -> Path:
+        where = self.where[path]
+        packets = self.packets
+        endings: dict[Ending, int] = defaultdict(int)
+        for (owner, code), count in sorted(self.walk.endings.items()):
+            if owner == path:
+                endings[self.ending(path, code)] += count
+        unknown = [code for code in range(len(_ENDINGS)) if self.ending(path, code).outcome is Outcome.UNKNOWN]
+        doubtful = int(np.count_nonzero(np.isin(packets.ending[rows], unknown) & self._doubtful[rows]))
+        stops = tuple(
+            Stop(
+                each,
+                _DIRECTIONS[receives],
+                _latency(latencies[begins + at]) if at + 1 < len(where) else None,
+            )
+            for at, (each, (_, receives)) in enumerate(zip(where, self.walk.paths[path], strict=True))
+        )
+        lengths = packets.length[rows]
+        lengths = lengths[lengths >= 0]
+        first, last = self.walk.spans[path]
+        return Path(
+            number=number,
+            stops=stops,
+            count=sum(endings.values()),
+            endings=dict(endings),
+            doubtful=doubtful,
+            copies=self.walk.copies[path],
+            first=first,
+            last=last,
+            time=_latency(packets.arrived[rows] - packets.start[rows]),
+            lengths=(int(lengths.min()), int(lengths.max())) if len(lengths) else None,
+            confidence=Confidence.MEDIUM if packets.doubtful[rows].any() else Confidence.HIGH,
+            why=tuple(self._why(where[-1], stops[-1].direction, endings)),
+        )
+
+    def _why(self, where: Whereabouts, direction: Direction, endings: Mapping[Ending, int]) -> Iterator[StaticReason]:
+        found: dict[str, StaticReason] = {}
+        for ending in endings:
+            for reason in self.places.reasons(where, direction, ending):
+                found.setdefault(reason.text, reason)
+        yield from found.values()
+
+    # --- answers ------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _answers(self) -> tuple[Ints, Ints]:
+        """For each packet the row of the one that it answers, or -1, and whether that is in doubt."""
+        ways: dict[tuple[object, ...], int] = {}
+        back_of: dict[int, int] = {}
+        keys = [
+            mirrored(
+                [((each.namespace, each.device), receives) for each, (_, receives) in zip(where, path, strict=True)]
+            )
+            for where, path in zip(self.where, self.walk.paths, strict=True)
+        ]
+        for number, (there, _) in enumerate(keys):
+            if len(there) > 1:
+                ways.setdefault(there, number)
+        for number, (there, back) in enumerate(keys):
+            if len(there) > 1 and back in ways and ways[there] == number and there != back:
+                back_of[number] = ways[back]
+        arrives = np.isin(self.packets.ending, [n for n, each in enumerate(_ENDINGS) if each.outcome in _ARRIVES])
+        return answers(self.packets, back_of, arrives, self.walk.begin)
+
+    def round_trips(self) -> Iterator[RoundTrips]:
+        answered, doubt = self._answers
+        packets = self.packets
+        rows = np.flatnonzero(answered >= 0)
+        asked = answered[rows]
+        pairs: dict[tuple[int, int], list[int]] = defaultdict(list)
+        ways = zip(packets.path[asked].tolist(), packets.path[rows].tolist(), strict=True)
+        for at, (there, back) in enumerate(ways):
+            pairs[self.numbers[there], self.numbers[back]].append(at)
+        for (there, back), places in sorted(pairs.items()):
+            mine, theirs = rows[places], asked[places]
+            yield RoundTrips(
+                there=there,
+                back=back,
+                count=len(places),
+                doubtful=int(doubt[mine].sum()),
+                time=_latency(packets.arrived[mine] - packets.start[theirs]),
+                answering=_latency(packets.start[mine] - packets.arrived[theirs]),
+            )
+
+    # --- packets ------------------------------------------------------------------------------------------------------
+
+    def journeys(self) -> Iterator[Journey]:
+        answered, _ = self._answers
+        row_of = {int(line): at for at, line in enumerate(self.packets.line)} if self.walk.whole else {}
+        for whole in self.walk.whole_packets():
+            line = int(whole.rows.line[0])
+            at = row_of.get(line, -1)
+            asked = int(answered[at]) if at >= 0 else -1
+            yield self._journey(whole, asked)
+
+    def _journey(self, whole: Whole, asked: int) -> Journey:
+        rows, packets = whole.rows, self.packets
+        steps = [self._step(whole, at) for at in range(len(rows))]
+        where: Sequence[Whereabouts] = (
+            self.where[whole.path] if whole.path >= 0 else [Whereabouts("")] * (int(whole.hop.max()) + 1)
+        )
+        in_line = [at for at in range(len(rows)) if not whole.late[at] and whole.hop[at] >= 0]
+        arrived = int(rows.time[in_line[-1]])
+        firsts = {int(whole.hop[at]): at for at in reversed(in_line)}
+        hops = []
+        for number in range(len(firsts)):
+            mine = [at for at in range(len(rows)) if whole.hop[at] == number]
+            start = int(rows.time[firsts[number]])
+            after = int(rows.time[firsts[number + 1]]) if number + 1 in firsts else arrived
+            hops.append(
+                Hop(
+                    where=where[number],
+                    direction=_DIRECTIONS[bool(rows.order[firsts[number]] >= 10)],
+                    start=start,
+                    end=int(rows.time[mine].max()),
+                    latency=max(0, after - start),
+                    join=join_of(int(whole.join[firsts[number]])),
+                    steps=tuple(steps[at] for at in mine),
+                )
+            )
+        ends = [at for at in range(len(rows)) if whole.hop[at] < 0 and rows.phase[at] >= FIRST_END]
+        ending = self.ending(whole.path, whole.ending)
+        reason = self._reason(int(rows.reason[ends[-1]]), int(rows.location[ends[-1]])) if ends else None
+        doubtful = any(join_of(int(code)).confidence is Confidence.MEDIUM for code in whole.join)
+        protocol = int(rows.protocol.max())
+        start = int(rows.time[in_line[0]])
+        return Journey(
+            line=int(rows.line[0]),
+            path=self.numbers.get(whole.path, 0),
+            hops=tuple(hops),
+            start=start,
+            arrived=arrived,
+            ending=ending,
+            outcome=ending.outcome,
+            ended=int(rows.time[ends[0]]) if ends else None,
+            confidence=Confidence.MEDIUM if doubtful else Confidence.HIGH,
+            length=_or_none(int(rows.length[in_line[0]])),
+            protocol=_or_none(protocol),
+            doubt=self.doubt(int(rows.line[0]), int(rows.time.max()), ending),
+            drop=reason if ending is Ending.FREED else None,
+            rc=whole.rc if whole.rc != NO_CODE else None,
+            end_step=steps[ends[-1]] if ends else None,
+            begins_midway=whole.midway,
+            copy_of=whole.origin or None,
+            answers=int(packets.line[asked]) if asked >= 0 else None,
+            round_trip=arrived - int(packets.start[asked]) if asked >= 0 else None,
+        )
+
+    def _step(self, whole: Whole, at: int) -> Step:
+        rows, reader = whole.rows, self.walk.reader
+        return Step(
+            event=reader.events[int(rows.event[at])],
+            time=int(rows.time[at]),
+            line=int(rows.line[at]),
+            cpu=_or_none(int(rows.cpu[at])),
+            pid=_or_none(int(rows.pid[at])),
+            task=reader.tasks.texts[int(rows.task[at])],
+            length=_or_none(int(rows.length[at])),
+            rc=int(rows.rc[at]) if reader.events[int(rows.event[at])] == "net_dev_xmit" else None,
+        )
+
+    # --- drops --------------------------------------------------------------------------------------------------------
+
+    def _reason(self, reason: int, place: int) -> Reason:
+        reader = self.walk.reader
+        return reason_of(reader.reasons.texts[reason], reader.places.texts[place], self.host.kernel)
+
+    def drops(self) -> Iterator[Drop]:
+        """The drops, those that matter first, then by their numbers."""
+        found = [self._drop(key) for key in self.walk.drops]
+        yield from sorted(found, key=lambda drop: (drop.reason.benign, -drop.count, drop.first, drop.lines))
+
+    def _drop(self, key: tuple[int, int, int, int, int, int]) -> Drop:
+        reason, place, device, _, path, protocol = key
+        counted, reader = self.walk.drops[key], self.walk.reader
+        where = None
+        if device >= 0:
+            where = self.where[path][-1] if path >= 0 else Whereabouts(reader.devices.texts[device])
+        return Drop(
+            reason=self._reason(reason, place),
+            printed=reader.reasons.texts[reason],
+            location=reader.places.texts[place],
+            where=where,
+            path=self.numbers[path] if path >= 0 else None,
+            protocol=_or_none(protocol),
+            count=counted.count,
+            first=counted.first,
+            last=counted.last,
+            lines=counted.lines,
+        )
+
+
+_ARRIVES = (Outcome.DELIVERED, Outcome.RECEIVED)
+
+
+def _latency(values: Ints) -> Latency:
+    """The distribution of some times; the percentiles are those of the nearest rank, so that they are real values."""
+    ordered = np.sort(values)
+    count = len(ordered)
+    if not count:
+        return Latency(0, 0, 0, 0, 0)
+    median, p99 = ordered[(count - 1) // 2], ordered[-(-99 * count // 100) - 1]
+    return Latency(count, int(ordered[0]), int(median), int(p99), int(ordered[-1]))

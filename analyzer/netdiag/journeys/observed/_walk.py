@@ -1,0 +1,507 @@
+"""Through a trace, batch by batch: packets that are over are counted and let go, those that may go on are kept.
+
+What stays of a packet is one row of numbers; whole packets stay only of the first ones, of each path a few, the
+slowest, and some of those that did not arrive.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from netdiag.journeys.observed._events import ENDING_OF_PHASE, FIRST_END, FIRST_RECEIVING, Phase
+from netdiag.journeys.observed._join import (
+    BUSY,
+    DOUBTFUL,
+    QUEUED_AT_MOST,
+    Ints,
+    Joined,
+    Mask,
+    Rows,
+    Wiring,
+    join,
+)
+from netdiag.journeys.observed._read import Reader, counts
+from netdiag.journeys.observed.facts import Ending
+
+#: Packets of which a row of numbers is kept, for distributions and answers. More are only counted.
+MOST_PACKETS = 3_000_000
+#: Paths that are kept apart: a trace of noise has no two alike.
+MOST_PATHS = 5_000
+#: Packets that are kept whole: of a trace, of each path, and of each path and ending that is a loss.
+MOST_KEPT, FIRST_KEPT, KEPT_OF_PATH = 300, 20, 2
+#: Rows of packets that may go on. Only a trace that names a new address all the time comes to so many.
+_MOST_OPEN = 1_000_000
+_OPEN_SENDING = 1_000_000_000
+
+_ENDINGS = list(Ending)
+_ENDING_CODE = {ending: number for number, ending in enumerate(_ENDINGS)}
+_BY_PHASE = np.array([_ENDING_CODE[ENDING_OF_PHASE[phase]] for phase in Phase])
+_LOST = [_ENDING_CODE[each] for each in Ending if each.outcome.value in ("unknown", "dropped")]
+
+#: One hop of a path: the number of the device, and whether it receives.
+PathHop = tuple[int, bool]
+Path = tuple[PathHop, ...]
+
+
+def ending_of(code: int) -> Ending:
+    return _ENDINGS[code]
+
+
+@dataclass
+class Packets:
+    """A row of each packet. `origin` is the line of the packet that it is a copy of, or 0; `ended` and `rc` -1 where
+    there is none; `seen` the time of its last event. `hops` are the numbers of its hops.
+    """
+
+    line: Ints
+    path: Ints
+    start: Ints
+    arrived: Ints
+    seen: Ints
+    ended: Ints
+    ending: Ints
+    length: Ints
+    protocol: Ints
+    doubtful: Ints
+    origin: Ints
+    hops: Ints
+
+    def __len__(self) -> int:
+        return len(self.line)
+
+    @classmethod
+    def together(cls, parts: "Iterable[Packets]") -> "Packets":
+        kept = [*parts]
+        empty = np.zeros(0, dtype=np.int64)
+        return cls(*(np.concatenate([empty, *(getattr(part, each.name) for part in kept)]) for each in fields(cls)))
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A packet that is kept with all its events. `hop` numbers the hop of each row, -1 for what comes after them;
+    `late` marks the rows of `net_dev_xmit`, `origin` is the line of the packet that it is a copy of, or 0.
+    """
+
+    rows: Rows
+    hop: Ints
+    join: Ints
+    late: Mask
+    path: int
+    ending: int
+    rc: int
+    origin: int
+    midway: bool
+
+
+@dataclass
+class _DropCount:
+    count: int = 0
+    first: int = 0
+    last: int = 0
+    lines: tuple[int, ...] = ()
+
+
+_MOST_LINES = 5
+_MOST_DROPS = 1_000
+
+#: A drop by reason, place, device and direction of the last hop (device -1: none), path (-1: none) and protocol.
+DropKey = tuple[int, int, int, int, int, int]
+
+
+class Walk:
+    """What a walk through a trace has found so far."""
+
+    def __init__(
+        self,
+        uppers: Iterable[tuple[str, str]],
+        veths: Iterable[tuple[str, str]],
+        is_used_up: Callable[[str, str], bool],
+    ) -> None:
+        """`is_used_up` tells of the reason and the place of a `kfree_skb` whether the packet had done its duty."""
+        self.reader = Reader()
+        self._is_used_up = cache(is_used_up)
+        self.wiring = Wiring(self.reader.pairs(uppers), self.reader.pairs(veths))
+        self.recorded: Counter[str] = Counter()
+        self.events, self.begin, self.end = 0, -1, -1
+        self.paths: list[Path] = []
+        self.endings: Counter[tuple[int, int]] = Counter()
+        self.copies: Counter[int] = Counter()
+        self.spans: dict[int, tuple[int, int]] = {}
+        self.not_in_paths = 0
+        self.whole: list[Whole] = []
+        self.drops: dict[DropKey, _DropCount] = {}
+        self._parts: list[Packets] = []
+        self._latencies: list[Ints] = []
+        self._kept_packets = 0
+        self._numbers: dict[int, int] = {}
+        self._whole_of: Counter[tuple[int, int]] = Counter()
+        self._slowest: dict[int, int] = {}
+        self._open: Rows | None = None
+
+    @property
+    def packets(self) -> Packets:
+        return Packets.together(self._parts)
+
+    @property
+    def latencies(self) -> Ints:
+        """The times from hop to hop, of all packets in their order; the last hop of each has -1."""
+        return np.concatenate([np.zeros(0, dtype=np.int64), *self._latencies])
+
+    def add(self, batch: pd.DataFrame) -> None:
+        self.events += len(batch)
+        self.recorded.update(counts(batch))
+        times = batch["time"].to_numpy()
+        times = times[times >= 0]
+        if len(times):
+            self.begin = int(times.min()) if self.begin < 0 else min(self.begin, int(times.min()))
+            self.end = max(self.end, int(times.max()))
+        rows = self.reader.read(batch)
+        if self._open is not None and len(self._open):
+            rows = Rows.together([self._open, rows])
+        if not len(rows):
+            return
+        joined = join(rows, self.wiring)
+        over = ~self._may_go_on(rows, joined)
+        self._open = rows.take(~over)
+        self._count(rows, joined, over)
+
+    def finish(self) -> None:
+        """Take what is still open for over."""
+        if self._open is not None and len(self._open):
+            rows, self._open = self._open, None
+            joined = join(rows, self.wiring)
+            self._count(rows, joined, np.ones(len(rows), dtype=bool))
+
+    def _may_go_on(self, rows: Rows, joined: Joined) -> Mask:
+        """Rows of packets to which the next batch may add something."""
+        now = int(rows.time.max())
+        packets = int(joined.packet.max()) + 1
+        in_line = np.flatnonzero(joined.begun < 0)
+        last_of_skb = pd.Series(in_line).groupby(rows.skb[in_line]).max().to_numpy()
+        goes_on = np.zeros(packets, dtype=bool)
+        last = last_of_skb[rows.phase[last_of_skb] < Phase.FREED]
+        goes_on[joined.packet[last]] = True
+        unsent = (rows.phase < Phase.SENT) & (joined.sent < 0) & (now - rows.time <= _OPEN_SENDING)
+        if self.recorded["net_dev_xmit"]:
+            goes_on[joined.packet[unsent]] = True
+        latest = np.zeros(packets, dtype=np.int64)
+        np.maximum.at(latest, joined.packet, rows.time)
+        goes_on &= now - latest <= QUEUED_AT_MOST
+        found = goes_on[joined.packet]
+        if np.count_nonzero(found) > _MOST_OPEN:
+            found &= joined.packet >= np.sort(joined.packet[found])[-_MOST_OPEN]
+        return np.asarray(found)
+
+    def _count(self, rows: Rows, joined: Joined, over: Mask) -> None:
+        hops = _hops(rows, joined, over)
+        if not len(hops.first):
+            self._note_drops(rows, hops, None)
+            return
+        path = self._path_numbers(rows, hops)
+        packets = self._packets(rows, joined, hops, path)
+        self._tally(packets)
+        self._note_drops(rows, hops, packets)
+        self._keep(rows, joined, hops, packets)
+        room = max(0, MOST_PACKETS - self._kept_packets)
+        if len(packets) <= room:
+            self._parts.append(packets)
+            self._latencies.append(hops.latency)
+            self._kept_packets += len(packets)
+
+    # --- the parts of a packet ----------------------------------------------------------------------------------------
+
+    def _path_numbers(self, rows: Rows, hops: "_Hops") -> Ints:
+        """The number of each packet's path, -1 beyond the most."""
+        receives = rows.phase[hops.start] >= FIRST_RECEIVING
+        codes = (rows.device[hops.start] << 1) | receives
+        place = np.arange(len(codes)) - np.repeat(hops.first_hop, hops.number)
+        hashes = np.add.reduceat(_mixed(codes, place), hops.first_hop)
+        distinct, index, inverse = np.unique(hashes, return_index=True, return_inverse=True)
+        numbers = np.full(len(distinct), -1)
+        for at in np.argsort(index, kind="stable"):
+            code = int(distinct[at])
+            number = self._numbers.get(code)
+            if number is None and len(self.paths) < MOST_PATHS:
+                first = hops.first_hop[index[at]]
+                span = slice(first, first + hops.number[index[at]])
+                number = self._numbers[code] = len(self.paths)
+                self.paths.append(tuple((int(each >> 1), bool(each & 1)) for each in codes[span]))
+            numbers[at] = -1 if number is None else number
+        return np.asarray(numbers[inverse])
+
+    def _packets(self, rows: Rows, joined: Joined, hops: "_Hops", path: Ints) -> Packets:
+        return Packets(
+            line=rows.line[hops.first],
+            path=path,
+            start=rows.time[hops.first],
+            arrived=rows.time[hops.arrival],
+            seen=rows.time[hops.last],
+            ended=np.where(hops.end >= 0, rows.time[hops.end], -1),
+            ending=self._endings(rows, joined, hops),
+            length=rows.length[hops.first],
+            protocol=hops.protocol,
+            doubtful=hops.doubtful,
+            origin=np.where(joined.origin[hops.first] >= 0, _line_of_origin(rows, joined, hops), 0),
+            hops=hops.number,
+        )
+
+    def _endings(self, rows: Rows, joined: Joined, hops: "_Hops") -> Ints:
+        ending = _BY_PHASE[rows.phase[hops.last]].copy()
+        sends = rows.phase[hops.arrival] <= Phase.SENT
+        rc = _return_codes(rows, joined, hops)
+        unended = rows.phase[hops.last] < FIRST_END
+        sent = sends & unended & (rc != NO_CODE)
+        if not self.recorded["net_dev_xmit"]:
+            sent |= unended & (rows.phase[hops.last] == Phase.START)
+        ending[sent] = _ENDING_CODE[Ending.SENT]
+        ending[sent & (rc == BUSY)] = _ENDING_CODE[Ending.QUEUED]
+        refused = sent & (rc != 0) & (rc != BUSY) & (rc != NO_CODE)
+        ending[refused] = _ENDING_CODE[Ending.REFUSED]
+        # a driver that has sent a packet frees it
+        ending[sends & (rows.phase[hops.last] == Phase.FREED)] = _ENDING_CODE[Ending.SENT]
+        freed = sends & (rows.phase[hops.last] == Phase.DROPPED) & (rc == 0)
+        freed &= np.isin(rows.reason[hops.last], [self.reader.reasons.number(name) for name in _NO_REASONS])
+        ending[freed] = _ENDING_CODE[Ending.SENT]
+        dropped = np.flatnonzero(ending == _ENDING_CODE[Ending.FREED])
+        ending[dropped[self._used_up(rows, hops.last[dropped])]] = _ENDING_CODE[Ending.CONSUMED]
+        ending[hops.copied] = _ENDING_CODE[Ending.COPIED]
+        return ending
+
+    def _used_up(self, rows: Rows, dropped: Ints) -> Mask:
+        reasons, places = self.reader.reasons.texts, self.reader.places.texts
+        pairs, inverse = np.unique((rows.reason[dropped] << 32) | rows.location[dropped], return_inverse=True)
+        used = [self._is_used_up(reasons[each >> 32], places[each & 0xFFFFFFFF]) for each in pairs.tolist()]
+        return np.array(used, dtype=bool)[inverse]
+
+    # --- what is kept -------------------------------------------------------------------------------------------------
+
+    def _tally(self, packets: Packets) -> None:
+        pairs, number = np.unique(packets.path * len(_ENDINGS) + packets.ending, return_counts=True)
+        for pair, count in zip(pairs.tolist(), number.tolist(), strict=True):
+            path, ending = divmod(pair, len(_ENDINGS))
+            if path < 0:
+                self.not_in_paths += count
+            else:
+                self.endings[path, ending] += count
+        for path, count in zip(*np.unique(packets.path[packets.origin > 0], return_counts=True), strict=True):
+            self.copies[int(path)] += int(count)
+        spans = (
+            pd.DataFrame({"path": packets.path, "start": packets.start}).groupby("path")["start"].agg(["min", "max"])
+        )
+        for each in spans.itertuples():
+            first, last = self.spans.get(int(each[0]), (int(each[1]), int(each[2])))
+            self.spans[int(each[0])] = min(first, int(each[1])), max(last, int(each[2]))
+
+    def _note_drops(self, rows: Rows, hops: "_Hops", packets: Packets | None) -> None:
+        if not len(hops.dropped):
+            return
+        owner = hops.owner_of_drop
+        known = owner >= 0
+        device, direction, on_path = (np.full(len(owner), -1) for _ in range(3))
+        if packets is not None and known.any():
+            known &= packets.ending[owner] != _ENDING_CODE[Ending.SENT]
+            mine = owner[known]
+            device[known] = rows.device[hops.arrival[mine]]
+            direction[known] = rows.phase[hops.arrival[mine]] >= FIRST_RECEIVING
+            on_path[known] = packets.path[mine]
+            sent = (owner >= 0) & ~known
+        else:
+            sent = np.zeros(len(owner), dtype=bool)
+        at = hops.dropped
+        columns = (rows.reason[at], rows.location[at], device, direction, on_path, rows.protocol[at])
+        table = pd.DataFrame(dict(enumerate(columns)))[~sent]
+        for key, group in table.groupby([*table.columns], sort=False):
+            reason, place, *rest = (int(str(each)) for each in key)
+            self._note((reason, place, rest[0], rest[1], rest[2], rest[3]), rows, at[group.index.to_numpy()])
+
+    def _note(self, key: DropKey, rows: Rows, at: Ints) -> None:
+        if key not in self.drops and len(self.drops) >= _MOST_DROPS:
+            key = (*key[:2], -1, -1, -1, -1)
+        found = self.drops.setdefault(key, _DropCount(first=int(rows.time[at[0]])))
+        found.count += len(at)
+        found.first = min(found.first, int(rows.time[at].min()))
+        found.last = max(found.last, int(rows.time[at].max()))
+        found.lines = (*found.lines, *rows.line[at[:_MOST_LINES]].tolist())[:_MOST_LINES]
+
+    def _keep(self, rows: Rows, joined: Joined, hops: "_Hops", packets: Packets) -> None:
+        """Keep some packets whole: the first of all, of each path, and of each way to get lost; the slowest."""
+        time = packets.arrived - packets.start
+        table = pd.DataFrame({"path": packets.path, "ending": packets.ending, "time": time})
+        of_path = table.groupby("path").cumcount().to_numpy()
+        of_ending = table.groupby(["path", "ending"]).cumcount().to_numpy()
+        lost = np.isin(packets.ending, _LOST)
+        wanted = (of_path < KEPT_OF_PATH) | (lost & (of_ending < KEPT_OF_PATH))
+        wanted |= np.arange(len(packets)) < FIRST_KEPT - len(self.whole)
+        slowest = table.groupby("path")["time"].idxmax().to_numpy()
+        wanted[slowest] = True
+        for at in np.flatnonzero(wanted).tolist():
+            if len(self.whole) >= MOST_KEPT:
+                return
+            path, ending, took = int(packets.path[at]), int(packets.ending[at]), int(time[at])
+            slower = at in slowest and took > self._slowest.get(path, -1)
+            first = self._whole_of[path, -1] < KEPT_OF_PATH or len(self.whole) < FIRST_KEPT
+            loss = bool(lost[at]) and self._whole_of[path, ending] < KEPT_OF_PATH
+            if not (slower or first or loss):
+                continue
+            self._whole_of[path, -1] += 1
+            self._whole_of[path, ending] += 1
+            self._slowest[path] = max(took, self._slowest.get(path, -1))
+            self.whole.append(self._whole(rows, joined, hops, packets, at))
+
+    def _whole(self, rows: Rows, joined: Joined, hops: "_Hops", packets: Packets, at: int) -> Whole:
+        number = hops.packet[at]
+        mine = np.flatnonzero(joined.packet == number)
+        first = rows.phase[hops.first[at]]
+        known = np.union1d(self.wiring.sides, self.wiring.uppers)
+        midway = first in (Phase.START, Phase.SENT) and bool(self.recorded["net_dev_queue"])
+        midway |= bool(first == Phase.RECEIVE and rows.device[hops.first[at]] in known)
+        return Whole(
+            rows=rows.take(mine),
+            hop=hops.hop_of_row[mine] - hops.first_hop[at],
+            join=joined.join[mine],
+            late=joined.begun[mine] >= 0,
+            path=int(packets.path[at]),
+            ending=int(packets.ending[at]),
+            rc=int(_return_codes(rows, joined, hops)[at]),
+            origin=int(packets.origin[at]),
+            midway=midway and not packets.origin[at],
+        )
+
+    def whole_packets(self) -> Iterator[Whole]:
+        """The packets that were kept whole, in the order of their first events."""
+        return iter(sorted(self.whole, key=lambda whole: int(whole.rows.line[0])))
+
+
+NO_CODE = -(2**31) - 1
+#: The reasons of a driver that frees what it has sent as if it had dropped it.
+_NO_REASONS = ("", "NOT_SPECIFIED", "2", "1")
+
+
+def _return_codes(rows: Rows, joined: Joined, hops: "_Hops") -> Ints:
+    """What the last device answered to the sending, `NO_CODE` where the trace does not show it."""
+    last = hops.arrival
+    sent = joined.sent[last]
+    own = rows.phase[last] == Phase.SENT
+    return np.where(own, rows.rc[last], np.where(sent >= 0, rows.rc[sent], NO_CODE))
+
+
+def _line_of_origin(rows: Rows, joined: Joined, hops: "_Hops") -> Ints:
+    """The first line of the packet that a packet is a copy of."""
+    first_line = np.full(int(joined.packet.max()) + 1, np.iinfo(np.int64).max)
+    np.minimum.at(first_line, joined.packet, rows.line)
+    return np.asarray(first_line[joined.packet[joined.origin[hops.first]]])
+
+
+@dataclass
+class _Hops:
+    """The hops of the packets that are over, packet after packet.
+
+    Of each packet: `packet` its number in the rows joined, `first` its first row, `arrival` the last row of a device,
+    `last` its last row, `end` the first row after its hops (or -1), `first_hop` and `number` of its hops, `protocol`,
+    `doubtful` whether a join is, `copied` whether a process read it. Of each hop: `start`, its first row, and
+    `latency` to the next one (-1 for the last). `hop_of_row` is -1 for rows that belong to none.
+
+    `dropped` are the rows of `kfree_skb`, `owner_of_drop` the place of their packets in the columns above, or -1.
+    """
+
+    packet: Ints
+    first: Ints
+    arrival: Ints
+    last: Ints
+    end: Ints
+    first_hop: Ints
+    number: Ints
+    protocol: Ints
+    doubtful: Ints
+    copied: Mask
+    start: Ints
+    latency: Ints
+    hop_of_row: Ints
+    dropped: Ints
+    owner_of_drop: Ints
+
+
+def _hops(rows: Rows, joined: Joined, over: Mask) -> _Hops:
+    in_line = np.flatnonzero(over & (joined.begun < 0))
+    in_line = in_line[np.argsort(joined.packet[in_line], kind="stable")]
+    packet = joined.packet[in_line]
+    on_way = rows.phase[in_line] < FIRST_END
+    devices = in_line[on_way]
+    owner = packet[on_way]
+    begins = np.ones(len(devices), dtype=bool)
+    begins[1:] = owner[1:] != owner[:-1]
+    receives = rows.phase[devices] >= FIRST_RECEIVING
+    changes = begins.copy()
+    changes[1:] |= (rows.device[devices[1:]] != rows.device[devices[:-1]]) | (receives[1:] != receives[:-1])
+    hop = np.cumsum(changes) - 1
+    start = devices[changes]
+    begin_at = np.flatnonzero(begins)
+    first_hop = hop[begin_at] if len(devices) else np.zeros(0, dtype=np.int64)
+    number = np.diff(np.append(first_hop, len(start)))
+    packets = owner[begin_at]
+    ends_at = np.append(begin_at[1:], len(devices)) - 1 if len(devices) else np.zeros(0, dtype=np.int64)
+    place = np.full(int(joined.packet.max()) + 1 if len(rows) else 0, -1)
+    place[packets] = np.arange(len(packets))
+
+    latency = np.full(len(start), -1)
+    if len(start) > 1:
+        latency[:-1] = np.maximum(0, rows.time[start[1:]] - rows.time[start[:-1]])
+        latency[first_hop[1:] - 1] = -1
+
+    hop_of_row = np.full(len(rows), -1)
+    hop_of_row[devices] = hop
+    late = np.flatnonzero(joined.begun >= 0)
+    hop_of_row[late] = hop_of_row[joined.begun[late]]
+
+    after = in_line[~on_way]
+    owner_after = place[packet[~on_way]]
+    count = len(packets)
+    end, last = np.full(count, -1), devices[ends_at].copy()
+    mine = owner_after >= 0
+    end[owner_after[mine][::-1]] = after[mine][::-1]  # the first of each wins
+    last[owner_after[mine]] = after[mine]
+    copied = np.zeros(count, dtype=bool)
+    copied[owner_after[mine & (rows.phase[after] == Phase.COPIED)]] = True
+    protocol = np.full(count, -1)
+    doubtful = np.zeros(count, dtype=np.int64)
+    owners = place[packet]
+    whose = owners >= 0
+    np.maximum.at(protocol, owners[whose], rows.protocol[in_line[whose]])
+    np.maximum.at(doubtful, owners[whose], DOUBTFUL[joined.join[in_line[whose]]].astype(np.int64))
+    dropped = rows.phase[after] == Phase.DROPPED
+    return _Hops(
+        packet=packets,
+        first=devices[begin_at],
+        arrival=devices[ends_at],
+        last=last,
+        end=end,
+        first_hop=first_hop,
+        number=number,
+        protocol=protocol,
+        doubtful=doubtful,
+        copied=copied,
+        start=start,
+        latency=latency,
+        hop_of_row=hop_of_row,
+        dropped=after[dropped],
+        owner_of_drop=owner_after[dropped],
+    )
+
+
+_UINT64: Any = np.uint64
+
+
+def _mixed(codes: Ints, place: Ints) -> "np.ndarray[Any, np.dtype[np.uint64]]":
+    """A number for each hop at its place that hardly any other has (splitmix64 of Steele, Lea and Flood)."""
+    with np.errstate(over="ignore"):
+        mixed = codes.astype(np.uint64) * _UINT64(0x9E3779B97F4A7C15) + place.astype(np.uint64) * _UINT64(
+            0xD1B54A32D192ED03
+        )
+        mixed = (mixed ^ (mixed >> _UINT64(30))) * _UINT64(0xBF58476D1CE4E5B9)
+        mixed = (mixed ^ (mixed >> _UINT64(27))) * _UINT64(0x94D049BB133111EB)
+        return np.asarray(mixed ^ (mixed >> _UINT64(31)))

@@ -1,0 +1,193 @@
+"""A piece of a trace as bytes: where its lines and numbers stand, found for all lines at once.
+
+Numbers are read eight characters at a time: a word of 64 bits holds eight characters, and one operation of numpy works
+on the words of all lines. Nothing here knows a format.
+"""
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+Ints = npt.NDArray[np.int64]
+Words = npt.NDArray[np.uint64]
+Flags = npt.NDArray[np.bool_]
+
+# room around the text, so that a word at its first or last character lies within the buffer
+_PAD = 16
+
+_ONES = np.uint64(0x0101010101010101)
+_ZEROS = np.uint64(0x3030303030303030)  # the text 00000000
+_BLANKS = np.uint64(0x2020202020202020)
+_HIGH_BITS = np.uint64(0x8080808080808080)
+
+
+class Chunk:
+    """Whole lines, each with its line feed. Positions are those in `bytes`, which has some padding around the text."""
+
+    def __init__(self, text: bytes) -> None:
+        self.data = b"\n" * _PAD + text + b"\n" * _PAD
+        self.bytes: npt.NDArray[np.uint8] = np.frombuffer(self.data, np.uint8)
+        self._words = np.ndarray((len(self.data) - 7,), "<u8", self.data, 0, (1,))
+        self._arrow = pa.py_buffer(self.data)
+
+    @cached_property
+    def line_ends(self) -> Ints:
+        """The positions of the line feeds."""
+        return np.flatnonzero(self.bytes[_PAD : len(self.data) - _PAD] == ord("\n")) + _PAD
+
+    @cached_property
+    def line_starts(self) -> Ints:
+        starts = np.empty_like(self.line_ends)
+        starts[:1] = _PAD
+        starts[1:] = self.line_ends[:-1] + 1
+        return starts
+
+    def positions(self, character: str) -> Ints:
+        """Where a character stands."""
+        return np.flatnonzero(self.bytes == ord(character))
+
+    def has(self, position: Ints, text: str) -> Flags:
+        """Whether a text of up to eight characters stands there."""
+        unused = np.uint64(8 * (8 - len(text)))
+        found: Flags = self._words[position] << unused == _word(text) << unused
+        return found
+
+    def is_blank(self, start: Ints, end: Ints) -> Flags:
+        """Whether just blanks stand there, eight at most."""
+        length = end - start
+        unused = (8 * np.clip(8 - length, 0, 7)).astype(np.uint64)
+        blank: Flags = self._words[start] << unused == _BLANKS << unused
+        blank &= length <= 8
+        blank |= length == 0
+        return blank
+
+    def text(self, start: int, end: int) -> bytes:
+        return self.data[start:end]
+
+    def split(self, line: int) -> tuple[bytes, bytes]:
+        """The text before a line, counted from 0, and the text from there on."""
+        start = int(self.line_starts[line])
+        return self.data[_PAD:start], self.data[start : len(self.data) - _PAD]
+
+    def spans(self, bounds: Sequence[Ints]) -> list[Any]:
+        """The texts of spans as arrays of Arrow, one for each pair of bounds.
+
+        `bounds` are the start of the first spans, their end, the start of the second ones and so on: what comes later
+        in them stands later in the text.
+        """
+        count = len(bounds[0])
+        offsets = np.zeros(count * len(bounds) + 1, np.int32)
+        for number, bound in enumerate(bounds):
+            offsets[number : -1 : len(bounds)] = bound
+        offsets[-1:] = offsets[-2:-1]
+        pieces = pa.Array.from_buffers(pa.binary(), len(offsets) - 1, [None, pa.py_buffer(offsets), self._arrow])
+        wanted = np.arange(0, len(offsets) - 1, 2).reshape(count, -1).T.ravel()
+        taken = pieces.take(pa.array(wanted))
+        return [taken.slice(start, count) for start in range(0, len(wanted), count)]
+
+    def number_before(self, end: Ints) -> tuple[Ints, Ints]:
+        """The decimal number whose last digit stands before `end`, and how many digits it has: up to sixteen."""
+        value, count = _right_aligned(self._words[end - 8])
+        long = np.flatnonzero(count == 8)
+        if len(long):
+            more, others = _right_aligned(self._words[end[long] - 16])
+            value[long] += more * 10**8
+            count[long] += others
+        return value, count
+
+    def eight_digits_before(self, end: Ints, count: int) -> tuple[Ints, Flags]:
+        """The number in the last `count` (up to eight) characters before `end`, and whether they all are digits."""
+        value, found = _right_aligned(self._words[end - 8], count)
+        return value, found >= count
+
+    def number_at(self, start: Ints) -> tuple[Ints, Ints]:
+        """The decimal number that begins there, and how many digits it has: up to eight."""
+        words = self._words[start]
+        flags = _not_digits(words)
+        for shift in (8, 16, 32):
+            flags |= flags << np.uint64(shift)
+        count = 8 - ((((flags >> np.uint64(7)) * _ONES) >> np.uint64(56)).astype(np.int64))
+        room = (8 * np.minimum(8 - count, 7)).astype(np.uint64)
+        aligned = (words << room) | (_ZEROS & ((np.uint64(1) << room) - np.uint64(1)))
+        return np.where(count > 0, _decimal(aligned), 0), count
+
+    def blanks_at(self, start: Ints) -> Ints:
+        """How many blanks stand there."""
+        count = np.zeros_like(start)
+        more = np.arange(len(start))
+        while len(more):
+            flags = _not_equal(self._words[start[more] + count[more]], _BLANKS)
+            # the first character that is none, and all behind it
+            for shift in (8, 16, 32):
+                flags |= flags << np.uint64(shift)
+            blanks = 8 - (((flags >> np.uint64(7)) * _ONES) >> np.uint64(56)).astype(np.int64)
+            count[more] += blanks
+            more = more[blanks == 8]
+        return count
+
+    def hex16_at(self, start: Ints) -> tuple[Words, Flags]:
+        """The number of sixteen small hexadecimal digits that stand there, and whether they do."""
+        high, first = _hexadecimal(self._words[start])
+        low, second = _hexadecimal(self._words[start + 8])
+        return (high << np.uint64(32)) | low, first & second
+
+
+def _word(text: str) -> np.uint64:
+    return np.uint64(int.from_bytes(text.encode().ljust(8, b"\0"), "little"))
+
+
+def _not_equal(words: Words, others: np.uint64) -> Words:
+    """The high bit of each character that is another one."""
+    difference = words ^ others
+    low = difference & np.uint64(0x7F7F7F7F7F7F7F7F)
+    unequal: Words = ((low + np.uint64(0x7F7F7F7F7F7F7F7F)) | difference) & _HIGH_BITS
+    return unequal
+
+
+def _not_digits(words: Words) -> Words:
+    """The high bit of each character that is no digit."""
+    difference = words ^ _ZEROS
+    low = difference & np.uint64(0x7F7F7F7F7F7F7F7F)
+    above_nine: Words = ((low + np.uint64(0x7676767676767676)) | difference) & _HIGH_BITS
+    return above_nine
+
+
+def _right_aligned(words: Words, count: int = 8) -> tuple[Ints, Ints]:
+    """The number in the last digits of each word, `count` at most, and how many digits these are."""
+    flags = _not_digits(words)
+    if count < 8:
+        flags |= np.uint64(0x80 << 8 * (7 - count))
+    for shift in (8, 16, 32):
+        flags |= flags >> np.uint64(shift)
+    ones = flags >> np.uint64(7)
+    others = ones * np.uint64(255)
+    digits = 8 - ((ones * _ONES) >> np.uint64(56)).astype(np.int64)
+    return _decimal((words & ~others) | (_ZEROS & others)), digits
+
+
+def _decimal(words: Words) -> Ints:
+    """The number of eight digits each: neighbours are joined to pairs, pairs to fours, fours to eight."""
+    tens = words - _ZEROS
+    pairs = tens * np.uint64(10) + (tens >> np.uint64(8))
+    lower = (pairs & np.uint64(0x000000FF000000FF)) * np.uint64(100 + (1_000_000 << 32))
+    upper = ((pairs >> np.uint64(16)) & np.uint64(0x000000FF000000FF)) * np.uint64(1 + (10_000 << 32))
+    return ((lower + upper) >> np.uint64(32)).astype(np.int64)
+
+
+def _hexadecimal(words: Words) -> tuple[Words, Flags]:
+    """The number of eight small hexadecimal digits each, and whether they are."""
+    no_digit = _not_digits(words)
+    # a to f are 0x61 to 0x66: less 0x61 they are 0 to 5
+    letter = words ^ np.uint64(0x6060606060606060)
+    no_letter = ((letter & np.uint64(0x7F7F7F7F7F7F7F7F)) + np.uint64(0x7979797979797979)) | letter
+    no_letter |= ((letter | _HIGH_BITS) - _ONES) ^ _HIGH_BITS  # 0x60 itself
+    wrong = (no_digit & no_letter & _HIGH_BITS) != 0
+    nibbles = (words & np.uint64(0x0F0F0F0F0F0F0F0F)) + np.uint64(9) * ((words >> np.uint64(6)) & _ONES)
+    value = ((nibbles << np.uint64(4)) | (nibbles >> np.uint64(8))) & np.uint64(0x00FF00FF00FF00FF)
+    value = ((value << np.uint64(8)) | (value >> np.uint64(16))) & np.uint64(0x0000FFFF0000FFFF)
+    value = ((value << np.uint64(16)) | (value >> np.uint64(32))) & np.uint64(0x00000000FFFFFFFF)
+    return value, ~wrong

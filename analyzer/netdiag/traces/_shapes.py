@@ -1,0 +1,369 @@
+"""What the parts of lines mean: the grammar reads each distinct part once, in a line made for it.
+
+Lines of a trace differ in their numbers most of all. A line's shape is its text without the numbers that were cut out
+of it. The rules of a grammar cannot see which digit stands in such a number, nor does what stands behind the time hang
+on the head before it. So a line made of a known head, other numbers and the shape in question is read as all lines of
+that shape are. If those numbers come out in the columns where they belong and nowhere else, they are put there for
+every line of the shape; if not, its lines are read one by one.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from netdiag import formats
+from netdiag.formats import Record
+from netdiag.formats.records import Frame, TraceEvent
+from netdiag.spans import Source
+from netdiag.traces._chunk import Flags, Ints
+from netdiag.traces._columns import TABLES, Categories, Column, dtype_of
+from netdiag.traces._cuts import Kind
+from netdiag.traces.table import NOT_TOLD, Row, Rows, StackBook, absent, fitting
+
+# three codes and the kinds fit into a key of 63 bits
+_CODE_BITS = 18
+#: So many distinct parts are kept at most; then all are forgotten and read anew.
+MOST_PARTS = 1 << _CODE_BITS
+
+# the column of each kind of number, and what stands for the number in a line that is made
+_PROBES: dict[int, tuple[str, str, int]] = {
+    Kind.DURATION: ("duration", "98765.432", 98_765_432),
+    Kind.SKB: ("skb", "f9e1d2c3b4a59687", 0xF9E1D2C3B4A59687),
+    Kind.LENGTH: ("length", "54321", 54_321),
+    Kind.PERIOD: ("period", "87654321", 87_654_321),
+    Kind.INDENT: ("depth", " " * 16, 7),
+}
+
+
+@dataclass(frozen=True)
+class _Standard:
+    """A line of a format that is surely read: `line` has places for head and body."""
+
+    line: str
+    head: str
+    body: str
+    frame: str
+
+
+_STANDARDS = {
+    "trace_cmd_report": _Standard(
+        "{head}7654321.123456{body}", "probe-77 [003] ", ": probed: a=1", "=> probed (ffffffff81)"
+    ),
+    "perf_script": _Standard(
+        "{head}7654321.123456{body}", "probe 77 [003] ", ": a:probed: a=1", " ffffffff81 probed (probe)"
+    ),
+    "perf_trace": _Standard(
+        "76543.212{head}{body}", " probe/77", " a:probed(a: 1)", "    probed (probe)"
+    ),
+}  # fmt: skip
+
+EVENTS, CALLS = 1, 2
+TABLE_OF = {EVENTS: "events", CALLS: "calls"}
+
+COLUMN_OF_KIND = {kind: name for kind, (name, _, _) in _PROBES.items()}
+
+#: The columns that a line's head tells; its body tells the others, but for line and time.
+OF_HEAD = {"events": ("cpu", "pid", "tgid", "task", "duration"), "calls": ("cpu", "pid", "task")}
+OF_BODY = {
+    table: tuple(name for name in TABLES[table] if name not in (*OF_HEAD[table], "line", "time")) for table in OF_HEAD
+}
+
+
+class Parts:
+    """The distinct texts among parts of lines, with codes in the order of their appearance; 0 is the empty text."""
+
+    def __init__(self) -> None:
+        self._known = pa.array([b""])
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def codes(self, texts: Any) -> Ints:
+        encoded = texts.dictionary_encode()
+        known = pc.fill_null(pc.index_in(encoded.dictionary, value_set=self._known), -1).to_numpy(zero_copy_only=False)
+        new = np.flatnonzero(known < 0)
+        if len(new):
+            known = known.copy()
+            known[new] = len(self._known) + np.arange(len(new))
+            self._known = pa.concat_arrays([self._known, encoded.dictionary.take(pa.array(new))])
+        codes: Ints = known.astype(np.int64)[encoded.indices.to_numpy()]
+        return codes
+
+    def texts(self, codes: Iterable[int]) -> list[bytes]:
+        return [self._known[code].as_py() for code in codes]
+
+
+class Told:
+    """What some parts tell, in columns: one row for each part."""
+
+    def __init__(self, kinds: dict[str, np.dtype[Any]]) -> None:
+        self._kinds = kinds
+        self._count = 0
+        self._new: dict[str, list[int]] = {name: [] for name in kinds}
+        self._kept: dict[str, np.ndarray[Any, Any]] = {name: np.array([], kind) for name, kind in kinds.items()}
+        self._same: dict[str, set[int]] = {name: set() for name in kinds}
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(self, row: dict[str, int]) -> None:
+        self._count += 1
+        for name, new in self._new.items():
+            value = row[name]
+            new.append(value)
+            if len(self._same[name]) < 2:
+                self._same[name].add(value)
+
+    def column(self, name: str) -> np.ndarray[Any, Any]:
+        if self._new[name]:
+            self._kept[name] = np.concatenate([self._kept[name], np.array(self._new[name], self._kinds[name])])
+            self._new[name] = []
+        return self._kept[name]
+
+    def values(self, name: str, parts: Ints) -> Column:
+        """What the parts of some lines tell."""
+        if len(self._same[name]) == 1:
+            return next(iter(self._same[name]))
+        values: Column = self.column(name)[parts]
+        return values
+
+
+Read = list[tuple[str, Row, Record]]
+
+
+class ProbeReader:
+    """Reads lines that are made to be read."""
+
+    def __init__(self, format_name: str) -> None:
+        self._format = formats.get(format_name)
+        self._made = _STANDARDS[format_name]
+        alone, framed = self.read([[self.line()], [self.line(), self._made.frame]])
+        if not alone or not framed:
+            raise AssertionError(f"{format_name} does not read its own standard line")
+        self._row = alone[0][1]
+        self.frame = _stack(framed[0][2])
+
+    def line(self, *, head: bytes | None = None, body: bytes | None = None) -> str:
+        """A line with this head or this body."""
+        return self._made.line.format(
+            head=self._made.head if head is None else as_lines(head),
+            body=self._made.body if body is None else as_lines(body),
+        )
+
+    def line_and_frame(self, *, body: bytes) -> list[str]:
+        return [self.line(body=body), self._made.frame]
+
+    def above(self, frame: bytes) -> list[str]:
+        return [self.line(), as_lines(frame)]
+
+    def is_standard(self, row: Row, names: Sequence[str]) -> bool:
+        """Whether these columns say what the standard line says, and the time as well."""
+        return all(row.get(name) == self._row.get(name) for name in ("time", *names))
+
+    def read(self, texts: Sequence[Sequence[str]]) -> list[Read | None]:
+        """What each of these texts, of some lines, tells; None for one with a line that is not read."""
+        lines: list[str] = []
+        owner: list[int] = []
+        for number, text in enumerate(texts):
+            lines += [*text, ""]  # a blank line keeps a frame from the next text
+            owner += [number] * (len(text) + 1)
+        document = self._format.read(Source("", "\n".join(lines)))
+        told: list[Read | None] = [[] for _ in texts]
+        for record in document.records:
+            entry = told[owner[record.span.line - 1]]
+            rows = Rows()
+            rows.add(record)
+            if entry is not None:
+                made = (("events", rows.events), ("calls", rows.calls), ("losses", rows.losses))
+                entry += [(table, row, record) for table, kept in made for row in kept]
+        for unread in document.unread:
+            told[owner[unread.line - 1]] = None
+        return told
+
+
+def as_lines(text: bytes) -> str:
+    """Text of a chunk for a source, which would drop a carriage return before a line feed."""
+    decoded = text.decode("utf-8", "surrogatepass")
+    if "\r" in decoded:
+        decoded = decoded.replace("\r\n", "\r\r\n")
+    return decoded + "\r" if decoded.endswith("\r") else decoded
+
+
+def _stack(record: Record) -> tuple[Frame, ...]:
+    return record.stack if isinstance(record, TraceEvent) else ()
+
+
+class Heads:
+    """What the heads of lines tell."""
+
+    def __init__(self, reader: ProbeReader, categories: Categories) -> None:
+        self._reader = reader
+        self._categories = categories
+        self._clear()
+
+    def _clear(self) -> None:
+        self._parts = Parts()
+        self.told = Told({"good": np.dtype(bool)} | {name: _dtype("events", name) for name in OF_HEAD["events"]})
+
+    def codes(self, texts: Any) -> Ints:
+        if len(self._parts) > MOST_PARTS:
+            self._clear()
+        codes = self._parts.codes(texts)
+        new = self._parts.texts(range(len(self.told), len(self._parts)))
+        for read in self._reader.read([[self._reader.line(head=text)] for text in new]):
+            row: Row = read[0][1] if read and len(read) == 1 else {}
+            good = bool(row) and self._reader.is_standard(row, OF_BODY["events"])
+            self.told.add({"good": good} | _coded("events", OF_HEAD["events"], row if good else {}, self._categories))
+        return codes
+
+
+class Bodies:
+    """What the bodies of lines tell: the shape of each has a number."""
+
+    SLOW = 0
+    #: the stack of a body that has the frames below it
+    BELOW = -2
+
+    def __init__(self, reader: ProbeReader, categories: Categories, book: StackBook) -> None:
+        self._reader = reader
+        self._categories = categories
+        self._book = book
+        self._clear()
+
+    def _clear(self) -> None:
+        self._parts = (Parts(), Parts(), Parts())
+        self._keys = pd.Index([], dtype="int64")
+        #: for each shape its table, and its number among the shapes of that table
+        self.places = Told({"table": np.dtype(np.int8), "place": np.dtype(np.int32)})
+        self.told = {table: Told({name: _dtype(table, name) for name in names}) for table, names in OF_BODY.items()}
+
+    def numbers(self, kinds: tuple[Ints, Ints], with_frames: Flags, parts: Sequence[Any | None]) -> Ints:
+        """The number of each line's shape. `parts` are the texts before, between and behind the numbers."""
+        if max(map(len, self._parts)) + len(with_frames) > MOST_PARTS:
+            self._clear()
+        keys = kinds[0] << 4 | kinds[1] << 1 | with_frames
+        for known, texts in zip(self._parts, parts, strict=True):
+            keys <<= _CODE_BITS
+            if texts is not None:
+                keys |= known.codes(texts)
+        index, unique = pd.factorize(keys)
+        numbers = self._keys.get_indexer(pd.Index(unique))
+        new = unique[numbers < 0]
+        if len(new):
+            numbers[numbers < 0] = len(self._keys) + np.arange(len(new))
+            self._keys = self._keys.append(pd.Index(new))
+            self._read(new)
+        found: Ints = numbers[index]
+        return found
+
+    def _read(self, keys: Ints) -> None:
+        shapes = [self._shape(int(key)) for key in keys]
+        made = [(self._reader.line_and_frame if framed else self._alone)(body=body) for body, _, framed in shapes]
+        for (_, kinds, framed), read in zip(shapes, self._reader.read(made), strict=True):
+            table, row = self._row(read, kinds, framed=framed)
+            place = 0
+            if table != self.SLOW:
+                name = TABLE_OF[table]
+                place = len(self.told[name])
+                self.told[name].add(_coded(name, OF_BODY[name], row, self._categories))
+            self.places.add({"table": table, "place": place})
+
+    def _alone(self, *, body: bytes) -> list[str]:
+        return [self._reader.line(body=body)]
+
+    def _shape(self, key: int) -> tuple[bytes, list[int], bool]:
+        """A body of the shape, the kinds of its numbers, and whether frames are below it."""
+        mask = (1 << _CODE_BITS) - 1
+        codes = [key >> shift * _CODE_BITS & mask for shift in (2, 1, 0)]
+        flags = key >> 3 * _CODE_BITS
+        kinds = [flags >> 4, flags >> 1 & 7]
+        parts = [known.texts([code])[0] for known, code in zip(self._parts, codes, strict=True)]
+        probes = [_PROBES[kind][1].encode() if kind else b"" for kind in kinds]
+        return b"".join([parts[0], probes[0], parts[1], probes[1], parts[2]]), kinds, bool(flags & 1)
+
+    def _row(self, read: Read | None, kinds: Sequence[int], *, framed: bool) -> tuple[int, Row]:
+        """The table of a shape and what it says there, if its numbers stand where they belong and nowhere else."""
+        if not read or len(read) != 1 or read[0][0] not in OF_BODY:
+            return self.SLOW, {}
+        table, row, record = read[0]
+        if not self._reader.is_standard(row, OF_HEAD[table]):
+            return self.SLOW, {}
+        texts = [value for value in row.values() if isinstance(value, str)]
+        for kind in filter(None, kinds):
+            name, probe, value = _PROBES[kind]
+            if row.get(name) != value or (probe.strip() and any(probe in text for text in texts)):
+                return self.SLOW, {}
+        if table == "calls":
+            return CALLS, row
+        stack = _stack(record)
+        below = framed and stack == self._reader.frame
+        return EVENTS, row | {"stack": self.BELOW if below else self._book.stack_of(stack)}
+
+
+class Frames:
+    """What the lines of call stacks mean."""
+
+    #: the stack of lines that are not all frames
+    BAD = -3
+
+    def __init__(self, reader: ProbeReader, book: StackBook) -> None:
+        self._reader = reader
+        self._book = book
+        self._clear()
+
+    def _clear(self) -> None:
+        self._parts = Parts()
+        self._numbers = Told({"frame": np.dtype(np.int32)})
+
+    def stacks(self, texts: Any) -> Ints:
+        """The number of the stack of each of these texts, in which each line should be a frame."""
+        if len(self._parts) > MOST_PARTS:
+            self._clear()
+        encoded = texts.dictionary_encode()
+        lines = pc.split_pattern(encoded.dictionary, b"\n")
+        codes = self._parts.codes(lines.values)
+        self._read(self._parts.texts(range(len(self._numbers), len(self._parts))))
+        frames = self._numbers.column("frame")[codes]
+        ends = lines.offsets.to_numpy()
+        if (frames < 0).any():
+            bad = np.add.reduceat(frames == self.BAD, ends[:-1]) > 0 if len(frames) else np.zeros(0, bool)
+            kept = np.concatenate([[0], np.cumsum(frames >= 0)])
+            frames, ends = frames[frames >= 0], kept[ends]
+        else:
+            bad = np.zeros(len(ends) - 1, bool)
+        data = frames.tobytes()
+        number = self._book.stack
+        bounds = (ends * frames.itemsize).tolist()
+        stacks = [
+            self.BAD if wrong else number(data[start:end])
+            for wrong, start, end in zip(bad.tolist(), bounds[:-1], bounds[1:], strict=True)
+        ]
+        found: Ints = np.array(stacks, np.int64)[encoded.indices.to_numpy()]
+        return found
+
+    def _read(self, lines: Sequence[bytes]) -> None:
+        for line, read in zip(lines, self._reader.read([self._reader.above(line) for line in lines]), strict=True):
+            number = self.BAD
+            if read is not None and len(read) == 1 and line.strip():
+                stack = _stack(read[0][2])
+                number = self._book.frame(stack[0]) if stack else NOT_TOLD
+            self._numbers.add({"frame": number})
+
+
+def _dtype(table: str, name: str) -> np.dtype[Any]:
+    return dtype_of(TABLES[table][name])
+
+
+def _coded(table: str, names: Sequence[str], row: Row, categories: Categories) -> dict[str, int]:
+    """The values of some columns, texts as codes."""
+    made: dict[str, int] = {}
+    for name in names:
+        kind = TABLES[table][name]
+        value = row.get(name, absent(name, kind))
+        made[name] = categories.of(name).code(value) if kind == "category" else fitting(name, kind, value)
+    return made

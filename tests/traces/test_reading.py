@@ -1,0 +1,109 @@
+"""Whatever a trace is, the fast tables of it say what its records say, in every cell."""
+
+import random
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from netdiag import formats
+from netdiag.spans import Source
+from netdiag.traces import TraceTable, read_table, reading, table_of
+
+SAMPLES = Path(__file__).resolve().parents[2] / "samples" / "formats"
+FORMATS = ("perf_script", "perf_trace", "trace_cmd_report", "tracefs_trace")
+TRACES = [path for name in FORMATS for path in sorted((SAMPLES / name).glob("*.txt"))]
+ODD_PARTS = [
+    *[" ", "  ", "-", ":", ": ", "/", "[", "]", "(", ")", "|", "+ ", "}", "0", "12", ".", "x", "=", ", ", " us", "é"],
+    *["\r", "\n", "\n\n", "\t", "0x", "len=", " len: 7", "skbaddr=0x", "0123456789abcdef", "=> "],
+]
+
+
+def text_of(trace: Path) -> str:
+    return trace.read_bytes().decode("utf-8", "backslashreplace")
+
+
+def cells(table: TraceTable) -> Iterator[tuple[str, str, list[Any]]]:
+    """All that a table says: categories as their texts, stacks as their frames."""
+    known = table.stacks
+    frames = [(known.names[number], known.modules[number]) for number in known.frames.tolist()]
+    stacks = [tuple(frames[start:end]) for start, end in pairwise(known.offsets.tolist())]
+    for name, rows in (("events", table.events()), ("calls", table.calls()), ("losses", table.losses)):
+        for column in rows:
+            kind = str(rows[column].dtype)
+            values = rows[column].tolist()
+            yield (
+                f"{name}.{column}",
+                kind,
+                [stacks[n] if n >= 0 else () for n in values] if column == "stack" else values,
+            )
+
+
+def said(table: TraceTable) -> list[Any]:
+    return [table.format, table.lines, table.read, sorted(table.unread), *cells(table)]
+
+
+def both(name: str, text: str) -> tuple[list[Any], list[Any]]:
+    source = Source("trace.txt", text, format=name)
+    return said(read_table(source)), said(table_of(formats.get(name).read(source)))
+
+
+@pytest.mark.parametrize("trace", TRACES, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_a_sample_is_read_alike(trace: Path) -> None:
+    fast, slow = both(trace.parent.name, text_of(trace))
+    assert fast == slow
+
+
+@pytest.mark.parametrize("trace", TRACES, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_a_sample_is_read_alike_in_any_pieces(trace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "_BLOCK", random.Random(trace.name).randrange(1, 600))
+    fast, slow = both(trace.parent.name, text_of(trace))
+    assert fast == slow
+
+
+def mutated(text: str, chance: random.Random, count: int) -> str:
+    """The text with some changes, each in some line."""
+    lines = text.split("\n")
+    for _ in range(count):
+        number = chance.randrange(len(lines))
+        line = lines[number]
+        at, end = sorted((chance.randint(0, len(line)), chance.randint(0, len(line))))
+        part = chance.choice(ODD_PARTS)
+        lines[number] = chance.choice(
+            [
+                line[:at] + part + line[at:],
+                line[:at] + line[min(end, at + 3) :],
+                line[:at] + line[at:end] * 2 + line[end:],
+                line[:at],
+                line[at:],
+                line + "\n" + chance.choice(lines),
+            ]
+        )
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize("trace", TRACES, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_a_changed_sample_is_read_alike(trace: Path) -> None:
+    chance = random.Random(trace.name)
+    text = text_of(trace)
+    repeated = "\n".join(text for _ in range(3))
+    fast, slow = both(trace.parent.name, mutated(repeated, chance, 60))
+    assert fast == slow
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_any_text_is_read_alike(name: str) -> None:
+    lines = [line for trace in TRACES if trace.parent.name == name for line in text_of(trace).split("\n")]
+    parts = [*ODD_PARTS, *random.Random(name).sample(lines, 20)]
+
+    @settings(max_examples=150, deadline=None, database=None, derandomize=True)
+    @given(st.lists(st.sampled_from(parts), max_size=12))
+    def reads(chosen: list[str]) -> None:
+        fast, slow = both(name, "".join(chosen))
+        assert fast == slow
+
+    reads()
