@@ -16,8 +16,7 @@ Listing a table makes iptables-legacy load its module, and iptables-nft before 1
 only when it is there: legacy tables as /proc/net/ip_tables_names tells, nft tables as iptables-save prints them. A
 table of `iptables` that is not there is in the manifest as skipped; of the other backend only what is there is listed.
 
-JSON is stored with one key a line, as docker prints it. When sysctl cannot select by pattern (busybox), /proc/sys/net
-is read instead, and stored in the form of sysctl.
+JSON is stored with one key a line, as docker prints it, and /proc/sys/net in the form of sysctl(8).
 """
 
 import argparse
@@ -65,7 +64,7 @@ class Item(NamedTuple):
     `needs` are kernel modules that the command would load: it is run only when the kernel has them already.
     `instead` is run when `command` must not or cannot be run, or fails without printing anything. `only` is a pattern
     of the lines that are kept. `moves` marks counters, which are read when the run begins, and when it ends, as well.
-    `option` names the option that asks for it.
+    `option` names the option that asks for it. Where the tool `unless` is installed, it is not run at all.
     """
 
     id: str
@@ -78,6 +77,7 @@ class Item(NamedTuple):
     only: str = ""
     moves: bool = False
     option: str = ""
+    unless: str = ""
 
 
 NETAVARK_DRIVER = "/run/containers/networks/firewall/firewall-driver"
@@ -97,9 +97,11 @@ PERF_SCRIPT = "perf script -i {data} --ns -F comm,pid,tid,cpu,time,event,trace"
 TRACE_CMD = "trace-cmd record -m 4096 "  # kB of each CPU
 CONNTRACK = ("nf_conntrack_netlink",)
 UNREPLIED = r"\[UNREPLIED\]"
+PROXIES, ENGINES, MANAGERS = r"\bPID\b|\bdocker-proxy\b", r"\bPID\b|\bdockerd\b", r"\bPID\b|networkd|NetworkManager"
 LIST_NAMESPACES = "lsns -t net -o NS,TYPE,NPROCS,PID,USER,NETNSID,NSFS,COMMAND"
 LIST_PROXIES = "ps -ww -C docker-proxy -o pid,netns,args"
 LIST_ENGINES = "ps -ww -C dockerd -o pid,ppid,netns,args"
+LIST_ALL = "ps -o pid,args"  # of busybox, which cannot select; of another ps it would be the processes of a terminal
 ENGINE_FILES = "ls -ln --full-time /var/run/docker.pid /var/run/docker.sock /etc/resolv.conf"
 RESOLVED = "/run/systemd/resolve/resolv.conf"
 NETWORK_MANAGER = "/run/NetworkManager/no-stub-resolv.conf"
@@ -121,9 +123,16 @@ PODMAN_EVENT = " --format '{{.Time}} {{.Type}} {{.Status}} {{.ID}} (name={{.Name
 PODMAN_EVENTS = "podman events --since 24h --stream=false" + OF_EVENTS + PODMAN_EVENT
 JOURNAL = "journalctl --no-pager -o short-iso -n 200 -u docker.service"
 LIST_MANAGERS = "ps -ww -C systemd-networkd,NetworkManager -o pid,netns,args"
+LISTENERS = "ss -tulpn"
+LISTENERS_OF_PROC = "env PROC_ROOT=/proc ss -tulpn"  # as above, without a kernel module
+SOCKET_UNIT = "systemctl show docker.socket -p Id,LoadState,ActiveState,SubState"
 ZONES = "firewall-cmd --list-all-zones"
 POLICIES = "firewall-cmd --list-all-policies"
-READ_SYSCTLS = "grep -r . /proc/sys/net"
+# sysctl(8) would look at the settings of the whole kernel for these. Left out is what nobody, or only root, can read.
+READ_SYSCTLS = (
+    "grep -r --exclude=flush --exclude=stable_secret --exclude=tcp_fastopen_key --exclude=bpf_jit_* . /proc/sys/net"
+)
+READ_ALL_SYSCTLS = "grep -r . /proc/sys/net"  # of busybox
 ITEMS = (
     Item("os-release", "os_release", FILES, "/etc/os-release", "the distribution, so its defaults"),
     Item("resolv-conf", "resolv_conf", FILES, "/etc/resolv.conf", "the name servers that containers inherit"),
@@ -161,20 +170,22 @@ ITEMS = (
     Item("ip-netns", "ip_netns", HOST, "ip netns", "network namespaces that have a name"),
     Item("engine-files", "ls_l", HOST, ENGINE_FILES, "how the engine ended, and whose file resolv.conf is"),
     Item("docker-unit", "systemctl_show", HOST, UNIT, "how the engine is started, whether it shall run, how it ended"),
+    Item("docker-socket", "systemctl_show", DOCKER, SOCKET_UNIT, "whether asking a stopped engine would start it"),
     Item("docker-journal", "journal", HOST, JOURNAL, "why the engine does not start"),
-    Item("dockerd", "ps", HOST, LIST_ENGINES, "which engines run, and in which network namespaces"),
-    Item("docker-proxy", "ps", HOST, LIST_PROXIES, "which ports the engine forwards itself, and where to"),
-    Item("network-managers", "ps", HOST, LIST_MANAGERS, "who else sets interfaces up"),
+    Item("dockerd", "ps", HOST, LIST_ENGINES, "which engines run, and where", instead=LIST_ALL, only=ENGINES),
+    Item("docker-proxy", "ps", HOST, LIST_PROXIES, "which ports the engine forwards", instead=LIST_ALL, only=PROXIES),
+    Item("network-managers", "ps", HOST, LIST_MANAGERS, "who sets interfaces up", instead=LIST_ALL, only=MANAGERS),
     Item("networkctl", "networkctl", HOST, "networkctl --no-pager list", "which of them systemd-networkd sets up"),
     Item("firewalld", "firewalld_zones", HOST, ZONES, "what its zones let pass, and whose interfaces are in them"),
     Item("firewalld-policies", "firewalld_zones", HOST, POLICIES, "what it lets pass from one zone to another"),
     Item("ufw", "ufw_settings", FILES, "/etc/ufw/ufw.conf", "whether ufw sets rules up"),
     Item("ufw-defaults", "ufw_settings", FILES, "/etc/default/ufw", "what ufw does with forwarded packets"),
     Item("nmcli", "nmcli_device", HOST, "nmcli device", "which of them NetworkManager sets up"),
-    Item("ss", "ss", BOTH, "ss -tulpn", "who listens", ("tcp_diag", "udp_diag"), "env PROC_ROOT=/proc ss -tulpn"),
+    Item("ss", "ss", BOTH, LISTENERS, "who listens", needs=("tcp_diag", "udp_diag"), instead=LISTENERS_OF_PROC),
+    Item("netstat", "netstat", BOTH, "netstat -tulpn", "who listens, where ss is missing", unless="ss"),
     Item("tc-qdisc", "tc_qdisc", BOTH, "tc -s qdisc", "queues, and the packets that they dropped", moves=True),
     Item("nstat", "nstat", BOTH, "nstat -asz", "counters of the kernel's protocols", moves=True),
-    Item("sysctl", "sysctl", BOTH, r"sysctl -a --pattern '^net\.'", "forwarding and filtering", instead=READ_SYSCTLS),
+    Item("sysctl", "sysctl", BOTH, READ_SYSCTLS, "forwarding and filtering", instead=READ_ALL_SYSCTLS),
     Item("nft-ruleset", "nft_ruleset", BOTH, "nft -a list ruleset", "nftables rules", needs=("nf_tables",)),
     Item("ebtables", "ebtables", HOST, "ebtables -L --Lc --Ln", "rules of bridges", needs=("ebtable_filter",)),
     Item("ebtables-nat", "ebtables", HOST, "ebtables -t nat -L --Lc --Ln", "the same", needs=("ebtable_nat",)),
@@ -271,6 +282,7 @@ CAP_SYS_ADMIN = 21  # linux/capability.h; setns(2) asks for it
 NICENESS = 19
 MIN_FREE = 64 * 1000 * 1000  # bytes that stay free where the bundle is made
 MOST_OTHERS = 100  # network namespaces of no container: a browser alone may have dozens
+MOST_WITH_PROGRAMS = 50  # namespaces in which ss names the programs: for each it looks at all processes of the host
 MOST_DEVICES = 16  # physical devices: a card may be cut into a hundred
 INTO_HOST = ("nsenter", "--target=1", "--mount", "--net", "--")  # from a container: the host's programs and network
 ANY_ID = "0" * 64  # stands for ids in a rehearsal
@@ -292,7 +304,8 @@ CONTEXT = 20  # arguments, or hundreds of characters, in which the program of a 
 # words is of the first kind or the last one is of the second, unless the last one says that it is only about a secret.
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _SECRET_WORD = re.compile(
-    r".*(?:pass(?:word|wd|wort|phrase|code)|secret|token|credential|apikey)s?\Z|authorization\Z|psk\Z"
+    r".*(?:pass(?:word|wd|wort|phrase|code)|secret|token|credential|(?:api|auth|access|account|private|master)key)s?\Z"
+    r"|authorization\Z|psk\Z"
 )
 _SECRET_LAST_WORD = re.compile(
     r".*(?<!by)(?<!com)(?<!tres)pass\Z|(?:master|basic|x)?auth\Z"
@@ -305,17 +318,19 @@ _ABOUT_A_SECRET = frozenset(
     "plugin policy port prefix provider realm required rotation scope scopes server size source store strategy timeout "
     "ttl type uri url user username version".split()
 )
-# Values that tell nothing: switches, references to variables, places of files.
+# Values that tell nothing: switches, references to variables, places of files, what others have masked.
 _HARMLESS = re.compile(
     r"(?:true|false|yes|no|on|off|none|null|nil|enabled?|disabled?|required|optional|bearer|basic|digest|token|\d{1,2}"
-    r"|<masked>.*|\$+[A-Z_][A-Z0-9_]*|\$+\{\w+\}|file:.*"
+    r"|<masked>.*|\(null\)?|<n(?:il|one)>|x{3,}|\*{3,}|\$+[A-Z_][A-Z0-9_]*|\$+\{\w+\}|file:.*"
     r"|/(?:app|bin|certs?|config|data|dev|etc|home|lib|mnt|opt|proc|root|run|secrets?|srv|sys|tmp|usr|var)"
     r"(?:/[\w.@+-]*)*)?\Z",
     re.I,
 )
 
 # What stands behind a name: in quotes (escaped ones too), or up to a delimiter. Of an option, up to a blank.
-_VALUE = re.compile(r"""\\?(["'])(?P<quoted>(?:(?!\\?\1).)+)|(?P<bare>(?:[^\s&;,"'\\]|\\[^"'\s])+)""")
+_VALUE = re.compile(
+    r"""\\?(["'])(?P<quoted>(?:(?!\\?\1).)+)|(?P<bare>(?![\[{]\s?\\?["'])(?:[^\s&;,"'\\]|\\[^"'\s])+)"""
+)
 _OPTION_VALUE = re.compile(r"""\\?(["'])(?P<quoted>(?:(?!\\?\1).)+)|(?P<bare>(?:[^\s"'\\]|\\[^"'\s])+)""")
 _AUTHORIZATION = re.compile(
     r"""(?i)\bauthorization\\?["']?\s?[:=]\s?(?:(?:bearer|basic|digest|token)\s+)?|\bbearer\s+(?=\S{8})"""
@@ -325,15 +340,20 @@ _USER_COLON = re.compile(
 )
 _OPTION_IS = re.compile(r"(?<![\w-])--?(?P<name>[A-Za-z][\w.-]*)=")
 _OPTION = re.compile(r"(?<![\w-])(?P<name>--?[A-Za-z][\w.-]*|requirepass|masterauth)\s+(?=[^-\s])")
-_ASSIGNMENT = re.compile(r"""(?<![\w.-])-*(?P<name>[A-Za-z_][\w.-]*)\\?["']?\s?[:=]\s?""")
-_SHORT_OPTION = re.compile(r"(?<![\w-])(?P<flag>-[apw])(?P<gap>\s*)(?=[^-\s])")
+_ASSIGNMENT = re.compile(r"""(?<![\w.-])-*(?P<name>[A-Za-z_][\w.-]*)\\?["']?[ \t]{0,8}[:=][ \t]{0,8}""")
+_TAG = re.compile(r"<(?P<name>[A-Za-z_][\w.-]*)>")
+_TAG_VALUE = re.compile(r"(?P<quoted>(?!))|(?P<bare>[^<]+)")
 _PASSWORD_PROGRAMS = {
     "-p": re.compile(
         r"\b(?:mysql\w*|mariadb[\w-]*|mongo\w*|sshpass|rabbitmqadmin|smbclient|(?:docker|podman) login)\b"
     ),
     "-a": re.compile(r"\bredis-(?:cli|benchmark)\b"),
     "-w": re.compile(r"\bldap\w+\b"),
+    "-k": re.compile(r"\bss-?(?:server|local|redir|tunnel|manager)\b"),
+    "-P": re.compile(r"\bipmitool\b"),
+    **dict.fromkeys(("-c", "-A", "-X"), re.compile(r"\bsnmp\w+\b")),
 }
+_SHORT_OPTION = re.compile(r"(?<![\w-])(?P<flag>" + "|".join(_PASSWORD_PROGRAMS) + r")(?P<gap>\s*)(?=[^-\s])")
 # Of another program's -p, a port, a protocol or a path is no password.
 _NO_PASSWORD = re.compile(
     r"""(?i)\\?["']?(?:\d[\d.:/-]*(?:tcp|udp|sctp)?|tcp|udp|sctp|icmp|icmpv6|all|[/.~$]\S*)(?=[\s"'\\]|\Z)"""
@@ -342,7 +362,7 @@ _IS_OPTION = re.compile(r"--?[A-Za-z][\w.-]*\Z")
 
 # Secrets that show by their shape, wherever they stand.
 _SHAPES = (
-    ("url-password", re.compile(r"""://[^\s/:@"'<>]*:(?P<secret>[^\s/"']+)@""")),
+    ("url-password", re.compile(r"""//[^\s/:@"'<>]*:(?P<secret>[^\s/"']+)@""")),
     ("url-password", re.compile(r"""://[^\s/:@"'<>]*:(?!\d+(?:[/?#\s]|\Z))(?P<secret>[^\s"'@<>]{1,300})@""")),
     ("url-password", re.compile(r"""https?://(?P<secret>[^\s/:@"'<>]{8,})@""")),
     ("url-password", re.compile(r"""(?<![\w.-])[\w.-]+:(?P<secret>[^\s:/@"'<>]+)@(?:tcp|udp|unix)\(""")),
@@ -350,13 +370,56 @@ _SHAPES = (
         "password-hash",
         re.compile(r"""(?<![\w.-])[\w.-]+:(?P<secret>(?:\$+(?:apr1|1|2[abxy]|5|6|y|argon2\w+)\$|\{SHA\})[^\s,"']+)"""),
     ),
-    ("private-key", re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?P<secret>.{1,10000}?)-----END", re.S)),
+    ("password-hash", re.compile(r"""(?P<secret>\$+(?:apr1|1|2[abxy]|5|6|y|argon2\w+)\$[^\s,"':]{20,})""")),
+    (
+        "private-key",
+        re.compile(r"""-----BEGIN [A-Z ]*PRIVATE KEY-----(?P<secret>[^"\x1f]{1,10000}?)(?:-----END|"|\Z)"""),
+    ),
+    ("password-file", re.compile(r"""\bmachine\s+\S+\s+login\s+\S+\s+password\s+(?P<secret>[^\s"']+)""")),
+    (
+        "password-file",  # .pgpass; no IPv6 address
+        re.compile(
+            r"(?<![\w.:*-])(?![0-9a-fA-F:.]+(?![\w*:.-]))"
+            r"""[\w.*-]+:(?:\d{4,5}|\*):[\w.*-]+:[\w.*-]+:(?P<secret>[^\s:"'\\]+)"""
+        ),
+    ),
+    (
+        "webhook",
+        re.compile(
+            r"(?:hooks\.slack\.com/\w+|discord(?:app)?\.com/api/webhooks/\d+|webhook\.office\.com/\w+)/"
+            r"""(?P<secret>[^\s"'?]+)"""
+        ),
+    ),
+    ("webhook", re.compile(r"""\bapi\.telegram\.org/bot(?P<secret>\d+:[\w-]+)""")),
+    (
+        "quoted",  # SQL, and the shell of MongoDB
+        re.compile(
+            r"""(?i)(?:\bidentified\s+(?:with\s+\S+\s+)?by|\b\w*pass(?:word|phrase))\s+\\?["'](?P<secret>[^"'\\]+)"""
+        ),
+    ),
+    ("quoted", re.compile(r"""\.auth\(\s*\\?["'][^"'\\]*\\?["']\s*,\s*\\?["'](?P<secret>[^"'\\]+)""")),
+    *(
+        ("command", re.compile(before + r"""\\?["']?(?P<secret><masked>|[^\s"'\\|;&<>]+)""" + after))
+        for before, after in (
+            (r"\bhtpasswd\s+(?:-\w+\s+){0,5}?-\w*b\w*\s+(?:-\w+\s+){0,5}(?:[^\s|;&<>]+\s+){1,2}", ""),
+            (r"\b(?:add_user|change_password)\s+\S+\s+", ""),  # rabbitmqctl
+            (r"\bmc\s+(?:alias\s+set|config\s+host\s+add)\s+\S+\s+\S+\s+\S+\s+", ""),
+            (r"\b(?:vault\s+login|ngrok\s+(?:config\s+add-)?authtoken)\s+(?!-)", ""),
+            (r"\blftp\b[^|;&]{0,200}?\s-u\s*[^\s,]+,", ""),
+            (r"\s-U\s*[^\s%:]+%", ""),  # smbclient
+            (r"\bredis-cli\b[^|;&]{0,200}?\s(?:AUTH|auth)\s+(?:\S+\s+)?", ""),
+            (r"\bcurl\b[^|;&]{0,300}?\s(?:-b|--cookie)\s*[\w.-]+=", ""),
+            (r"\becho\s+(?:-\w+\s+)?", r"""\\?["']?\s*\|[^|]{0,200}--\w*password-stdin"""),
+            (r"\becho\s+(?:-\w+\s+)?\\?[\"']?[\w.-]+:", r"""\\?["']?\s*\|\s*(?:\S*/)?chpasswd\b"""),
+        )
+    ),
     (
         "known-token",
         re.compile(
-            r"(?<![A-Za-z0-9])(?P<secret>gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|dckr_pat_[\w-]{16,}|npm_\w{30,}"
-            r"|xox[abeprs]-[\w-]{10,}|[sr]k_live_\w{16,}|AKIA[0-9A-Z]{16}|AIza[\w-]{30,}|hv[sb]\.[\w-]{20,}|SG\.[\w-]{16,}\.[\w-]{16,}"
-            r"|SWM(?:TKN|KEY)-1-[\w-]+|eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*)"
+            r"(?<![A-Za-z0-9])(?P<secret>gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|dckr_pat_[\w-]{16,}"
+            r"|npm_\w{30,}|xox[abeprs]-[\w-]{10,}|[sr]k_live_\w{16,}|A[KS]IA[0-9A-Z]{16}|AIza[\w-]{30,}|hv[sb]\.[\w-]{20,}"
+            r"|SG\.[\w-]{16,}\.[\w-]{16,}|tskey-[\w-]{16,}|sk-(?:proj-)?\w{32,}|dop_v1_\w{40,}|pypi-\w{40,}"
+            r"|ya29\.[\w-]{20,}|SWM(?:TKN|KEY)-1-[\w-]+|eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*)"
         ),
     ),
 )
@@ -364,8 +427,9 @@ _JSON_ENVIRONMENT = re.compile(r'"[A-Za-z_][\w.-]*=(?P<secret>(?:[^"\\]|\\.)+)"'
 _JSON_OPTION = re.compile(r'"(?P<name>--?[\w.-]+)",\s*(?=")')
 _SYSCTL = re.compile(r"(?m)^\S*(?:fastopen_key|stable_secret) = (?P<secret>\S+)$")
 
-# Outputs that hold command lines or messages; of all others only what has the shape of a secret is masked.
-FREE_TEXT = "stderr collector_log dmesg engine_events journal lsns ps systemctl_show text".split()
+# Outputs that hold command lines, and those that hold messages; of others what has the shape of a secret is masked.
+COMMAND_LINES = ("lsns", "ps", "systemctl_show")
+MESSAGES = ("stderr", "collector_log", "dmesg", "engine_events", "journal", "text")
 _ARGUMENT_KEYS = ("Args", "Cmd", "Command", "Entrypoint", "OnBuild", "Shell", "Test")
 PROXY_VARIABLES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")  # kept but for their passwords
 _NAME_KEYS = frozenset(
@@ -476,8 +540,8 @@ class Masker:
             return encoded("".join(argument + "\n" for argument in arguments))
         if format_name == "sysctl":
             return encoded(self._each("sysctl", _SYSCTL, decoded(data)))
-        if format_name in FREE_TEXT:
-            return encoded(self.text(decoded(data)))
+        if format_name in COMMAND_LINES + MESSAGES:
+            return encoded(self.text(decoded(data), is_message=format_name in MESSAGES))
         return encoded(self._shapes(decoded(data))) if b"://" in data else data
 
     def _reduced(self, containers: Any) -> Any:
@@ -488,8 +552,11 @@ class Masker:
         self.counts += collections.Counter({LEFT_OUT: count_keys(containers) - count_keys(reduced)})
         return reduced
 
-    def text(self, text: str, before: str = "") -> str:
-        """Mask a command line or a message; `before` are words in front of it, which may name the program."""
+    def text(self, text: str, before: str = "", *, is_message: bool = False) -> str:
+        """Mask a command line or a message; `before` are words in front of it, which may name the program.
+
+        In a message `-p` is more often the option that somebody complains of than one with a password behind it.
+        """
         if not self.enabled or len(text) < 3:
             return text
         text = self._shapes(text)
@@ -498,11 +565,14 @@ class Masker:
         text = self._behind("option", _OPTION_IS, _OPTION_VALUE, text)
         text = self._behind("option", _OPTION, _OPTION_VALUE, text)
         text = self._behind("assignment", _ASSIGNMENT, _VALUE, text)
-        return self._behind("option", _SHORT_OPTION, _OPTION_VALUE, text, before + " ")
+        text = self._behind("assignment", _TAG, _TAG_VALUE, text)
+        return self._behind("option", _SHORT_OPTION, _OPTION_VALUE, text, None if is_message else before + " ")
 
     def arguments(self, arguments: Sequence[str]) -> List[str]:
         """Mask the arguments of a process: a secret may be a whole argument, which the one before it tells."""
         masked: List[str] = []
+        if self.enabled and arguments:  # what several together tell; \s takes this separator for a blank
+            arguments = self._shapes("\x1f".join(arguments)).split("\x1f")
         for position, argument in enumerate(arguments):
             program = " ".join(arguments[max(0, position - CONTEXT) : position])
             name, equals, value = argument.partition("=")
@@ -546,7 +616,7 @@ class Masker:
                 return [self.environment(entry) for entry in value]
             if key in _ARGUMENT_KEYS and texts:
                 return self.arguments(value)
-            return [self.json(member) for member in value]
+            return [self.json(member, key) for member in value]
         if not isinstance(value, str) or not self.enabled:
             return value
         return self._secret("key", value) if names_a_secret(key) else self.text(value)
@@ -585,7 +655,7 @@ class Masker:
         return text
 
     def _behind(
-        self, rule: str, pattern: "re.Pattern[str]", value: "re.Pattern[str]", text: str, before: str = ""
+        self, rule: str, pattern: "re.Pattern[str]", value: "re.Pattern[str]", text: str, before: Optional[str] = ""
     ) -> str:
         """Mask the value behind each match of the pattern, if what matched announces a secret."""
         parts, done = [], 0
@@ -601,12 +671,13 @@ class Masker:
             done = behind.start(group) + len(secret)
         return "".join(parts) + text[done:]
 
-    def _announces(self, found: "re.Match[str]", before: str) -> bool:
+    def _announces(self, found: "re.Match[str]", before: Optional[str]) -> bool:
         groups = found.groupdict()
         if "flag" in groups:
-            program = before + found.string[max(0, found.start() - 100 * CONTEXT) : found.start()]
+            program = (before or "") + found.string[max(0, found.start() - 100 * CONTEXT) : found.start()]
             rest = found.string[found.end() : found.end() + 100 * CONTEXT]
-            return self._is_password(groups["flag"], rest, program, separate=bool(groups["gap"]))
+            separate = bool(groups["gap"]) and before is not None
+            return self._is_password(groups["flag"], rest, program, separate=separate)
         return "name" not in groups or names_a_secret(groups["name"])
 
     def _is_value(self, option: str, argument: str, program: str) -> bool:
@@ -1094,6 +1165,8 @@ class Collector:
         self._locked = False
         self._loaded: Dict[Tuple[str, str], Optional[bytes]] = {}
         self._stuck: Set[str] = set()
+        self._crowd: Set[str] = set()
+        self._asleep = False
         self._ledger: Dict[str, Dict[str, int]] = {}
         self._storing = threading.Lock()
 
@@ -1113,6 +1186,7 @@ class Collector:
                 network.result()
             spaces = self._namespaces([*self._docker(), *self._podman()])
             network.result()
+            self._crowd = {space.scope for space in spaces[MOST_WITH_PROGRAMS:]}
             todo = ((number, len(spaces), space) for number, space in enumerate(spaces, 1))
             list(pool.map(self._whole, todo))
         self.fingerprints["before"]["containers"] = self._running()
@@ -1287,6 +1361,8 @@ class Collector:
         if space.scope in self._stuck:
             what = "{} command".format(space.scope) if space in (OF_DOCKER, OF_PODMAN) else "command here"
             return "an earlier {} did not answer within {:g} s".format(what, self._runner.timeout)
+        if tool == "docker" and self._asleep and not self._plan.allow_changes:
+            return "the engine does not run, and systemd would start it when it is asked (docker.socket)"
         if tool == "docker" and self._is_podman(tool):
             return "the command docker is podman here"
         if tool == "podman" and podman_obstacle(self._root):
@@ -1310,7 +1386,7 @@ class Collector:
         if result is None:
             self._skip(item, space, self._words(space, shlex.split(item.command)), refusals[0])
             return None
-        data = as_sysctl(result.stdout) if item.instead == READ_SYSCTLS and "grep" in result.argv else result.stdout
+        data = as_sysctl(result.stdout) if item.format == "sysctl" else result.stdout
         if item.only:
             data = b"".join(line for line in data.splitlines(keepends=True) if re.search(encoded(item.only), line))
         self._keep(item, space, result, data)
@@ -1367,7 +1443,7 @@ class Collector:
         for item in ITEMS:
             if where not in item.where or "{" in item.command or not self._is_wanted(item):
                 continue
-            result = self._take(item, space)
+            result = self._take(without_programs(item) if space.scope in self._crowd else item, space)
             if item.format == "ip_tables_names":
                 self._loaded[space.scope, item.id] = result.stdout if result and result.exit_code == 0 else None
         for family in FAMILIES:
@@ -1386,7 +1462,8 @@ class Collector:
                     self._take(filled(item.id, device=device), space)
 
     def _is_wanted(self, item: Item) -> bool:
-        return item.option in ("", *self._plan.options)
+        superfluous = item.unless and self._runner.has(item.unless, self._root)
+        return item.option in ("", *self._plan.options) and not superfluous
 
     def _firewall(self, space: Space, family: str) -> None:
         """The rules of iptables or ip6tables, of each installed backend, of the tables that are there."""
@@ -1462,7 +1539,9 @@ class Collector:
         return 0 < size_of(program) < 10000 and "podman" in read_text(program)
 
     def _docker(self) -> List[Dict[str, Any]]:
-        """Ask the engine. Returns its containers."""
+        """Ask the engine, unless that would start it. Returns its containers."""
+        socket = self._take(ITEM["docker-socket"], ON_HOST)
+        self._asleep = bool(socket and b"SubState=listening" in socket.stdout)
         self._engine_arguments(ITEM["dockerd-cmdline"])
         self._take(ITEM["docker-version"], OF_DOCKER)
         self._take(ITEM["docker-info"], OF_DOCKER)
@@ -1656,6 +1735,12 @@ def podman_obstacle(root: str = "") -> str:
     if not os.path.isdir(os.path.join(root + folder, "libpod")):
         return "podman has not been used on this host"
     return ""
+
+
+def without_programs(item: Item) -> Item:
+    """`ss -tulpn` without the programs behind the sockets."""
+    words = {name: getattr(item, name).replace("ss -tulpn", "ss -tuln") for name in ("command", "instead")}
+    return item._replace(**words)
 
 
 def lock_wait(version: bytes) -> str:
@@ -1967,6 +2052,7 @@ def table() -> str:
         notes += ["needs {} loaded".format(" and ".join(item.needs))] if item.needs else []
         notes += ["else {}".format(item.instead)] if item.instead else []
         notes += ["only with --{}".format(item.option)] if item.option else []
+        notes += ["only without {}".format(item.unless)] if item.unless else []
         notes += ["read again when the run ends"] if item.moves else []
         lines.append("{:24} {}".format(item.id, item.command or "(arguments of the process)"))
         lines.append("{:24} {} [{}]".format("", item.why, "; ".join(notes)))

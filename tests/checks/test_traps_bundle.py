@@ -116,6 +116,39 @@ def test_a_silent_engine_is_no_incomplete_bundle_and_a_forbidden_one_is(site: An
     assert (verdict, "containers, networks" in message) == (FINDING, True)
 
 
+def _asleep(site: Any) -> None:
+    """The engine is stopped, and systemd would start it for the first client: the collector did not ask."""
+    for command in ("info", "inspect", "network-inspect", "version"):
+        del site.files[f"docker/docker-{command}.txt"]
+        reason = "the engine does not run, and systemd would start it when it is asked (docker.socket)"
+        site.skip(f"docker-{command}", reason, "docker")
+    site.files["host/ps.txt"] = HEAD
+    site.files["host/docker-socket.txt"] = "Id=docker.socket\nActiveState=active\nSubState=listening\n"
+    site.facts["host/docker-socket.txt"] = {"format": "systemctl_show"}
+    site.files["host/docker-unit.txt"] = "Id=docker.service\nActiveState=inactive\nSubState=dead\nResult=success\n"
+    site.facts["host/docker-unit.txt"] = {"format": "systemctl_show"}
+
+
+def test_an_engine_that_sleeps_behind_its_socket_is_down_and_was_not_asked(site: Any) -> None:
+    _asleep(site)
+    (finding,) = [each for each in site.analysis().findings if each.check == "bundle-docker-down"]
+    assert finding.message.startswith("Docker does not answer: its daemon was stopped")
+    assert [evidence.span.text for evidence in finding.evidence][:2] == ["SubState=listening", "ActiveState=inactive"]
+    assert site.verdict("bundle-incomplete")[0] is CLEAN
+
+
+def test_who_listens_is_also_known_from_netstat(site: Any) -> None:
+    site.files["host/netstat.txt"] = (
+        "Active Internet connections (only servers)\n"
+        "Proto Recv-Q Send-Q Local Address           Foreign Address         State       PID/Program name\n"
+        "tcp        0      0 0.0.0.0:22              0.0.0.0:*               LISTEN      7/sshd\n"
+    )
+    site.skip("ss", "ss is not installed (not found in PATH)")
+    site.sockets = dict
+    assert site.verdict("bundle-incomplete")[0] is CLEAN
+    assert [(each.port, each.state) for each in site.analysis().host.root.sockets] == [(22, "LISTEN")]
+
+
 # --- what is inside of containers -------------------------------------------------------------------------------------
 
 

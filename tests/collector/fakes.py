@@ -41,6 +41,7 @@ _COMMANDS = {
     "lsns": {"-t net -o NS,TYPE,NPROCS,PID,USER,NETNSID,NSFS,COMMAND": "lsns"},
     "ps": {
         "-ww -C docker-proxy -o pid,netns,args": "docker-proxy",
+        "-ww -C dockerd -o pid,ppid,netns,args": "dockerd",
         "-ww -C systemd-networkd,NetworkManager -o pid,netns,args": "network-managers",
     },
     "networkctl": {"--no-pager list": "networkctl"},
@@ -48,7 +49,11 @@ _COMMANDS = {
     "ss": {"-tulpn": "ss"},
     "tc": {"-s qdisc": "tc-qdisc"},
     "nstat": {"-asz": "nstat"},
-    "sysctl": {r"-a --pattern ^net\.": "sysctl"},
+    "grep": {
+        "-r --exclude=flush --exclude=stable_secret --exclude=tcp_fastopen_key --exclude=bpf_jit_* . /proc/sys/net": (
+            "sysctl"
+        )
+    },
     "nft": {"-a list ruleset": "nft-ruleset"},
     "dmesg": {"--level=emerg,alert,crit,err,warn": "dmesg"},
     "iptables": {
@@ -193,8 +198,8 @@ class FakeHost:
 
 
 def _case(pattern: str) -> str:
-    fixed, asterisk, _ = pattern.partition("*")
-    return "'" + fixed + "'" + asterisk
+    fixed = pattern[:-1] if pattern.endswith("*") else pattern
+    return "'" + fixed + "'" + pattern[len(fixed) :]
 
 
 def is_private(path: Path) -> bool:

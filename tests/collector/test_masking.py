@@ -106,6 +106,68 @@ LEAKS: dict[str, tuple[str, str]] = {
     "cut off: environment": ("docker_inspect", '[{"Config": {"Env": ["A_B=@@",'),
     "cut off: option": ("docker_inspect", '[{"Config": {"Cmd": ["x", "--password",\n  "@@",'),
     "cut off: label": ("docker_inspect", '[{"Config": {"Labels": {"db.password": "@@",'),
+    "password file of postgresql": ("docker_inspect", _command("sh", "-c", "echo 'db:5432:app:admin:@@' > ~/.pgpass")),
+    "netrc": ("docker_inspect", _command("sh", "-c", "echo 'machine h login u password @@' > ~/.netrc")),
+    "azure connection string": (
+        "docker_inspect",
+        _command("app", "DefaultEndpointsProtocol=https;AccountName=a;AccountKey=@@;EndpointSuffix=core.windows.net"),
+    ),
+    "azure signature": ("docker_inspect", _command("app", "https://a.blob.core.windows.net/c?sv=1&sig=@@&se=2027")),
+    "service account of google": (
+        "docker_inspect",
+        _command("app", '{"private_key": "-----BEGIN PRIVATE KEY-----\\n@@\\n-----END PRIVATE KEY-----\\n"}'),
+    ),
+    "private key that is cut off": ("stderr", "-----BEGIN OPENSSH PRIVATE KEY-----\n@@\nMIGHAgEA"),
+    "json of json": (
+        "docker_inspect",
+        _container(Labels={"com.docker.x": json.dumps(json.dumps({"db_password": "@@"}))}),
+    ),
+    "list of secrets": ("docker_info", '{"Credentials": ["@@"]}'),
+    "variable in a health check": (
+        "docker_inspect",
+        _container(Healthcheck={"Test": ["CMD-SHELL", "PGPASSWORD=@@ pg_isready -U app"]}),
+    ),
+    "curl --user=": ("docker_inspect", _command("curl", "--user=admin:@@", "http://h")),
+    "cookie": ("docker_inspect", _command("curl", "-fsS", "-b", "session=@@", "http://h")),
+    "cookie header": ("text", "< Set-Cookie: session=x\n> Cookie: @@; a=b\n"),
+    "mongodb+srv": ("docker_inspect", _command("app", "mongodb+srv://u:@@@cluster0.x.mongodb.net/db?retryWrites=true")),
+    "url without a user": ("docker_inspect", _command("app", "redis://:@@@cache:6379/0")),
+    "share with a password": ("docker_inspect", '[{"Mounts": [{"Source": "//u:@@@files/share"}]}]'),
+    "token in a query": ("journal", "2026-11-28T04:20:10+0000 web01 dockerd[1]: GET https://h/x?api_key=@@&y=1\n"),
+    "webhook of slack": ("docker_inspect", _command("app", "https://hooks.slack.com/services/T00000000/B00000000/@@")),
+    "webhook of discord": ("docker_inspect", _command("app", "https://discord.com/api/webhooks/1234567890/@@")),
+    "htpasswd": ("docker_inspect", _command("htpasswd", "-bc", "/etc/nginx/users", "admin", "@@")),
+    "htpasswd in a shell": ("docker_inspect", _command("sh", "-c", "htpasswd -Bbn admin @@ > /users")),
+    "hash of a login": ("docker_inspect", _command("sh", "-c", "useradd -p '$6$@@@@@@@@' bob")),
+    "password from a pipe": ("docker_inspect", _command("sh", "-c", "echo @@ | docker login -u a --password-stdin")),
+    "chpasswd": ("docker_inspect", _command("sh", "-c", "echo 'root:@@' | chpasswd")),
+    "sql": ("docker_inspect", _command("mysql", "-e", "CREATE USER 'a'@'%' IDENTIFIED BY '@@'")),
+    "sql of postgresql": ("docker_inspect", _command("psql", "-c", "ALTER USER a WITH PASSWORD '@@'")),
+    "mongodb's shell": ("docker_inspect", _command("mongosh", "--eval", "db.auth('a', '@@')")),
+    "redis AUTH": ("docker_inspect", _command("redis-cli", "-h", "cache", "AUTH", "@@")),
+    "rabbitmqctl": ("docker_inspect", _command("rabbitmqctl", "add_user", "bob", "@@")),
+    "minio": ("docker_inspect", _command("mc", "alias", "set", "m", "http://h", "KEYID", "@@")),
+    "vault login": ("docker_inspect", _command("vault", "login", "@@")),
+    "ngrok": ("docker_inspect", _command("ngrok", "config", "add-authtoken", "@@")),
+    "authkey in one word": ("docker_inspect", _command("tailscale", "up", "--authkey=@@")),
+    "smbclient": ("docker_inspect", _command("smbclient", "-U", "bob%@@", "//h/share")),
+    "lftp": ("docker_inspect", _command("lftp", "-u", "bob,@@", "sftp://h")),
+    "shadowsocks": ("docker_inspect", _command("ss-server", "-s", "0.0.0.0", "-p", "8388", "-k", "@@")),
+    "snmp": ("docker_inspect", _command("snmpwalk", "-v2c", "-c", "@@", "host")),
+    "ipmitool": ("docker_inspect", _command("ipmitool", "-U", "a", "-P", "@@", "power", "status")),
+    "settings with blanks around =": ("docker_inspect", _command("app", "password  =  @@\n")),
+    "xml": ("docker_inspect", _command("app", "<config><password>@@</password></config>")),
+    "wifi in the kernel's log": ("dmesg", '[   12.3] wlan0: wpa_passphrase "@@"\n'),
+    "command line of the kernel": ("dmesg", "[    0.0] Kernel command line: root=/dev/sda1 rd.luks.key=@@ quiet\n"),
+    "unit with a proxy": ("systemctl_show", "Environment=HTTP_PROXY=http://u:@@@proxy:3128 NO_PROXY=x\n"),
+    "unit with an option": (
+        "systemctl_show",
+        "ExecStart={ path=/usr/bin/dockerd ; argv[]=dockerd --log-opt splunk-token=@@ }\n",
+    ),
+    "attribute of an event": ("engine_events", "2026-11-28T10:05:04Z container die abc (api_token=@@, name=web)\n"),
+    "docker exec among the events": ("engine_events", "2026-11-28T10:05:04Z container exec_start: mysql -p@@ abc\n"),
+    "command in lsns": ("lsns", "NS TYPE NPROCS PID USER COMMAND\n1 net 1 1 root mysqld --password=@@\n"),
+    "compose x- label": ("docker_inspect", _container(Labels={"com.docker.compose.x-db": "password: @@"})),
     "sysctl": ("sysctl", "net.ipv4.tcp_fastopen_key = @@\n"),
 }
 
@@ -172,6 +234,28 @@ LOOK_ALIKES = (
     "java -Xmx512m -jar app.jar",
     "echo 12:30:45 host:8080,other:9090",
     "nginx -g daemon off;",
+    "nginx -c /etc/nginx/nginx.conf -p /srv",
+    "curl -b cookies.txt http://host/",
+    "htpasswd -c /etc/nginx/users admin",
+    "echo web:8080 | nc 10.0.0.1 80",
+    "vault login -method=oidc",
+    "mac 02:42:ac:11:00:02 address 2001:4860:4860:8888:8844:1:2:3",
+    "app --listen :8080:tcp:x --entrypoints.web.address=:80",
+    "ss-server -s 0.0.0.0 -p 8388",
+    "app --auth-mode=none --token-endpoint=https://idp/token",
+    "traefik --providers.docker.endpoint=unix:///var/run/docker.sock",
+    "registry.corp:5000/team/app:1.2.3",
+)
+MESSAGES = (
+    "nsenter: invalid option -- 'p' -p PID",
+    "usage: netstat [-p program] [-c interval]",
+    "option -p foo is unknown",
+    "mkdir -p failed: File exists",
+    'audit: type=1400 audit(1.2:3): apparmor="DENIED" operation="open" key=(null)',
+    "http2: server: error reading preface from client: token=<nil>",
+    "could not use proxy http://user:xxxxx@proxy:3128",
+    'nft: Error: syntax error, unexpected token "foo"',
+    "Bind for 0.0.0.0:80 failed: port is already allocated",
 )
 
 
@@ -180,6 +264,14 @@ def test_what_only_looks_like_a_secret_survives(command: str) -> None:
     masker = collect.Masker()
     assert masker.arguments(command.split()) == command.split()
     assert masker.text(command) == command
+    assert dict(masker.counts) == {}
+
+
+@pytest.mark.parametrize("message", MESSAGES)
+@pytest.mark.parametrize("format_name", ["stderr", "journal", "dmesg"])
+def test_what_programs_complain_of_survives(message: str, format_name: str) -> None:
+    masker = collect.Masker()
+    assert masker.stored(format_name, message.encode()).decode() == message
     assert dict(masker.counts) == {}
 
 
@@ -297,7 +389,8 @@ def test_a_value_that_cannot_be_masked_fails_loudly_without_a_bundle(fake_host: 
     assert list(fake_host.output.iterdir()) == []
 
 
-HOSTILE = ["password=", "password='", "://a:", "-p x ", "a:", "a.", "-u a:", "-----BEGIN PRIVATE KEY-----"]
+HOSTILE = ["htpasswd -b ", "redis-cli ", "curl -b a", "echo a:", "machine a login ", "<a>", "a:1234:", " -U a", "$6$a"]
+HOSTILE += ["password=", "password='", "://a:", "-p x ", "a:", "a.", "-u a:", "-----BEGIN PRIVATE KEY-----"]
 
 
 @pytest.mark.parametrize("piece", HOSTILE)

@@ -9,7 +9,7 @@ import pytest
 
 import netdiag_collect as collect
 
-from .fakes import APP, DB, WEB, Collected, FakeHost
+from .fakes import APP, DB, WEB, Collected, FakeHost, with_constant
 
 Namespaces = Callable[..., list[collect.Space]]
 
@@ -195,3 +195,11 @@ def test_a_file_that_somebody_mounted_is_copied_in_the_place_of_the_engine_s(
         container["Mounts"] = [None, {"Destination": "/etc/resolv.conf", "Source": str(tmp_path / "mounted")}]
     fake_host.set_containers()
     assert fake_host.collect().text("resolv-conf", f"netns:{WEB}") == "nameserver 127.0.0.1\n"
+
+
+def test_where_there_are_many_namespaces_the_last_are_asked_without_the_programs(fake_host: FakeHost) -> None:
+    fake_host.collector.write_text(with_constant(fake_host.collector.read_text(), "MOST_WITH_PROGRAMS", 0))
+    fake_host.answer("ss", "-tuln", "Netid\n", "netns")
+    bundle = fake_host.collect()
+    assert bundle.artifact("ss")["argv"][-1] == "-tulpn"
+    assert bundle.artifact("ss", f"netns:{WEB}")["argv"][-1] == "-tuln"

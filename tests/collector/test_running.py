@@ -186,14 +186,51 @@ def test_a_tool_that_cannot_be_started_is_a_failure(fake_host: FakeHost) -> None
     assert "Exec format error" in bundle.files[row["stderr_path"]].decode()
 
 
-def test_sysctls_are_read_from_proc_where_sysctl_has_no_patterns(fake_host: FakeHost) -> None:
-    fake_host.script("sysctl", "echo \"sysctl: unrecognized option '--pattern'\" >&2; exit 1")
-    fake_host.answer(
-        "grep", "-r . /proc/sys/net", "/proc/sys/net/ipv4/ip_forward:1\n/proc/sys/net/ipv4/conf/eth0.5/arp_filter:0\n"
+def test_sysctls_are_stored_as_sysctl_prints_them_whichever_grep_reads_them(fake_host: FakeHost) -> None:
+    text = "/proc/sys/net/ipv4/ip_forward:1\n/proc/sys/net/ipv4/conf/eth0.5/arp_filter:0\n"
+    (fake_host.folder / "sysctls").write_text(text)
+    fake_host.script(
+        "grep", f"[ \"$2\" = . ] || {{ echo unrecognized option >&2; exit 2; }}; /bin/cat '{fake_host.folder}/sysctls'"
     )
     bundle = fake_host.collect()
     assert bundle.text("sysctl") == "net.ipv4.ip_forward = 1\nnet.ipv4.conf.eth0/5.arp_filter = 0\n"
     assert bundle.artifact("sysctl")["argv"] == ["grep", "-r", ".", "/proc/sys/net"]
+
+
+def test_netstat_says_who_listens_where_there_is_no_ss(fake_host: FakeHost) -> None:
+    fake_host.hide_machine_tools()
+    fake_host.answer("netstat", "-tulpn", "with netstat\n")
+    ids = [row["id"] for row in fake_host.collect().manifest["artifacts"] if row["scope"] == "host"]
+    assert "netstat" not in ids
+    fake_host.remove("ss")
+    bundle = fake_host.collect("--label", "again")
+    assert bundle.text("netstat") == "with netstat\n"
+    assert bundle.artifact("ss")["skipped"] == "ss is not installed (not found in PATH)"
+
+
+def test_of_a_ps_that_cannot_select_the_lines_that_are_wanted_are_kept(fake_host: FakeHost) -> None:
+    fake_host.script(
+        "ps",
+        "[ \"$*\" = '-o pid,args' ] || { echo invalid option >&2; exit 1; }\n"
+        "echo 'PID   COMMAND'; echo '   49 /usr/bin/dockerd -H fd://'; echo '   57 /usr/bin/docker-proxy -proto tcp'",
+    )
+    bundle = fake_host.collect()
+    assert bundle.text("dockerd") == "PID   COMMAND\n   49 /usr/bin/dockerd -H fd://\n"
+    assert bundle.text("docker-proxy") == "PID   COMMAND\n   57 /usr/bin/docker-proxy -proto tcp\n"
+    assert bundle.text("network-managers") == "PID   COMMAND\n"
+
+
+def test_an_engine_that_asking_would_start_is_not_asked(fake_host: FakeHost) -> None:
+    asked = fake_host.folder / "asked"
+    fake_host.script("docker", f"echo x >>'{asked}'; exit 1")
+    fake_host.script("systemctl", 'case "$2" in docker.socket) echo SubState=listening;; *) echo SubState=dead;; esac')
+    reasons = _reasons(fake_host.collect(), "docker")
+    assert not asked.exists()
+    assert (
+        reasons["docker-info"] == "the engine does not run, and systemd would start it when it is asked (docker.socket)"
+    )
+    fake_host.collect("--label", "again", "--allow-system-changes")
+    assert asked.exists()
 
 
 def test_an_old_ip_is_asked_without_details(fake_host: FakeHost) -> None:

@@ -41,9 +41,14 @@ HOST_COMMANDS = {
     "firewalld-policies": ("firewalld_zones", "firewall-cmd --list-all-policies"),
     "nmcli": ("nmcli_device", "nmcli device"),
     "ss": ("ss", "ss -tulpn"),
+    "netstat": ("netstat", "netstat -tulpn"),
     "tc-qdisc": ("tc_qdisc", "tc -s qdisc"),
     "nstat": ("nstat", "nstat -asz"),
-    "sysctl": ("sysctl", r"sysctl -a --pattern ^net\."),
+    "sysctl": (
+        "sysctl",
+        "grep -r --exclude=flush --exclude=stable_secret --exclude=tcp_fastopen_key --exclude=bpf_jit_*"
+        " . /proc/sys/net",
+    ),
     "nft-ruleset": ("nft_ruleset", "nft -a list ruleset"),
     "ebtables": ("ebtables", "ebtables -L --Lc --Ln"),
     "ebtables-nat": ("ebtables", "ebtables -t nat -L --Lc --Ln"),
@@ -67,6 +72,10 @@ EVENTS = (
     " --filter event=rename --filter event=connect --filter event=disconnect --filter event=reload"
 )
 DOCKER_COMMANDS = {
+    "docker-socket": (
+        "systemctl_show",
+        "systemctl show docker.socket -p Id,LoadState,ActiveState,SubState",
+    ),
     "docker-version": ("docker_version", "docker version --format {{json .}}"),
     "docker-info": ("docker_info", "docker info --format {{json .}}"),
     "docker-ps": ("docker_ps", "docker ps -a --no-trunc"),

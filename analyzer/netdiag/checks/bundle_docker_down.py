@@ -9,9 +9,10 @@ a killed daemon) have no resolver for names and no docker-proxy: names fail, and
 Rules and bridges of the last run stay and prove nothing.
 
 ## How it is decided
-The client says `Cannot connect to the Docker daemon` of the socket of this host, or did not answer in time. What
-systemd says of the unit, the pid file and the processes tell how it ended. It is an error when the daemon failed, was
-killed or hangs, or when containers run without it; when it was stopped in good order it is a note.
+The client says `Cannot connect to the Docker daemon` of the socket of this host, or did not answer in time. Where
+systemd holds the socket of a daemon that does not run (`docker.socket`), the collector does not ask: that would start
+it. What systemd says of the unit, the pid file and the processes tell how it ended. It is an error when the daemon
+failed, was killed or hangs, or when containers run without it; when it was stopped in good order it is a note.
 
 ## Not a problem when
 The client may not open the socket (not root), or asks an engine elsewhere (DOCKER_HOST, a context): then this check
@@ -66,7 +67,7 @@ def bundle_docker_down(host: Host) -> Verdicts:
         yield unjudged(unknown("whether Docker answers", "docker_info"))
         return
     asked = _CANNOT_CONNECT.search(engine.silence.message)
-    if not engine.silence.hangs and not asked:
+    if not (engine.silence.hangs or engine.silence.asleep or asked):
         yield Unjudged("whether Docker answers", engine.silence.message, ("docker-info",), ("docker info",))
     elif asked and not _OF_THIS_HOST.fullmatch(asked[1]):
         yield NotApplicable(f"the docker client asks {asked[1]}, which is not the socket of this host")
@@ -132,7 +133,8 @@ def _fault(host: Host, silence: Silence) -> Fault:
 
 
 def _evidence(host: Host, silence: Silence, end: _End) -> Iterator[Evidence]:
-    spans = [(silence.span, f"the client says: {silence.message}"), (end.span, end.how)]
+    said = silence.message if silence.asleep else f"the client says: {silence.message}"
+    spans = [(silence.span, said), (end.span, end.how)]
     found = [Evidence(span, label) for span, label in spans if span]
     if not found:
         links = host.root.links.items

@@ -85,6 +85,9 @@ NETNS_SCOPE = "netns:"
 #: The digits of an id as Docker shortens it.
 _SHORT_ID = 12
 
+#: The artifact that tells of docker.socket; others of its format tell of docker.service.
+_SOCKET_UNIT = "docker-socket"
+
 #: strerror(ENOENT), which ends the collector's reason for a file that does not exist on the host.
 _NO_SUCH_FILE = "No such file or directory"
 
@@ -273,7 +276,7 @@ def _namespace(
         bridge_ports=ports,
         bridge_vlans=vlans,
         fdb=facts(FdbEntry, "bridge_fdb"),
-        sockets=facts(Socket, "ss"),
+        sockets=collected.first_of(lambda: facts(Socket, "ss"), lambda: facts(Socket, "netstat")),
         sysctls=_sysctls(collected, scope),
         qdiscs=facts(Qdisc, "tc_qdisc"),
         nics=_nics(collected, scope),
@@ -705,13 +708,23 @@ def _engine(collected: _Collected, root: Namespace) -> Engine:
         silence=_silence(collected) if info is None and version is None else None,
         processes=_processes(collected, "dockerd"),
         files=collected.facts(FileEntry, "ls_l"),
-        unit=collected.facts(UnitProperty, "systemctl_show"),
+        unit=collected.facts(UnitProperty, "systemctl_show", only=lambda document: not _is_of_socket(document)),
         journal=collected.facts(JournalLine, "journal"),
     )
 
 
+def _is_of_socket(document: Document) -> bool:
+    return document.source.artifact == _SOCKET_UNIT
+
+
 def _silence(collected: _Collected) -> Silence | None:
-    """What the client said when it got no answer; from Docker 23 on it is only in what it writes to stderr."""
+    """What the client said when it got no answer; from Docker 23 on it is only in what it writes to stderr.
+
+    The collector does not ask an engine that systemd would start for that.
+    """
+    for told in collected.facts(UnitProperty, "systemctl_show", only=_is_of_socket):
+        if (told.name, told.value) == ("SubState", "listening"):
+            return Silence("systemd listens on its socket, and starts it for the first client", told.span, asleep=True)
     for document in collected.of("docker_info", "docker_info_text", "docker_version", "docker_version_text"):
         said = next((record for record in document.records if isinstance(record, NoAnswer)), None)
         trouble = document.source.trouble

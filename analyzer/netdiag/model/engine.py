@@ -43,11 +43,15 @@ class Dialect(Enum):
 
 @dataclass(frozen=True)
 class Silence:
-    """Docker was asked and did not answer: what its client says, and where. `hangs` is whether it was given up on."""
+    """Docker was asked and did not answer: what its client says, and where. `hangs` is whether it was given up on.
+
+    With `asleep` it was not asked, which would have started it: then systemd says so.
+    """
 
     message: str
     span: Span | None = None
     hangs: bool = False
+    asleep: bool = False
 
 
 @dataclass(frozen=True)

@@ -116,12 +116,15 @@ def gaps(bundle: Bundle, documents: Sequence[Document]) -> tuple[Gap, ...]:
 
 def _found(bundle: Bundle, log: Mapping[str, LogLine]) -> Iterator[Gap]:
     podman_answers = any(source.scope == "podman" for source in bundle.sources)
+    with_netstat = {source.scope for source in bundle.sources if source.format == "netstat" and not source.trouble}
     for left in bundle.not_collected:
         tool = _NO_TOOL.search(left.reason)
         if left.format not in _TELLS or is_extra_look(left.scope) or (tool and tool[1] not in _TOOLS):
             continue
         if left.scope == "podman" and not podman_answers:
             continue  # whether it is there at all was not found out
+        if left.format == "ss" and left.scope in with_netstat:
+            continue  # which says the same
         hindrance = Hindrance.NO_TOOL if tool else _hindrance(left.reason)
         if hindrance:
             line = log.get(f"{left.scope} {left.artifact}")
