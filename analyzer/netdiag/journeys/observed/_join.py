@@ -7,7 +7,7 @@ same CPU and task, at once), with the length that fits. Whatever does not fit be
 shows as a packet that goes no further; a wrong one would show a way that no packet took.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, fields
 from typing import Any, TypeAlias
 
@@ -24,8 +24,10 @@ _MICROSECOND, _MILLISECOND, _SECOND = 1_000, 1_000_000, 1_000_000_000
 
 #: One call chain of the kernel passes a packet on within this time, as long as nothing interrupts it for long.
 _AT_ONCE = 1 * _MILLISECOND
-#: The same where something else of the same CPU was seen between.
-_NEARLY_AT_ONCE = 50 * _MICROSECOND
+#: What was received is sent on within so many times the time of a step; a program that reads it and sends as much takes
+#: longer, and may do so as the very task in which it was received. With something else between, half of it.
+_STEPS_TO_FORWARD = 20
+_LEAST_TO_FORWARD = 20 * _MICROSECOND
 #: A packet waits at most so long in the backlog of a CPU, or in a socket, to be taken for the same.
 _WAITING = 1 * _SECOND
 #: In the queue of a slow device it may wait longer.
@@ -36,6 +38,8 @@ _JITTER = 1 * _MILLISECOND
 _ETHERNET_HEADER = 14
 #: An Ethernet header with a VLAN tag.
 _LONGEST_HEADER = 18
+#: What is put before a packet that is sent on: nothing by a tun device, a header by the others.
+_HEADERS = (0, _ETHERNET_HEADER, _LONGEST_HEADER)
 #: What tunnels put around a packet: at most so much.
 _ENCAPSULATION = 120
 _VLAN_TAG = 4
@@ -86,10 +90,17 @@ class Wiring:
     """Pairs of devices, by their numbers: what the model knows, and what the trace itself has shown so far.
 
     `upper` are pairs of a device and one below it (a bridge and its port), `veths` pairs of ends, both ways around.
-    `entered` are devices that packets enter from outside of the machine's stack, which no bridge is.
+    `entered` are devices that packets enter from outside of the machine's stack, which no bridge is. `namespaces` are
+    those in which there is a device of that name.
     """
 
-    def __init__(self, upper: Iterable[tuple[int, int]], veths: Iterable[tuple[int, int]]) -> None:
+    def __init__(
+        self,
+        upper: Iterable[tuple[int, int]] = (),
+        veths: Iterable[tuple[int, int]] = (),
+        namespaces: Mapping[int, Set[str]] | None = None,
+    ) -> None:
+        self._namespaces = namespaces or {}
         self.upper = _pairs(upper)
         self.known_veths = _pairs(veths)
         self.veths = self.known_veths
@@ -109,6 +120,12 @@ class Wiring:
 
     def learn_veths(self, one: Ints, other: Ints) -> None:
         self.veths = np.union1d(self.veths, np.concatenate([_pair(one, other), _pair(other, one)]))
+
+    def may_be_together(self, one: Ints, other: Ints) -> Mask:
+        """Whether two devices may be in one namespace: the model has one with both, or does not know one of them."""
+        pairs, inverse = np.unique(_pair(one, other), return_inverse=True)
+        known = ((self._namespaces.get(each >> 32), self._namespaces.get(each & 0xFFFFFFFF)) for each in pairs.tolist())
+        return np.array([not a or not b or bool(a & b) for a, b in known], dtype=bool)[inverse]
 
     def learn_entered(self, devices: Ints) -> None:
         self.entered = np.union1d(self.entered, devices)
@@ -152,8 +169,9 @@ def join(rows: Rows, wiring: Wiring) -> Joined:
     _put(joins, _handed_up(rows, steps, wiring), Join.HANDED_UP)
     _put(joins, _passed_up(rows, steps, wiring), Join.PASSED_UP)
     forwarded = _forwarded(rows, steps, wiring)
-    _put(joins, forwarded & steps.contiguous, Join.FORWARDED)
-    _put(joins, forwarded & (steps.gap <= _NEARLY_AT_ONCE), Join.SENT_ON)
+    soon = _soon(steps, joins)
+    _put(joins, forwarded & steps.contiguous & (steps.gap <= soon), Join.FORWARDED)
+    _put(joins, forwarded & (steps.gap <= soon // 2), Join.SENT_ON)
     ended = _ended(rows, steps)
     _put(joins, ended & steps.together & (steps.gap <= _AT_ONCE), Join.ENDED)
     _put(joins, ended, Join.ENDED_LATER)
@@ -186,8 +204,12 @@ def _sendings(rows: Rows) -> tuple[Ints, Ints]:
     ends = (rows.phase[next_one] == Phase.SENT) & (rows.phase[one] != Phase.SENT)
     ends &= (rows.skb[one] == rows.skb[next_one]) & (rows.device[one] == rows.device[next_one])
     gap = rows.time[next_one] - rows.time[one]
-    # a driver returns on the CPU that called it; only what was queued may be sent by another one, later
-    ends &= _equal(rows.cpu, one, next_one) & (gap <= _AT_ONCE * 100) | (rows.phase[one] == Phase.QUEUE)
+    # a driver returns to the task that called it; only what was queued may be sent by another one, later
+    returned = _equal(rows.cpu, one, next_one) & _equal(rows.pid, one, next_one) & (gap <= 10 * _AT_ONCE)
+    later = (rows.phase[one] == Phase.QUEUE) & (not np.any(rows.phase == Phase.START))
+    # nothing is received on that CPU while it sends
+    received = _last_received(rows)[next_one] > one
+    ends &= later | (returned & ~(received & (rows.cpu[one] >= 0)))
     ends &= (gap >= -_JITTER) & (gap <= QUEUED_AT_MOST)
     ends &= np.abs(rows.length[one] - rows.length[next_one]) <= _VLAN_TAG
     sent[one[ends]] = next_one[ends]
@@ -205,7 +227,8 @@ class _Steps:
     """Rows and the row before each of the same skb address (-1 for the first), with what is often asked of the two.
 
     `together` is whether both were on one CPU in one task, `contiguous` whether nothing else of the network was between
-    them there. `open` is whether the sending of the row before was still going on.
+    them there. `open` is whether the sending of the row before was still going on, `surely_open` whether it is seen
+    to end after the row.
     """
 
     after: Ints
@@ -215,6 +238,7 @@ class _Steps:
     together: Mask
     contiguous: Mask
     open: Mask
+    surely_open: Mask
     same_device: Mask
     sends_before: Mask
     sends_after: Mask
@@ -239,16 +263,17 @@ def _steps(rows: Rows, in_line: Ints, sent: Ints) -> _Steps:
         grown=rows.length[after] - rows.length[before],
         together=together,
         contiguous=together & (_neighbours(rows, in_line)[after] == before),
-        open=(returned < 0) | (returned > after),
+        open=returned > after,
+        surely_open=returned > after,
         same_device=rows.device[before] == rows.device[after],
         sends_before=phase_before <= Phase.SENT,
         sends_after=phase_after <= Phase.SENT,
         receives_before=(phase_before >= FIRST_RECEIVING) & (phase_before < FIRST_END),
         receives_after=(phase_after >= FIRST_RECEIVING) & (phase_after < FIRST_END),
     )
-    # without a single net_dev_xmit in the trace nothing tells how long a sending went on
-    if not np.any(rows.phase == Phase.SENT):
-        steps.open &= steps.contiguous
+    # where net_dev_xmit is missing, only the very next step is taken for one within the sending
+    soon = _soon(steps, _same_device(rows, steps))
+    steps.open = steps.surely_open | ((returned < 0) & steps.contiguous & (steps.gap <= soon))
     return steps
 
 
@@ -316,11 +341,12 @@ def _within_send(rows: Rows, steps: _Steps) -> Mask:
 def _crossed(rows: Rows, steps: _Steps) -> Mask:
     """A veth, or the loopback device, receives the packet at its other end while it is still sending."""
     found = steps.sends_before & steps.receives_after & steps.open & steps.together & (steps.gap <= _AT_ONCE)
+    found &= steps.surely_open | (rows.phase[steps.after] == Phase.ENTER)
     return np.asarray(found & (rows.phase[steps.before] != Phase.SENT) & _lost_a_header(steps))
 
 
 def _lost_a_header(steps: _Steps) -> Mask:
-    return np.asarray((steps.grown <= 0) & (steps.grown >= -_LONGEST_HEADER))
+    return np.isin(-steps.grown, _HEADERS)
 
 
 def _learn(rows: Rows, steps: _Steps, joins: Ints, wiring: Wiring) -> None:
@@ -372,10 +398,17 @@ def _forwarded(rows: Rows, steps: _Steps, wiring: Wiring) -> Mask:
     """
     found = (rows.phase[steps.before] == Phase.RECEIVE) & (rows.phase[steps.after] == Phase.QUEUE)
     found &= ~steps.same_device | np.isin(rows.device[steps.after], wiring.uppers)
-    found &= (steps.grown == _ETHERNET_HEADER) | (
-        (steps.grown >= 0) & (steps.grown <= _ENCAPSULATION) & steps.contiguous
-    )
-    return np.asarray(found & steps.together & (steps.gap <= _AT_ONCE))
+    found &= steps.together & np.isin(steps.grown, _HEADERS)
+    places = np.flatnonzero(found)
+    found[places] = wiring.may_be_together(rows.device[steps.before[places]], rows.device[steps.after[places]])
+    return np.asarray(found)
+
+
+def _soon(steps: _Steps, joins: Ints) -> int:
+    """The time in ns that the next step of a call chain takes at most, by the median of steps that surely are some."""
+    safe = np.isin(joins, [CODE[each] for each in (Join.SAME_DEVICE, Join.WITHIN_SEND, Join.CROSSED)])
+    gaps = steps.gap[safe & steps.contiguous & (steps.gap > 0)]
+    return max(_LEAST_TO_FORWARD, _STEPS_TO_FORWARD * int(np.median(gaps)) if len(gaps) else 0)
 
 
 def _ended(rows: Rows, steps: _Steps) -> Mask:

@@ -55,7 +55,7 @@ def observe(table: TraceTable, host: Host) -> Observation:
     def is_used_up(reason: str, place: str) -> bool:
         return reason_of(reason, place, host.kernel).kind is DropClass.CONSUMED
 
-    walk = Walk(places.uppers(), places.veths(), is_used_up)
+    walk = Walk(places.uppers(), places.veths(), places.namespaces(), is_used_up)
     lines: list[Ints] = []
     times: list[Ints] = []
     marks = table.losses["line"].to_numpy()

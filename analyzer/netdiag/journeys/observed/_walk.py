@@ -5,7 +5,7 @@ slowest, and some of those that did not arrive.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any
@@ -120,12 +120,14 @@ class Walk:
         self,
         uppers: Iterable[tuple[str, str]],
         veths: Iterable[tuple[str, str]],
+        namespaces: Mapping[str, Set[str]],
         is_used_up: Callable[[str, str], bool],
     ) -> None:
         """`is_used_up` tells of the reason and the place of a `kfree_skb` whether the packet had done its duty."""
         self.reader = Reader()
         self._is_used_up = cache(is_used_up)
-        self.wiring = Wiring(self.reader.pairs(uppers), self.reader.pairs(veths))
+        within = {self.reader.devices.number(name): found for name, found in namespaces.items()}
+        self.wiring = Wiring(self.reader.pairs(uppers), self.reader.pairs(veths), within)
         self.recorded: Counter[str] = Counter()
         self.events, self.begin, self.end = 0, -1, -1
         self.paths: list[Path] = []
@@ -326,7 +328,7 @@ class Walk:
         found.count += len(at)
         found.first = min(found.first, int(rows.time[at].min()))
         found.last = max(found.last, int(rows.time[at].max()))
-        found.lines = (*found.lines, *rows.line[at[:_MOST_LINES]].tolist())[:_MOST_LINES]
+        found.lines = tuple(sorted((*found.lines, *np.sort(rows.line[at])[:_MOST_LINES].tolist()))[:_MOST_LINES])
 
     def _keep(self, rows: Rows, joined: Joined, hops: "_Hops", packets: Packets) -> None:
         """Keep some packets whole: the first of all, of each path, and of each way to get lost; the slowest."""

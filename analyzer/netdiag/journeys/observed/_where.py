@@ -5,7 +5,7 @@ names, and the veth pairs of the model by what is at the other end.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from itertools import pairwise
 
 from netdiag.finding import Confidence
@@ -51,6 +51,10 @@ class Places:
         """Names of the two ends of veths, both ways around."""
         for (_, one), (_, other) in self._peer.items():
             yield one, other
+
+    def namespaces(self) -> Mapping[str, Set[str]]:
+        """By the name of a device the namespaces that have one."""
+        return {name: frozenset(found) for name, found in self._with.items()}
 
     # --- namespaces ---------------------------------------------------------------------------------------------------
 
