@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from netdiag.bundle import Bundle
 from netdiag.finding import Confidence, Finding, Outcome, Severity, Verdict
@@ -10,6 +12,9 @@ from netdiag.formats import Document
 from netdiag.journeys.observed import Observation
 from netdiag.model import Host
 from netdiag.spans import Source
+
+if TYPE_CHECKING:
+    from netdiag.journeys.callgraph import CallGraph
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,16 @@ class Reading:
     documents: tuple[Document, ...]
     coverage: tuple[SourceCoverage, ...]
     host: Host
+
+    @cached_property
+    def call_graphs(self) -> "tuple[CallGraph, ...]":
+        """The call trees of the traces that have any, in their order. pandas is loaded only when there is a trace."""
+        traces = self.host.traces.traces
+        if not traces:
+            return ()
+        from netdiag.journeys.callgraph import call_graphs  # noqa: PLC0415 - loads pandas
+
+        return tuple(graph for trace in traces for graph in call_graphs(trace.table))
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,20 @@
 """The JSON Schema of the host model and of observed journeys, made of their dataclasses: what `plain` makes of them."""
 
+import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from enum import Enum
+from importlib.resources import files
 from inspect import getdoc
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
+from netdiag.journeys.callgraph import CallTreeExcerpt
 from netdiag.journeys.observed import Observation
 from netdiag.model import Facts, Host
 from netdiag.plain import is_shown
@@ -21,10 +26,10 @@ _NAMES: dict[Any, str] = {bool: "boolean", int: "integer", float: "number", str:
 _AS_TEXT = (IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network, datetime)
 
 
-def definitions() -> dict[str, Schema]:
-    """The schema of the host, of what a trace shows, and of every type in them, by name."""
+def definitions(*roots: type) -> dict[str, Schema]:
+    """The schema of types and of every type in them, by name: those of the host and of what a trace shows, if none."""
     found: dict[str, Schema] = {}
-    waiting: list[type] = [Host, Observation]
+    waiting: list[type] = [*roots] or [Host, Observation, CallTreeExcerpt]
     while waiting:
         kind = waiting.pop()
         if (name := _name(kind)) not in found:
@@ -34,6 +39,13 @@ def definitions() -> dict[str, Schema]:
 
 def _name(kind: type) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__).lower()
+
+
+def accept(package: str, name: str, rules: Schema) -> None:
+    """With ACCEPT in the environment the published schema becomes `rules`."""
+    if os.environ.get("ACCEPT"):
+        path = Path(str(files(package).joinpath(name)))
+        path.write_text(json.dumps(rules, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _of_dataclass(kind: type, waiting: list[type]) -> Schema:

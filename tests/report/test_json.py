@@ -1,12 +1,9 @@
 """The JSON result: a contract with other programs."""
 
 import json
-import os
 import random
 from dataclasses import replace
-from importlib.resources import files
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -143,9 +140,7 @@ def test_the_schema_of_the_host_is_that_of_the_model() -> None:
     rules: Any = schema()
     written = {name: rule for name, rule in rules["$defs"].items() if name in _BY_HAND}
     expected = {**rules, "$defs": {**written, **host_schema.definitions()}}
-    if os.environ.get("ACCEPT"):
-        path = Path(str(files("netdiag.report").joinpath("analysis.schema.json")))
-        path.write_text(json.dumps(expected, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    host_schema.accept("netdiag.report", "analysis.schema.json", expected)
     assert schema() == expected
 
 
@@ -209,6 +204,7 @@ def test_a_host_with_a_property_that_the_schema_does_not_name_is_noticed(every_f
         (("host", "namespaces"), None),
         (("host", "containers", "extent"), "most"),
         (("journeys",), None),
+        (("call_trees",), None),
     ],
 )
 def test_the_schema_refuses_what_breaks_the_contract(analysis: Analysis, path: tuple[Any, ...], value: object) -> None:
@@ -224,7 +220,7 @@ def test_the_result_has_these_keys_in_this_order(analysis: Analysis) -> None:
     made = result(analysis)
     assert list(made) == [
         *("schema_version", "tool", "bundle", "summary", "findings", "suppressed"),
-        *("outcomes", "sources", "host", "journeys"),
+        *("outcomes", "sources", "host", "journeys", "call_trees"),
     ]
     assert made["schema_version"] == "1.1"
     assert made["tool"] == {"name": "netdiag", "version": __version__}
@@ -245,6 +241,7 @@ def test_the_result_has_these_keys_in_this_order(analysis: Analysis) -> None:
         "suppressed": 0,
     }
     assert made["journeys"] == []
+    assert made["call_trees"] == []
 
 
 def test_a_finding_in_full(analysis: Analysis) -> None:

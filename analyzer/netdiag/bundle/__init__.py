@@ -6,6 +6,6 @@ line.
 
 from netdiag.bundle.contents import Bundle, NotCollected, Problem
 from netdiag.bundle.limits import Limits
-from netdiag.bundle.reader import open_bundle
+from netdiag.bundle.reader import open_bundle, open_stream
 
-__all__ = ["Bundle", "Limits", "NotCollected", "Problem", "open_bundle"]
+__all__ = ["Bundle", "Limits", "NotCollected", "Problem", "open_bundle", "open_stream"]

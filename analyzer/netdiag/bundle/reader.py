@@ -1,6 +1,7 @@
 """The door of the bundle room: whatever was mailed, an archive, a directory or one file, becomes a `Bundle`."""
 
 import hashlib
+import io
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
@@ -41,9 +42,25 @@ def open_bundle(path: Path, limits: Limits = DEFAULT_LIMITS) -> Bundle:
     except OSError as error:
         member = "" if error.filename in (None, str(path)) else str(error.filename)
         raise gate.refusal(f"cannot be read: {error.strerror or error}", member) from None
+    return _bundle(_name(path), members, sha256, gate)
+
+
+def open_stream(stream: BinaryIO, name: str, limits: Limits = DEFAULT_LIMITS) -> Bundle:
+    """Read what somebody pipes in, an archive or a single text, as `open_bundle` reads a file of this name."""
+    gate = Gate(name, limits)
+    data = stream.read(limits.total_bytes + 1)
+    if len(data) > limits.total_bytes:
+        raise gate.over("total_bytes", f"is larger than {limits.total_bytes} bytes")
+    if not data:
+        raise gate.refusal("is empty")
+    members = _decoded(_file_members(io.BytesIO(data), Path(name), gate), gate)
+    return _bundle(name, members, hashlib.sha256(data).hexdigest(), gate)
+
+
+def _bundle(name: str, members: dict[str, Member], sha256: str, gate: Gate) -> Bundle:
     manifest, inventory = _inventory(members, gate)
     return Bundle(
-        name=_name(path),
+        name=name,
         host=manifest["host"] if manifest else "",
         collected_at=manifest["clock"]["wall"] if manifest else "",
         sha256=sha256,

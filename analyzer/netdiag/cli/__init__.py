@@ -19,6 +19,7 @@ _COMMANDS = {
     "parse": "Print what netdiag reads of command outputs as JSON or CSV.",
     "show": "Show the containers, networks, links, routes, rules and ports of a bundle as tables.",
     "test": "Compare what netdiag says of a folder of bundles with what it must say.",
+    "trace": "Show what traces hold, or write them for flame graphs, Perfetto and speedscope.",
     "verify": "Check whether a bundle is whole and as it was collected.",
 }
 

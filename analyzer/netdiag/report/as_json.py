@@ -17,6 +17,9 @@ from netdiag.results import Analysis, SourceCoverage, Suppressed
 
 SCHEMA_VERSION = "1.1"
 
+# Of a call tree so many nodes; `netdiag trace --format json` has all.
+_MOST_CALLS = 500
+
 
 def render(analysis: Analysis, *, pedantic: bool) -> str:
     """The analysis as JSON text that ends with a line feed. The summary counts the findings that are in it."""
@@ -38,6 +41,7 @@ def render(analysis: Analysis, *, pedantic: bool) -> str:
             "sources": [_source(source) for source in sorted(analysis.coverage, key=lambda source: source.path)],
             "host": plain(analysis.host),
             "journeys": [plain(each) for each in analysis.journeys],
+            "call_trees": [plain(graph.excerpt(_MOST_CALLS)) for graph in analysis.call_graphs],
         }
     )
 

@@ -40,15 +40,15 @@ def overview(reading: Reading, look: Look) -> str:
         part = _only(whole, kept)
         more = len(whole.rows) - _MOST_ROWS
         remarks = (*whole.remarks, f"and {more} more: netdiag show BUNDLE {name}") if more > 0 else whole.remarks
-        blocks.append(list(_table(replace(part, rows=part.rows[:_MOST_ROWS], remarks=remarks), look)))
-    blocks.append(list(_table(_chains(reading), look)))
+        blocks.append(list(lines_of(replace(part, rows=part.rows[:_MOST_ROWS], remarks=remarks), look)))
+    blocks.append(list(lines_of(_chains(reading), look)))
     blocks.append([f"next: {look.paint('strong', 'netdiag analyze BUNDLE')}"])
     return "\n".join("".join(f"{line}\n" for line in block) for block in blocks)
 
 
 def text(reading: Reading, name: str, look: Look) -> str:
     """One table for a terminal."""
-    return "".join(f"{line}\n" for line in _table(tables.table(reading, name), look))
+    return "".join(f"{line}\n" for line in lines_of(tables.table(reading, name), look))
 
 
 def as_json(reading: Reading, names: Iterable[str]) -> str:
@@ -66,7 +66,7 @@ def as_csv(reading: Reading, name: str) -> str:
     made = io.StringIO()
     writer = csv.writer(made, lineterminator="\r\n")
     writer.writerow(table.columns)
-    writer.writerows([_csv_cell(cell) for cell in row] for row in table.rows)
+    writer.writerows([csv_cell(cell) for cell in row] for row in table.rows)
     return made.getvalue()
 
 
@@ -146,7 +146,7 @@ def _only(table: Table, kept: Sequence[str]) -> Table:
     return replace(table, columns=tuple(kept), rows=tuple(tuple(row[at] for at in places) for row in table.rows))
 
 
-def _table(table: Table, look: Look) -> Iterator[str]:
+def lines_of(table: Table, look: Look) -> Iterator[str]:
     """The table under its title. A column in which nothing stands is left out."""
     yield look.paint("strong", f"{table.title} ({len(table.rows)}):")
     first = table.grouped
@@ -189,7 +189,8 @@ def _json_table(table: Table) -> Json:
     return {"remarks": list(table.remarks), "rows": rows}
 
 
-def _csv_cell(cell: Cell) -> str:
+def csv_cell(cell: Cell) -> str:
+    """A cell as a spreadsheet may have it."""
     if cell is None or isinstance(cell, int):
         return "" if cell is None else str(cell)
     lines = cell if isinstance(cell, tuple) else (cell,)

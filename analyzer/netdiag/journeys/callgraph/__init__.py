@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from netdiag.journeys.callgraph.function_graph import Calls, FunctionGraph, running_at_first
 from netdiag.journeys.callgraph.only import Only
 from netdiag.journeys.callgraph.sampled import Samples, labels_of
-from netdiag.journeys.callgraph.tree import INTERRUPT, OTHERS, ROOT, UNKNOWN, CallTree, Node
+from netdiag.journeys.callgraph.tree import INTERRUPT, OTHERS, ROOT, UNKNOWN, CallTree, CallTreeExcerpt, Node
 from netdiag.traces import TraceTable
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "UNKNOWN",
     "CallGraph",
     "CallTree",
+    "CallTreeExcerpt",
     "Calls",
     "Node",
     "Only",
@@ -41,6 +42,13 @@ class CallGraph:
     of: str
     tree: CallTree
     lost: int = 0
+
+    def excerpt(self, most: int | None = None) -> CallTreeExcerpt:
+        """The tree, or the `most` nodes of it that took most."""
+        tree = self.tree
+        kept = tree.largest(len(tree) if most is None else most)
+        nodes = tuple(tree.node(index) for index in kept)
+        return CallTreeExcerpt(self.source, self.of, tree.unit, self.lost, tree.whole, len(tree) - len(kept), nodes)
 
 
 def call_graphs(

@@ -33,6 +33,7 @@ class Calls:
     pid: NDArray[np.int64]
     cpu: NDArray[np.int64]
     line: NDArray[np.int64]
+    tasks: Mapping[int, str]  # the names of the threads, so far as they are known
 
 
 def running_at_first(batches: Iterable[pd.DataFrame]) -> dict[int, tuple[int, str]]:
@@ -152,6 +153,8 @@ class FunctionGraph:
             kept &= np.isin(pid, [*only.pids])
         if only.tasks:
             kept &= np.isin(task, [self._names.number(name) for name in only.tasks])
+        if only.devices:  # no call tells one
+            kept[:] = False
         return kept
 
     # --- nesting and counting ---
@@ -249,6 +252,7 @@ class FunctionGraph:
             pid=rows.pid[kept],
             cpu=rows.cpu[kept],
             line=rows.line[kept],
+            tasks=self.tasks,
         )
 
 

@@ -96,9 +96,9 @@ class Growing:
         """Time that was spent below nodes, without a call of their own."""
         self._add(2, nodes, totals)
 
-    def samples(self, nodes: Ints, weights: Ints) -> None:
-        """Samples that were taken within nodes: each counts as a call that takes one."""
-        self._add(0, nodes, weights)
+    def samples(self, nodes: Ints, counts: Ints, weights: Ints) -> None:
+        """Samples that were taken within nodes, and what they weigh together."""
+        self._add(0, nodes, counts)
         self._add(2, nodes, weights)
 
     def _add(self, column: int, nodes: Ints, values: Ints) -> None:

@@ -11,23 +11,26 @@ from netdiag.traces import NOT_TOLD
 
 @dataclass(frozen=True)
 class Only:
-    """Rows of these threads (or processes) and tasks, in this time: ns of the trace's clock, the end is out.
+    """Rows of these threads (or processes), tasks and devices, in this time: ns of the trace's clock, the end is out.
 
     What is empty or None asks for nothing. A row that does not tell what is asked for is not wanted.
     """
 
     pids: frozenset[int] = frozenset()
     tasks: frozenset[str] = frozenset()
+    devices: frozenset[str] = frozenset()
     since: int | None = None
     until: int | None = None
 
     def of(self, batch: pd.DataFrame) -> NDArray[np.bool_]:
-        """Which rows of a batch of events are wanted."""
+        """Which rows of a batch of events or calls are wanted."""
         wanted = self.at(batch["time"].to_numpy())
         if self.pids:
-            wanted &= (batch["pid"].isin(self.pids) | batch["tgid"].isin(self.pids)).to_numpy()
+            wanted &= batch["pid"].isin(self.pids).to_numpy() | _isin(batch, "tgid", self.pids)
         if self.tasks:
-            wanted &= batch["task"].isin(self.tasks).to_numpy()
+            wanted &= _isin(batch, "task", self.tasks)
+        if self.devices:
+            wanted &= _isin(batch, "device", self.devices)
         return wanted
 
     def at(self, time: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -40,3 +43,8 @@ class Only:
         if self.until is not None:
             wanted &= time < self.until
         return wanted
+
+
+def _isin(batch: pd.DataFrame, column: str, values: frozenset[int] | frozenset[str]) -> NDArray[np.bool_]:
+    """Which rows have one of the values; none does in a table without such a column."""
+    return batch[column].isin(values).to_numpy() if column in batch else np.zeros(len(batch), dtype=bool)

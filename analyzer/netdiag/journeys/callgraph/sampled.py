@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from netdiag.journeys.callgraph.growing import Growing, Names
 from netdiag.journeys.callgraph.only import Only
 from netdiag.journeys.callgraph.tree import ROOT, UNKNOWN, CallTree
-from netdiag.traces import Stacks
+from netdiag.traces import NOT_TOLD, Stacks
 
 Ints = NDArray[np.int64]
 
@@ -21,13 +21,14 @@ class Samples:
     """Grows a call tree for each kind of event from batches of events (`TraceTable.event_batches`).
 
     Below the root stands the task, then the frames from the outermost to the innermost one. Each event with a stack is
-    one sample. A frame without a symbol has the name of its file, in brackets.
+    one sample, and weighs as much as its period where it has one: so far did the counter count since the sample before.
+    A frame without a symbol has the name of its file, in brackets.
     """
 
     def __init__(self, only: Only | None = None) -> None:
         self._only = only or Only()
         self._names = Names()
-        self._counts: dict[tuple[int, int, int], int] = {}
+        self._counts: dict[tuple[int, int, int], tuple[int, int]] = {}  # event, task, stack: samples and weight
 
     def add(self, batch: pd.DataFrame) -> None:
         sampled = batch[(batch["stack"].to_numpy() >= 0) & self._only.of(batch)]
@@ -35,12 +36,15 @@ class Samples:
             return
         columns = [self._numbers(sampled[name]) for name in ("system", "name", "task")]
         keys = pd.DataFrame(np.array([*columns, sampled["stack"].to_numpy()]).T)
-        counts = keys.value_counts(sort=False)
+        period = sampled["period"].to_numpy()
+        keys["weight"] = np.where(period == NOT_TOLD, 1, period)
+        counts = keys.groupby([0, 1, 2, 3])["weight"].agg(["size", "sum"])
         rows = counts.index.to_frame().to_numpy().tolist()
-        for (system, name, task, stack), count in zip(rows, counts.tolist(), strict=True):
+        for (system, name, task, stack), size, weight in zip(rows, counts["size"], counts["sum"], strict=True):
             event = ":".join(filter(None, (self._names.all[system], self._names.all[name])))
             key = (self._names.number(event), task, stack)
-            self._counts[key] = self._counts.get(key, 0) + count
+            before = self._counts.get(key, (0, 0))
+            self._counts[key] = (before[0] + int(size), before[1] + int(weight))
 
     def _numbers(self, column: "pd.Series[str]") -> Ints:
         numbers = np.array([self._names.number(name) for name in column.cat.categories], dtype=np.int64)
@@ -50,25 +54,25 @@ class Samples:
     def finish(self, stacks: Stacks, *, within: str | None = None) -> dict[str, CallTree]:
         """The trees by the name of their event, in alphabetical order."""
         labels = np.array([self._names.number(label) for label in labels_of(stacks)], dtype=np.int64)
-        by_event: dict[int, list[tuple[int, int, int]]] = {}
-        for (event, task, stack), count in self._counts.items():
-            by_event.setdefault(event, []).append((task, stack, count))
+        by_event: dict[int, list[tuple[int, ...]]] = {}
+        for (event, *place), amounts in self._counts.items():
+            by_event.setdefault(event, []).append((*place, *amounts))
         made = {
             self._names.all[event]: self._tree(samples, stacks, labels, within) for event, samples in by_event.items()
         }
         return dict(sorted(made.items()))
 
-    def _tree(self, samples: list[tuple[int, int, int]], stacks: Stacks, labels: Ints, within: str | None) -> CallTree:
-        task, stack, count = np.array(samples, dtype=np.int64).T
-        growing = Growing("samples", self._names)
+    def _tree(self, samples: list[tuple[int, ...]], stacks: Stacks, labels: Ints, within: str | None) -> CallTree:
+        task, stack, count, weight = np.array(samples, dtype=np.int64).T
+        growing = Growing("samples" if (count == weight).all() else "weight", self._names)
         node = growing.children(np.full(len(task), ROOT, dtype=np.int64), task)
-        growing.samples(node, count)
+        growing.samples(node, count, weight)
         last = stacks.offsets[stack + 1] - 1
         size = np.minimum(stacks.offsets[stack + 1] - stacks.offsets[stack], _MOST_FRAMES)
         for depth in range(int(size.max(initial=0))):
             reaching = np.flatnonzero(size > depth)
             node[reaching] = growing.children(node[reaching], labels[stacks.frames[last[reaching] - depth]])
-            growing.samples(node[reaching], count[reaching])
+            growing.samples(node[reaching], count[reaching], weight[reaching])
         return growing.tree(within=within)
 
 
@@ -81,5 +85,5 @@ def labels_of(stacks: Stacks) -> Sequence[str]:
 
 
 def _without_symbol(module: str) -> str:
-    name = module.rpartition("/")[2].strip("[]")
+    name = module.rpartition("/")[2]
     return f"[{name}]" if name else UNKNOWN

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -24,10 +23,13 @@ OTHERS = "[others]"
 class Node:
     """One function at one place of the tree, with all its calls there.
 
-    Times are in ns, and in samples for a tree of samples. `calls` were seen from their beginning to their end; of the
+    Times are in ns. `calls` were seen from their beginning to their end; of the
     `cut` ones the trace lacks one of the two, and their time is that of the calls seen within them. `total` is the time
     of all of them, `own` what is left of it without the calls within. `least`, `median` and `p99` are durations of
     calls that happened (nearest rank), None when there is no whole one.
+
+    In a tree of samples `calls` are the samples taken within, `total` is what they weigh, and `own` what those weigh
+    that were taken in the function itself.
     """
 
     name: str
@@ -48,7 +50,7 @@ class CallTree:
     `parent` is a node's index, `function` a number of `names`; the others are those of `Node`.
     """
 
-    unit: str  # "ns" or "samples"
+    unit: str  # of total and own: "ns", "samples" (each weighs one) or "weight" (the periods of a counter)
     names: Sequence[str]
     parent: Ints
     function: Ints
@@ -103,14 +105,28 @@ class CallTree:
         order = np.argsort(-self.own, kind="stable")
         return [int(index) for index in order[:most] if self.own[index] > 0 and index != ROOT]
 
-    @cached_property
-    def end(self) -> Ints:
-        """For each node the index behind the last one below it."""
-        end = np.arange(1, len(self.parent) + 1)
-        for index in range(len(self.parent) - 1, 0, -1):
-            above = self.parent[index]
-            end[above] = max(end[above], end[index])
-        return end
+    def largest(self, most: int) -> list[int]:
+        """The nodes with the most time, in the order of the tree: with each of them what is above it."""
+        order = sorted(range(1, len(self.parent)), key=lambda index: (-int(self.total[index]), index))
+        return sorted(order[:most])
+
+
+@dataclass(frozen=True)
+class CallTreeExcerpt:
+    """A call tree of a trace, as far as it is told: the nodes that took most, each followed by those below it.
+
+    `of` is `function_graph`, or the event at which the stacks were taken. `unit` is that of the amounts: `ns`,
+    `samples`, or `weight` (the periods of a counter). `losses` is how often events are missing in the trace, `left_out`
+    how many nodes are not here.
+    """
+
+    source: str
+    of: str
+    unit: str
+    losses: int
+    total: int
+    left_out: int
+    nodes: tuple[Node, ...]
 
 
 def _told(value: Any) -> int | None:
