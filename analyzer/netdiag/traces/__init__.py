@@ -7,9 +7,10 @@ The room loads pandas: whoever may not need it imports the room inside a functio
 """
 
 from netdiag.spans import Source
+from netdiag.traces.folded import folded
 from netdiag.traces.table import NOT_TOLD, Phase, Stacks, TraceTable, table_of
 
-__all__ = ["NOT_TOLD", "Phase", "Stacks", "TraceTable", "read_table", "table_of"]
+__all__ = ["NOT_TOLD", "Phase", "Stacks", "TraceTable", "folded", "read_table", "table_of"]
 
 
 def read_table(source: Source) -> TraceTable:

@@ -68,10 +68,11 @@ class Chunk:
     def text(self, start: int, end: int) -> bytes:
         return self.data[start:end]
 
-    def split(self, line: int) -> tuple[bytes, bytes]:
-        """The text before a line, counted from 0, and the text from there on."""
+    def cut_off(self, line: int) -> bytes:
+        """The text from a line on, counted from 0; the chunk ends before it from now on."""
         start = int(self.line_starts[line])
-        return self.data[_PAD:start], self.data[start : len(self.data) - _PAD]
+        self.line_starts, self.line_ends = self.line_starts[:line], self.line_ends[:line]
+        return self.data[start : len(self.data) - _PAD]
 
     def spans(self, bounds: Sequence[Ints]) -> list[Any]:
         """The texts of spans as arrays of Arrow, one for each pair of bounds.
@@ -129,6 +130,28 @@ class Chunk:
             more = more[blanks == 8]
         return count
 
+    def blanks_before(self, end: Ints) -> Ints:
+        """How many blanks stand there, eight at most."""
+        flags = _not_equal(self._words[end - 8], _BLANKS)
+        # the last character that is none, and all before it
+        for shift in (8, 16, 32):
+            flags |= flags >> np.uint64(shift)
+        return 8 - (((flags >> np.uint64(7)) * _ONES) >> np.uint64(56)).astype(np.int64)
+
+    def hex_column_at(self, start: Ints) -> Flags:
+        """Whether a hexadecimal number stands in the sixteen characters there, with blanks before it."""
+        good = np.ones(len(start), bool)
+        all_digits_so_far = np.zeros(len(start), bool)
+        for offset in (0, 8):
+            words = self._words[start + offset]
+            others = _not_hexadecimal(words)
+            blank = (_not_equal(words, _BLANKS) & others) == 0
+            mask = (others >> np.uint64(7)) * np.uint64(255)
+            prefix = (mask & (mask + np.uint64(1))) == 0
+            good &= blank & prefix & ((others == 0) | ~all_digits_so_far)
+            all_digits_so_far |= others != _HIGH_BITS
+        return good & all_digits_so_far
+
     def hex16_at(self, start: Ints) -> tuple[Words, Flags]:
         """The number of sixteen small hexadecimal digits that stand there, and whether they do."""
         high, first = _hexadecimal(self._words[start])
@@ -178,16 +201,20 @@ def _decimal(words: Words) -> Ints:
     return ((lower + upper) >> np.uint64(32)).astype(np.int64)
 
 
-def _hexadecimal(words: Words) -> tuple[Words, Flags]:
-    """The number of eight small hexadecimal digits each, and whether they are."""
-    no_digit = _not_digits(words)
-    # a to f are 0x61 to 0x66: less 0x61 they are 0 to 5
+def _not_hexadecimal(words: Words) -> Words:
+    """The high bit of each character that is no small hexadecimal digit."""
+    # a to f are 0x61 to 0x66: of what 0x60 makes of them, six and less but not none
     letter = words ^ np.uint64(0x6060606060606060)
     no_letter = ((letter & np.uint64(0x7F7F7F7F7F7F7F7F)) + np.uint64(0x7979797979797979)) | letter
-    no_letter |= ((letter | _HIGH_BITS) - _ONES) ^ _HIGH_BITS  # 0x60 itself
-    wrong = (no_digit & no_letter & _HIGH_BITS) != 0
+    no_letter |= ((letter | _HIGH_BITS) - _ONES) ^ _HIGH_BITS
+    no_digit: Words = _not_digits(words) & no_letter & _HIGH_BITS
+    return no_digit
+
+
+def _hexadecimal(words: Words) -> tuple[Words, Flags]:
+    """The number of eight small hexadecimal digits each, and whether they are."""
     nibbles = (words & np.uint64(0x0F0F0F0F0F0F0F0F)) + np.uint64(9) * ((words >> np.uint64(6)) & _ONES)
     value = ((nibbles << np.uint64(4)) | (nibbles >> np.uint64(8))) & np.uint64(0x00FF00FF00FF00FF)
     value = ((value << np.uint64(8)) | (value >> np.uint64(16))) & np.uint64(0x0000FFFF0000FFFF)
     value = ((value << np.uint64(16)) | (value >> np.uint64(32))) & np.uint64(0x00000000FFFFFFFF)
-    return value, ~wrong
+    return value, _not_hexadecimal(words) == 0

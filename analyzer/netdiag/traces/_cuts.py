@@ -22,11 +22,12 @@ class Kind(IntEnum):
     LENGTH = 3  # the digits behind `len=`
     PERIOD = 4  # of a counter
     INDENT = 5  # of a call: two blanks, and two more for each call around it; the value is the calls around it
+    PID = 6  # in the head
 
 
 @dataclass
 class Number:
-    """A number of each line; where a line has none, `start` and `end` are the end of the line."""
+    """A number of each line; where a line has none, `start` and `end` are the end of the line, or of its head."""
 
     kind: Ints
     start: Ints
@@ -59,6 +60,7 @@ class Cuts:
     line_end: Ints
     head: Ints
     head_end: Ints
+    pid: Number
     time: Ints
     body: Ints
     first: Number
@@ -67,9 +69,9 @@ class Cuts:
 
     def before_last(self) -> "Cuts":
         """Without the last line."""
-        first, second = self.first.before_last(), self.second.before_last()
+        pid, first, second = self.pid.before_last(), self.first.before_last(), self.second.before_last()
         line, line_end, head, head_end = self.line[:-1], self.line_end[:-1], self.head[:-1], self.head_end[:-1]
-        return Cuts(line, line_end, head, head_end, self.time[:-1], self.body[:-1], first, second, self.sound[:-1])
+        return Cuts(line, line_end, head, head_end, pid, self.time[:-1], self.body[:-1], first, second, self.sound[:-1])
 
 
 # Distances that the lookaheads of the grammars may cover are bounded, and the digits of numbers that are cut out count
@@ -165,6 +167,19 @@ def _indents(chunk: Chunk, rows: Ints, bar: Ints, first: Number, second: Number)
         number.put(rows[ours], Kind.INDENT, bar[ours] + 1, bar[ours] + 1 + count[ours], depth[ours])
 
 
+def _pids(chunk: Chunk, head: Ints, head_end: Ints) -> Number:
+    """The number before `[001]`, the CPU, or before the time."""
+    number = Number.none(head_end)
+    end = head_end - chunk.blanks_before(head_end)
+    with_cpu = (chunk.bytes[end - 1] == ord("]")) & (chunk.bytes[end - 5] == ord("["))
+    end = np.where(with_cpu, end - 5, end)
+    end -= chunk.blanks_before(end)
+    value, count = chunk.number_before(end)
+    good = np.flatnonzero((count > 0) & (count < 9) & (end - count > head))
+    number.put(good, Kind.PID, end[good] - count[good], end[good], value[good])
+    return number
+
+
 def cut_trace_cmd(chunk: Chunk) -> Cuts:
     """`trace-cmd report`: `ssh-30928 [000] 3110612.717883: funcgraph_exit:       + 14.572 us  |    }`."""
     line, time_start, colon, time = _times(chunk)
@@ -179,7 +194,7 @@ def cut_trace_cmd(chunk: Chunk) -> Cuts:
     if len(with_bar) < len(line):
         _packet(chunk, np.flatnonzero(first.kind == Kind.NONE), colon, line_end, first, second)
     sound = time_start - head <= _LONGEST_HEAD
-    return Cuts(line, line_end, head, time_start, time, colon, first, second, sound)
+    return Cuts(line, line_end, head, time_start, _pids(chunk, head, time_start), time, colon, first, second, sound)
 
 
 def cut_perf_script(chunk: Chunk) -> Cuts:
@@ -198,7 +213,7 @@ def cut_perf_script(chunk: Chunk) -> Cuts:
     if len(counted) < len(line):
         _packet(chunk, np.flatnonzero(first.kind == Kind.NONE), colon, line_end, first, second)
     sound = time_start - head <= _LONGEST_HEAD
-    return Cuts(line, line_end, head, time_start, time, colon, first, second, sound)
+    return Cuts(line, line_end, head, time_start, _pids(chunk, head, time_start), time, colon, first, second, sound)
 
 
 def cut_perf_trace(chunk: Chunk) -> Cuts:
@@ -213,13 +228,13 @@ def cut_perf_trace(chunk: Chunk) -> Cuts:
     line, head = line[found], points[found] + 4
     time = (time[found] + whole[found] * 1000) * 1000
     line_end = chunk.line_ends[line]
-    head_end, sound = _task_ends(chunk, head, line_end)
+    head_end, pid, sound = _task_ends(chunk, head, line_end)
     first, second = Number.none(line_end), Number.none(line_end)
     _packet(chunk, np.arange(len(line)), head_end, line_end, first, second)
-    return Cuts(line, line_end, head, head_end, time, head_end, first, second, sound)
+    return Cuts(line, line_end, head, head_end, pid, time, head_end, first, second, sound)
 
 
-def _task_ends(chunk: Chunk, head: Ints, line_end: Ints) -> tuple[Ints, Flags]:
+def _task_ends(chunk: Chunk, head: Ints, line_end: Ints) -> tuple[Ints, Number, Flags]:
     """Where `ping/8497` ends behind the time; without a task, where the column of the duration ends, or the time."""
     slashes = chunk.positions("/")
     _, count = chunk.number_at(slashes + 1)
@@ -232,16 +247,19 @@ def _task_ends(chunk: Chunk, head: Ints, line_end: Ints) -> tuple[Ints, Flags]:
     head_end = np.where(chunk.has(head, " (") & chunk.has(head + 11, "):"), head + 13, head)
     near = (end - head[found] <= _LONGEST_HEAD) & (chunk.bytes[end] == ord(" "))
     head_end[found[near]] = end[near]
+    pid = Number.none(head_end)
+    value, count = chunk.number_before(end[near])
+    pid.put(found[near], Kind.PID, end[near] - count, end[near], value)
     sound = np.ones(len(head), bool)
     sound[found[~near]] = False
-    return head_end, sound
+    return head_end, pid, sound
 
 
 def cut_nothing(chunk: Chunk) -> Cuts:
     """No line is cut."""
     none = chunk.line_ends[:0]
     number = Number.none(none)
-    return Cuts(none, none, none, none, none, none, number, number, np.array([], bool))
+    return Cuts(none, none, none, none, number, none, none, number, number, np.array([], bool))
 
 
 CUTS: Mapping[str, Callable[[Chunk], Cuts]] = {

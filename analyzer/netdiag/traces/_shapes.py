@@ -7,7 +7,8 @@ that shape are. If those numbers come out in the columns where they belong and n
 every line of the shape; if not, its lines are read one by one.
 """
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,12 +19,15 @@ import pyarrow.compute as pc
 
 from netdiag import formats
 from netdiag.formats import Record
+from netdiag.formats._derive import Row as ReadRow
+from netdiag.formats._derive import line_reader
+from netdiag.formats._trace import frame
 from netdiag.formats.records import Frame, TraceEvent
 from netdiag.spans import Source
-from netdiag.traces._chunk import Flags, Ints
+from netdiag.traces._chunk import Chunk, Flags, Ints
 from netdiag.traces._columns import TABLES, Categories, Column, dtype_of
 from netdiag.traces._cuts import Kind
-from netdiag.traces.table import NOT_TOLD, Row, Rows, StackBook, absent, fitting
+from netdiag.traces.table import Row, Rows, StackBook, absent, fitting
 
 # three codes and the kinds fit into a key of 63 bits
 _CODE_BITS = 18
@@ -37,6 +41,7 @@ _PROBES: dict[int, tuple[str, str, int]] = {
     Kind.LENGTH: ("length", "54321", 54_321),
     Kind.PERIOD: ("period", "87654321", 87_654_321),
     Kind.INDENT: ("depth", " " * 16, 7),
+    Kind.PID: ("pid", "765432", 765_432),
 }
 
 
@@ -94,42 +99,45 @@ class Parts:
         codes: Ints = known.astype(np.int64)[encoded.indices.to_numpy()]
         return codes
 
-    def texts(self, codes: Iterable[int]) -> list[bytes]:
-        return [self._known[code].as_py() for code in codes]
+    def text(self, code: int) -> bytes:
+        """The text of a code, which may have other bits above it."""
+        found: bytes = self._known[code & (1 << _CODE_BITS) - 1].as_py()
+        return found
+
+    def texts_from(self, first: int) -> list[bytes]:
+        """The texts of all codes from one on."""
+        found: list[bytes] = self._known[first:].to_pylist()
+        return found
 
 
 class Told:
     """What some parts tell, in columns: one row for each part."""
 
     def __init__(self, kinds: dict[str, np.dtype[Any]]) -> None:
-        self._kinds = kinds
+        self._new: list[Sequence[int]] = []
+        self._columns: dict[str, np.ndarray[Any, Any]] = {name: np.array([], kind) for name, kind in kinds.items()}
         self._count = 0
-        self._new: dict[str, list[int]] = {name: [] for name in kinds}
-        self._kept: dict[str, np.ndarray[Any, Any]] = {name: np.array([], kind) for name, kind in kinds.items()}
-        self._same: dict[str, set[int]] = {name: set() for name in kinds}
 
     def __len__(self) -> int:
         return self._count
 
-    def add(self, row: dict[str, int]) -> None:
+    def add(self, row: Sequence[int]) -> None:
         self._count += 1
-        for name, new in self._new.items():
-            value = row[name]
-            new.append(value)
-            if len(self._same[name]) < 2:
-                self._same[name].add(value)
+        self._new.append(row)
 
     def column(self, name: str) -> np.ndarray[Any, Any]:
-        if self._new[name]:
-            self._kept[name] = np.concatenate([self._kept[name], np.array(self._new[name], self._kinds[name])])
-            self._new[name] = []
-        return self._kept[name]
+        if self._new:
+            for (known, old), new in zip(self._columns.items(), zip(*self._new, strict=True), strict=True):
+                self._columns[known] = np.concatenate([old, np.array(new, old.dtype)])
+            self._new = []
+        return self._columns[name]
 
     def values(self, name: str, parts: Ints) -> Column:
         """What the parts of some lines tell."""
-        if len(self._same[name]) == 1:
-            return next(iter(self._same[name]))
-        values: Column = self.column(name)[parts]
+        column = self.column(name)
+        if (column == column[0]).all():
+            return int(column[0])
+        values: Column = column[parts]
         return values
 
 
@@ -157,9 +165,6 @@ class ProbeReader:
 
     def line_and_frame(self, *, body: bytes) -> list[str]:
         return [self.line(body=body), self._made.frame]
-
-    def above(self, frame: bytes) -> list[str]:
-        return [self.line(), as_lines(frame)]
 
     def is_standard(self, row: Row, names: Sequence[str]) -> bool:
         """Whether these columns say what the standard line says, and the time as well."""
@@ -207,19 +212,52 @@ class Heads:
         self._clear()
 
     def _clear(self) -> None:
-        self._parts = Parts()
+        self._parts = (Parts(), Parts())
+        self._keys = Keys()
         self.told = Told({"good": np.dtype(bool)} | {name: _dtype("events", name) for name in OF_HEAD["events"]})
 
-    def codes(self, texts: Any) -> Ints:
-        if len(self._parts) > MOST_PARTS:
+    def numbers(self, kind: Ints, parts: Sequence[Any]) -> Ints:
+        """The number of each line's head. `parts` are the texts before and behind the number of the task."""
+        if max(map(len, self._parts)) + len(kind) > MOST_PARTS:
             self._clear()
-        codes = self._parts.codes(texts)
-        new = self._parts.texts(range(len(self.told), len(self._parts)))
-        for read in self._reader.read([[self._reader.line(head=text)] for text in new]):
+        keys = kind
+        for known, texts in zip(self._parts, parts, strict=True):
+            keys = keys << _CODE_BITS | known.codes(texts)
+        found, new = self._keys.numbers(keys)
+        heads = [self._head(int(key)) for key in new]
+        for (_, kind_), read in zip(
+            heads, self._reader.read([[self._reader.line(head=head)] for head, _ in heads]), strict=True
+        ):
             row: Row = read[0][1] if read and len(read) == 1 else {}
-            good = bool(row) and self._reader.is_standard(row, OF_BODY["events"])
-            self.told.add({"good": good} | _coded("events", OF_HEAD["events"], row if good else {}, self._categories))
-        return codes
+            good = bool(row) and self._reader.is_standard(row, OF_BODY["events"]) and _in_place(row, [kind_])
+            self.told.add([good, *_coded("events", OF_HEAD["events"], row if good else {}, self._categories)])
+        return found
+
+    def _head(self, key: int) -> tuple[bytes, int]:
+        """A head with these parts, and the kind of its number."""
+        kind = key >> 2 * _CODE_BITS
+        before, behind = (
+            known.text(key >> shift * _CODE_BITS) for known, shift in zip(self._parts, (1, 0), strict=True)
+        )
+        return before + _probe(kind) + behind, kind
+
+
+class Keys:
+    """Numbers for keys in the order of their appearance."""
+
+    def __init__(self) -> None:
+        self._known: pd.Index[int] = pd.Index([], dtype="int64")
+
+    def numbers(self, keys: Ints) -> tuple[Ints, Ints]:
+        """The number of each key, and the keys that are new."""
+        index, unique = pd.factorize(keys)
+        numbers = self._known.get_indexer(pd.Index(unique))
+        new: Ints = unique[numbers < 0]
+        if len(new):
+            numbers[numbers < 0] = len(self._known) + np.arange(len(new))
+            self._known = self._known.append(pd.Index(new))
+        found: Ints = numbers[index]
+        return found, new
 
 
 class Bodies:
@@ -237,7 +275,7 @@ class Bodies:
 
     def _clear(self) -> None:
         self._parts = (Parts(), Parts(), Parts())
-        self._keys = pd.Index([], dtype="int64")
+        self._keys = Keys()
         #: for each shape its table, and its number among the shapes of that table
         self.places = Told({"table": np.dtype(np.int8), "place": np.dtype(np.int32)})
         self.told = {table: Told({name: _dtype(table, name) for name in names}) for table, names in OF_BODY.items()}
@@ -251,14 +289,8 @@ class Bodies:
             keys <<= _CODE_BITS
             if texts is not None:
                 keys |= known.codes(texts)
-        index, unique = pd.factorize(keys)
-        numbers = self._keys.get_indexer(pd.Index(unique))
-        new = unique[numbers < 0]
-        if len(new):
-            numbers[numbers < 0] = len(self._keys) + np.arange(len(new))
-            self._keys = self._keys.append(pd.Index(new))
-            self._read(new)
-        found: Ints = numbers[index]
+        found, new = self._keys.numbers(keys)
+        self._read(new)
         return found
 
     def _read(self, keys: Ints) -> None:
@@ -271,20 +303,19 @@ class Bodies:
                 name = TABLE_OF[table]
                 place = len(self.told[name])
                 self.told[name].add(_coded(name, OF_BODY[name], row, self._categories))
-            self.places.add({"table": table, "place": place})
+            self.places.add((table, place))
 
     def _alone(self, *, body: bytes) -> list[str]:
         return [self._reader.line(body=body)]
 
     def _shape(self, key: int) -> tuple[bytes, list[int], bool]:
         """A body of the shape, the kinds of its numbers, and whether frames are below it."""
-        mask = (1 << _CODE_BITS) - 1
-        codes = [key >> shift * _CODE_BITS & mask for shift in (2, 1, 0)]
         flags = key >> 3 * _CODE_BITS
         kinds = [flags >> 4, flags >> 1 & 7]
-        parts = [known.texts([code])[0] for known, code in zip(self._parts, codes, strict=True)]
-        probes = [_PROBES[kind][1].encode() if kind else b"" for kind in kinds]
-        return b"".join([parts[0], probes[0], parts[1], probes[1], parts[2]]), kinds, bool(flags & 1)
+        before, between, behind = (
+            known.text(key >> shift * _CODE_BITS) for known, shift in zip(self._parts, (2, 1, 0), strict=True)
+        )
+        return before + _probe(kinds[0]) + between + _probe(kinds[1]) + behind, kinds, bool(flags & 1)
 
     def _row(self, read: Read | None, kinds: Sequence[int], *, framed: bool) -> tuple[int, Row]:
         """The table of a shape and what it says there, if its numbers stand where they belong and nowhere else."""
@@ -293,11 +324,8 @@ class Bodies:
         table, row, record = read[0]
         if not self._reader.is_standard(row, OF_HEAD[table]):
             return self.SLOW, {}
-        texts = [value for value in row.values() if isinstance(value, str)]
-        for kind in filter(None, kinds):
-            name, probe, value = _PROBES[kind]
-            if row.get(name) != value or (probe.strip() and any(probe in text for text in texts)):
-                return self.SLOW, {}
+        if not _in_place(row, kinds):
+            return self.SLOW, {}
         if table == "calls":
             return CALLS, row
         stack = _stack(record)
@@ -311,59 +339,115 @@ class Frames:
     #: the stack of lines that are not all frames
     BAD = -3
 
-    def __init__(self, reader: ProbeReader, book: StackBook) -> None:
-        self._reader = reader
+    def __init__(self, format_name: str, book: StackBook) -> None:
+        self._rows = line_reader(format_name)
         self._book = book
+        self._of_symbols: dict[tuple[bytes, ...], int | None] = {}
+        self._lines = _FrameTexts(self._of_line)
+        self._behind_addresses = _FrameTexts(self._behind_address)
+
+    def stacks(self, chunk: Chunk, start: Ints, end: Ints, first: Ints) -> Ints:
+        """The numbers of stacks: the lines of each, one of those from `start` to `end`, begin with the line `first`."""
+        # perf script: a tabulator, the address in sixteen columns, a blank
+        plain = (end - start > 18) & (chunk.bytes[start] == ord("\t")) & (chunk.bytes[start + 17] == ord(" "))
+        plain &= chunk.hex_column_at(start + 1)
+        frames = np.empty(len(start), np.int32)
+        for ours, texts, skipped in ((plain, self._behind_addresses, 17), (~plain, self._lines, 0)):
+            lines = np.flatnonzero(ours)
+            if len(lines):
+                frames[lines] = texts.frames(chunk.spans([start[lines] + skipped, end[lines]])[0])
+        ends = np.append(first, len(frames)).astype(np.int32)
+        bad = np.add.reduceat(frames == self.BAD, first, dtype=np.int64) > 0
+        buffers = [None, pa.py_buffer(ends * frames.itemsize), pa.py_buffer(frames)]
+        encoded = pa.Array.from_buffers(pa.binary(), len(first), buffers).dictionary_encode()
+        bad_stacks = np.zeros(len(encoded.dictionary), bool)
+        index = encoded.indices.to_numpy()
+        bad_stacks[index[bad]] = True
+        found = [
+            self.BAD if wrong else self._book.stack(stack)
+            for stack, wrong in zip(encoded.dictionary.to_pylist(), bad_stacks.tolist(), strict=True)
+        ]
+        numbers: Ints = np.array(found, np.int64)[index]
+        return numbers
+
+    def _of_line(self, line: bytes) -> int:
+        found = self._frame(line)
+        return self.BAD if found is None else self._book.frame(found)
+
+    def _behind_address(self, text: bytes) -> int:
+        """The number of a frame whose address is cut off. No rule sees which digits that and the offset have, but for
+        the one that takes a line with a time for an event.
+        """
+        line = _ADDRESS + text
+        if _LIKE_A_TIME.search(text):
+            return self.BAD
+        symbol, plus, rest = text.rpartition(b"+0x")
+        offset_and_module = _OFFSET_AND_MODULE.fullmatch(rest) if plus else None
+        if offset_and_module is None:
+            return self._of_line(line)
+        key = symbol, offset_and_module[1]
+        if key not in self._of_symbols:
+            made = self._frame(b"%b%b+0x%x %b" % (_ADDRESS, symbol, _OFFSET, key[1]))
+            good = made is not None and made.offset == _OFFSET
+            self._of_symbols[key] = self._book.frame(made) if made is not None and good else None
+        known = self._of_symbols[key]
+        return self._of_line(line) if known is None else known
+
+    def _frame(self, line: bytes) -> Frame | None:
+        row = self._rows.row(as_lines(line))
+        return frame(row.values) if isinstance(row, ReadRow) and row.rule == "frame" else None
+
+
+class _FrameTexts:
+    """The numbers of frames by their texts."""
+
+    def __init__(self, number: Callable[[bytes], int]) -> None:
+        self._number = number
         self._clear()
 
     def _clear(self) -> None:
         self._parts = Parts()
         self._numbers = Told({"frame": np.dtype(np.int32)})
 
-    def stacks(self, texts: Any) -> Ints:
-        """The number of the stack of each of these texts, in which each line should be a frame."""
+    def frames(self, texts: Any) -> Ints:
         if len(self._parts) > MOST_PARTS:
             self._clear()
-        encoded = texts.dictionary_encode()
-        lines = pc.split_pattern(encoded.dictionary, b"\n")
-        codes = self._parts.codes(lines.values)
-        self._read(self._parts.texts(range(len(self._numbers), len(self._parts))))
-        frames = self._numbers.column("frame")[codes]
-        ends = lines.offsets.to_numpy()
-        if (frames < 0).any():
-            bad = np.add.reduceat(frames == self.BAD, ends[:-1]) > 0 if len(frames) else np.zeros(0, bool)
-            kept = np.concatenate([[0], np.cumsum(frames >= 0)])
-            frames, ends = frames[frames >= 0], kept[ends]
-        else:
-            bad = np.zeros(len(ends) - 1, bool)
-        data = frames.tobytes()
-        number = self._book.stack
-        bounds = (ends * frames.itemsize).tolist()
-        stacks = [
-            self.BAD if wrong else number(data[start:end])
-            for wrong, start, end in zip(bad.tolist(), bounds[:-1], bounds[1:], strict=True)
-        ]
-        found: Ints = np.array(stacks, np.int64)[encoded.indices.to_numpy()]
+        codes = self._parts.codes(texts)
+        for text in self._parts.texts_from(len(self._numbers)):
+            self._numbers.add((self._number(text),))
+        found: Ints = self._numbers.column("frame")[codes]
         return found
 
-    def _read(self, lines: Sequence[bytes]) -> None:
-        for line, read in zip(lines, self._reader.read([self._reader.above(line) for line in lines]), strict=True):
-            number = self.BAD
-            if read is not None and len(read) == 1 and line.strip():
-                stack = _stack(read[0][2])
-                number = self._book.frame(stack[0]) if stack else NOT_TOLD
-            self._numbers.add({"frame": number})
+
+_ADDRESS = b"ffffffff81"
+_OFFSET = 0x5B5B5
+_LIKE_A_TIME = re.compile(rb"\.[0-9]{6}")
+_OFFSET_AND_MODULE = re.compile(rb"[0-9a-f]{1,16} (\((?:\[[^()]*\]|/[^()]*)\))")
+
+
+def _probe(kind: int) -> bytes:
+    return _PROBES[kind][1].encode() if kind else b""
+
+
+def _in_place(row: Row, kinds: Sequence[int]) -> bool:
+    """Whether the numbers of a line that was made are in their columns and nowhere else."""
+    texts = [value for value in row.values() if isinstance(value, str)]
+    for kind in filter(None, kinds):
+        name, probe, value = _PROBES[kind]
+        if row.get(name) != value or (probe.strip() and any(probe in text for text in texts)):
+            return False
+    return True
 
 
 def _dtype(table: str, name: str) -> np.dtype[Any]:
     return dtype_of(TABLES[table][name])
 
 
-def _coded(table: str, names: Sequence[str], row: Row, categories: Categories) -> dict[str, int]:
+def _coded(table: str, names: Sequence[str], row: Row, categories: Categories) -> list[int]:
     """The values of some columns, texts as codes."""
-    made: dict[str, int] = {}
+    made = []
     for name in names:
         kind = TABLES[table][name]
-        value = row.get(name, absent(name, kind))
-        made[name] = categories.of(name).code(value) if kind == "category" else fitting(name, kind, value)
+        value: Any = row[name] if name in row else absent(name, kind)
+        made.append(categories.of(name).code(value) if kind == "category" else fitting(name, kind, value))
     return made

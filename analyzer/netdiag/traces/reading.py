@@ -98,7 +98,7 @@ class _Reader:
             probes = ProbeReader(format_name)
             self._heads = Heads(probes, self._store.categories)
             self._bodies = Bodies(probes, self._store.categories, self._book)
-            self._frames = Frames(probes, self._book)
+            self._frames = Frames(format_name, self._book)
 
     def feed(self, block: bytes) -> None:
         """Read whole lines. The last line with a time waits for what the next block may have below it."""
@@ -109,9 +109,9 @@ class _Reader:
         cuts = self._cut(chunk)
         last = int(cuts.line[-1]) if len(cuts.line) else 0
         if last:
-            text, self._rest = chunk.split(last)
+            self._rest = chunk.cut_off(last)
             self._enough = 0
-            self._read(Chunk(text), cuts.before_last())
+            self._read(chunk, cuts.before_last())
         elif len(self._rest) > _LONGEST_GROUP:
             self.finish()
         else:
@@ -159,11 +159,11 @@ class _Reader:
         """The rows of the lines whose shapes are known, and which lines are not among them."""
         first, second = cuts.first, cuts.second
         has_first, has_second = bool(first.kind.any()), bool(second.kind.any())
-        bounds = [cuts.head, cuts.head_end, cuts.body, first.start]
+        bounds = [cuts.head, cuts.pid.start, cuts.pid.end, cuts.head_end, cuts.body, first.start]
         bounds += [first.end, second.start] if has_first else []
         bounds += [second.end, cuts.line_end] if has_second else []
-        heads, *parts = chunk.spans(bounds)
-        head = self._heads.codes(heads)
+        before_pid, behind_pid, *parts = chunk.spans(bounds)
+        head = self._heads.numbers(cuts.pid.kind, (before_pid, behind_pid))
         framed = groups.end > cuts.line + 1
         parts += [None] * (3 - len(parts))
         shape = self._bodies.numbers((first.kind, second.kind), framed, parts)
@@ -171,8 +171,7 @@ class _Reader:
         good = cuts.sound & self._heads.told.column("good")[head] & (table != Bodies.SLOW)
         below = np.full(len(framed), NOT_TOLD)
         if framed.any():
-            start, end = chunk.line_starts[cuts.line[framed] + 1], chunk.line_ends[groups.end[framed] - 1]
-            below[framed] = self._frames.stacks(chunk.spans([start, end])[0])
+            below[framed] = self._stacks(chunk, cuts.line[framed] + 1, groups.end[framed])
             good &= below != Frames.BAD
         batches = {}
         place = self._bodies.places.column("place")
@@ -182,13 +181,20 @@ class _Reader:
                 batches[name] = self._batch(name, cuts, rows, head[rows], place[shape[rows]], below[rows])
         return batches, ~good
 
+    def _stacks(self, chunk: Chunk, start: Ints, end: Ints) -> Ints:
+        """The numbers of the stacks in these ranges of lines."""
+        count = end - start
+        first = np.cumsum(count) - count
+        lines = np.repeat(start - first, count) + np.arange(int(count.sum()))
+        return self._frames.stacks(chunk, chunk.line_starts[lines], chunk.line_ends[lines], first)
+
     def _batch(self, table: str, cuts: Cuts, rows: Ints, head: Ints, shape: Ints, below: Ints) -> Batch:
         columns: dict[str, Column] = {"line": cuts.line[rows] + (self._line + 1), "time": cuts.time[rows]}
         for name in OF_HEAD[table]:
             columns[name] = self._heads.told.values(name, head)
         for name in OF_BODY[table]:
             columns[name] = self._bodies.told[table].values(name, shape)
-        for number in (cuts.first, cuts.second):
+        for number in (cuts.pid, cuts.first, cuts.second):
             kinds = number.kind[rows]
             for kind, name in COLUMN_OF_KIND.items():
                 ours = kinds == kind

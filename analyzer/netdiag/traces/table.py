@@ -12,6 +12,9 @@ from netdiag.formats import Document
 from netdiag.formats.records import Frame, FunctionCall, InterruptSection, TaskSwitch, TraceEvent, TraceLoss
 from netdiag.spans import Source
 
+#: The name of a frame whose symbol the tool did not find.
+UNKNOWN = "[unknown]"
+
 #: In a column of numbers: the trace does not tell. An address of 0, and an empty text, say the same.
 NOT_TOLD = -1
 
@@ -80,8 +83,8 @@ _COLUMN_OF_FIELD = {"dev": "device", "name": "device", "skbaddr": "skb", "len": 
 class Stacks:
     """Call stacks, each distinct one once: stack `n` is `frames[offsets[n]:offsets[n + 1]]`, innermost first.
 
-    Each of these is a number of `names` and `modules`: the symbol (`[unknown]` or the address where there is none) and
-    the module's name (`[kernel.kallsyms]`, a path, or empty).
+    Each of these is a number of `names` and `modules`: the symbol (`[unknown]` where there is none, because an address
+    is another one in each process) and the module's name (`[kernel.kallsyms]`, a path, or empty).
     """
 
     names: Sequence[str]
@@ -152,7 +155,7 @@ class StackBook:
 
     def frame(self, frame: Frame) -> int:
         """The number of a frame's symbol and module."""
-        return self._frames.setdefault((_symbol(frame), frame.module or ""), len(self._frames))
+        return self._frames.setdefault((frame.symbol or UNKNOWN, frame.module or ""), len(self._frames))
 
     def stack(self, frames: bytes) -> int:
         """The number of the stack of these frames, which are numbers of 32 bits; not told when there are none."""
@@ -265,12 +268,6 @@ def _place(record: Any) -> Row:
 
 def _told(value: int | None) -> int:
     return NOT_TOLD if value is None else value
-
-
-def _symbol(frame: Frame) -> str:
-    if frame.symbol is not None:
-        return frame.symbol
-    return "[unknown]" if frame.address is None else f"[{frame.address:#x}]"
 
 
 #: The numbers that each column takes; a value beyond them stays text, among the rest.

@@ -1,0 +1,86 @@
+"""Call stacks as folded lines: `ping;entry_SYSCALL_64_after_hwframe;...;__dev_queue_xmit 12`.
+
+That is what flame graph tools read. The names are those that inferno and FlameGraph's stackcollapse-perf.pl give by
+default: a task's blanks become underscores, a function without a name is called by its module, arguments are left out.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from netdiag.traces.table import NOT_TOLD, UNKNOWN, Stacks, TraceTable
+
+
+def folded(table: TraceTable, event: str = "") -> Mapping[str, int]:
+    """How much was sampled at each stack: by task and functions, outermost first. Only events of one name if given.
+
+    A sample of a counter counts as much as its period (ns of a clock, cycles), any other event counts one.
+    """
+    samples: Counter[tuple[str, int]] = Counter()
+    width = len(table.stacks) + 1
+    for batch in table.event_batches():
+        if event:
+            batch = batch[batch["name"] == event]  # noqa: PLW2901
+        tasks = batch["task"].cat
+        period = batch["period"].to_numpy()
+        keys = tasks.codes.to_numpy().astype(np.int64) * width + (batch["stack"].to_numpy() + 1)
+        index, unique = pd.factorize(keys)
+        weights = np.zeros(len(unique), np.int64)
+        np.add.at(weights, index, np.where(period == NOT_TOLD, 1, period))
+        names = tasks.categories.tolist()
+        for key, weight in zip(unique.tolist(), weights.tolist(), strict=True):
+            samples[names[key // width], key % width - 1] += weight
+    lines: Counter[str] = Counter()
+    shown = {task: task.replace(" ", "_") for task, _ in samples}
+    plain, java = _Folder(table.stacks, java=False), _Folder(table.stacks, java=True)
+    for (task, number), count in samples.items():
+        functions = (java if task == "java" else plain).functions(number)
+        lines[f"{shown[task]};{functions}" if functions else shown[task]] += count
+    return lines
+
+
+class _Folder:
+    """The functions of each stack as one text, made once."""
+
+    def __init__(self, stacks: Stacks, *, java: bool) -> None:
+        self._stacks = stacks
+        self._java = java
+        self._labels: list[str] | None = None
+        self._texts: dict[int, str] = {NOT_TOLD: ""}
+
+    def functions(self, stack: int) -> str:
+        if stack not in self._texts:
+            if self._labels is None:
+                named = zip(self._stacks.names, self._stacks.modules, strict=True)
+                self._labels = [_label(name, module, java=self._java) for name, module in named]
+            frames = self._stacks.frames[self._stacks.offsets[stack] : self._stacks.offsets[stack + 1]]
+            labels = [self._labels[frame] for frame in frames[::-1].tolist()]
+            self._texts[stack] = ";".join(filter(None, labels))
+        return self._texts[stack]
+
+
+def _label(name: str, module: str, *, java: bool) -> str:
+    """The functions of a frame, outermost first; empty for what is no function."""
+    if name.startswith("("):
+        return ""
+    if name == UNKNOWN and module:
+        name = f"[{module.rpartition('/')[2]}]"
+    functions = [_tidy(function, java=java) for function in name.split("->")]
+    return ";".join([functions[0], *(f"{inlined}_[i]" for inlined in functions[1:])])
+
+
+def _tidy(function: str, *, java: bool) -> str:
+    """Without its arguments; the receiver of a method of Go and an anonymous namespace of C++ are none."""
+    function = function.replace(";", ":")
+    bracket = function.find("(")
+    if (
+        bracket >= 0
+        and not function.startswith("(anonymous namespace)", bracket)
+        and function[bracket - 1 : bracket] != "."
+    ):
+        function = function[:bracket]
+    if java and function.startswith("L") and "/" in function:
+        function = function[1:]
+    return function
