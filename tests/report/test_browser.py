@@ -1,7 +1,9 @@
 """The page in a real browser (Chromium, by Playwright): what it shows, what it does, and that nothing leaves it."""
 
+import re
 import shutil
 from collections.abc import Callable, Iterator
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -183,6 +185,98 @@ def test_a_link_to_what_is_filtered_out_brings_it_back(visit: Callable[..., Open
     opened.page.evaluate("location.hash = document.querySelector('article').id")
     opened.page.wait_for_timeout(100)
     assert len(opened.shown()) == 3
+
+
+# --- the map ---
+
+# The boxes of a drawing but its frame, its texts and its badges, in pixels, and points along its wires.
+MEASURE = """() => {
+    const map = document.querySelector('.topology');
+    const area = e => { const r = e.getBoundingClientRect(); return [r.left, r.top, r.right, r.bottom]; };
+    const all = selector => [...map.querySelectorAll(selector)];
+    const points = wire => {
+        const length = wire.getTotalLength(), matrix = wire.getScreenCTM(), found = [];
+        for (let at = 0; at <= length; at += 4) {
+            const point = wire.getPointAtLength(at).matrixTransform(matrix);
+            found.push([point.x, point.y]);
+        }
+        return found;
+    };
+    return {
+        boxes: all('.d-box:not(.d-frame)').map(area),
+        texts: all('text').map(e => [e.textContent, ...area(e)]),
+        badges: all('.d-badge').map(area),
+        wires: all('.d-part .d-wire').map(points),
+        frame: area(map),
+    };
+}"""
+
+
+def overlap(one: list[float], other: list[float]) -> bool:
+    """Whether two areas share more than a rim of half a pixel."""
+    rim = 0.5
+    return one[0] < other[2] - rim and other[0] < one[2] - rim and one[1] < other[3] - rim and other[1] < one[3] - rim
+
+
+def holds(outer: list[float], inner: list[float]) -> bool:
+    return outer[0] <= inner[0] and outer[1] <= inner[1] and inner[2] <= outer[2] and inner[3] <= outer[3]
+
+
+@pytest.mark.parametrize("count", [0, 3, 12, 60])
+def test_on_the_map_nothing_lies_on_anything_else(
+    visit: Callable[..., Opened], crowd: Callable[[int], Analysis], faulty: Analysis, count: int
+) -> None:
+    """Boxes, texts and badges as Chromium lays them out. 0 stands for a real host with faults."""
+    measured = visit(crowd(count) if count else faulty).page.evaluate(MEASURE)
+    boxes, texts, badges = measured["boxes"], [text[1:] for text in measured["texts"]], measured["badges"]
+    assert len(boxes) > count
+    assert [pair for pair in combinations(boxes, 2) if overlap(*pair)] == []
+    assert [pair for pair in combinations(measured["texts"], 2) if overlap(pair[0][1:], pair[1][1:])] == []
+    leaving = [(text, box) for text in texts for box in boxes if overlap(text, box) and not holds(box, text)]
+    assert leaving == []
+    assert [(badge, text) for badge in badges for text in texts if overlap(badge, text)] == []
+    assert [area for area in (*boxes, *texts, *badges) if not holds(measured["frame"], area)] == []
+    through = [
+        (words, x, y)
+        for words, left, top, right, bottom in measured["texts"]
+        for wire in measured["wires"]
+        for x, y in wire
+        if left + 1 < x < right - 1 and top + 2 < y < bottom - 2
+    ]
+    assert through == []
+
+
+def test_the_way_of_a_packet_is_brought_out(visit: Callable[..., Opened], faulty: Analysis) -> None:
+    """Pointing at `web` leaves its veth, its network and the host in full ink, and dims what belongs to `db`."""
+    opened = visit(faulty)
+    names = [card.name for card in sorted(faulty.host.containers, key=lambda card: card.name)]
+    web, db = names.index("web"), names.index("db")
+    on = "[...document.querySelectorAll('.topology .on')].map(e => e.dataset.part)"
+    opened.page.locator(f".topology a[href='#container-{web}']").hover()
+    lit = set(opened.page.evaluate(on))
+    assert {f"card-{web}", "host"} < lit
+    assert f"card-{db}" not in lit
+    assert len([name for name in lit if name.startswith("net-")]) == 1
+    (net,) = [name for name in lit if name.startswith("net-")]
+    opened.page.locator(f".topology a[href='#{net.replace('net', 'segment')}']").focus()
+    assert set(opened.page.evaluate(on)) == {"host", net, f"card-{web}", f"card-{names.index('app')}"}
+    opened.page.locator("h1").hover()
+    opened.page.locator(".topology a").first.evaluate("e => document.activeElement.blur()")
+    assert opened.page.locator(".tracing").count() == 0
+
+
+def test_the_map_is_as_legible_in_the_dark(visit: Callable[..., Opened], faulty: Analysis) -> None:
+    """Every text and every line of the drawing has 3:1 or more on the ground that it stands on (WCAG 2.2, 1.4.11)."""
+    opened = visit(faulty, color_scheme="dark")
+    colours = opened.page.evaluate("""() => [...new Set([
+        ...[...document.querySelectorAll('.topology text')].map(e => getComputedStyle(e).fill),
+        ...[...document.querySelectorAll('.topology .d-wire, .topology .d-bar')].map(e => getComputedStyle(e).stroke),
+    ])]""")
+    assert len(colours) > 3
+    for colour in colours:
+        parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
+        red, green, blue = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+        assert (0.2126 * red + 0.7152 * green + 0.0722 * blue + 0.05) / (0.0113 + 0.05) > 3, colour
 
 
 # --- links and keys ---

@@ -71,6 +71,7 @@ def labels(drawing: ET.Element) -> list[Area]:
         columns = sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in words)
         x, baseline = float(text.attrib["x"]), float(text.attrib["y"])
         width = 0.61 * height * columns
+        x -= width if text.attrib.get("text-anchor") == "end" else 0
         found.append(Area(words, x, baseline - 0.8 * height, x + width, baseline + 0.22 * height))
     return found
 
@@ -78,6 +79,8 @@ def labels(drawing: ET.Element) -> list[Area]:
 def badges(drawing: ET.Element) -> list[Area]:
     found = []
     for group in drawing.iter(f"{SVG}g"):
+        if "d-badge" not in group.attrib["class"].split():
+            continue
         place = re.fullmatch(r"translate\((\S+) (\S+)\)", group.attrib["transform"])
         assert place
         x, y = float(place[1]), float(place[2])
@@ -307,7 +310,7 @@ def test_all_sheets_together_show_every_container_once(crowd: Callable[[int], An
 
 
 def test_a_network_that_goes_on_says_so(crowd: Callable[[int], Analysis]) -> None:
-    sheets = topology.sheets(crowd(60).host, (), height=500)
+    sheets = topology.sheets(crowd(60).host, (), height=200)
     assert any("continued" in sheet for sheet in sheets)
 
 
@@ -347,10 +350,11 @@ def test_names_cannot_break_out_of_the_drawing(hostile: Analysis, hostile_names:
 
 
 def test_a_long_name_keeps_both_ends_and_is_told_whole(crowd: Callable[[int], Analysis]) -> None:
-    drawing = read(topology.draw(crowd(12).host, ()))
-    assert "registry-mirror.interna…ple.com_1-9" in text_of(drawing).splitlines()
-    titles = [title.text for title in drawing.iter(f"{SVG}title")]
-    assert "registry-mirror.internal.example.com_1-9" in titles
+    for count, cut in ((12, "registry-mirror.internal.example.com_1-9"), (60, "registry-m…m_1-9")):
+        drawing = read(topology.draw(crowd(count).host, ()))
+        assert cut in text_of(drawing).splitlines()
+        titles = [title.text or "" for title in drawing.iter(f"{SVG}title")]
+        assert len([title for title in titles if title.startswith("registry-mirror.internal.example.com_1-9 ·")]) == 1
 
 
 def test_colours_are_literal_so_that_the_pdf_has_them(analysis: Analysis) -> None:
@@ -385,11 +389,11 @@ def with_container(analysis: Analysis, **changes: object) -> str:
 @pytest.mark.parametrize(
     ("mode", "words"),
     [
-        ("host", "shares the namespace of the host"),
+        ("host", "share the namespace of the host"),
         ("none", "network mode none"),
         (
             f"container:{'129eed923d9c3b52246d474dfe1c8c0fe188801e68fa565e9625c6a97f9e334d'}",
-            "shares the namespace of web",
+            "with db",
         ),
         ("container:0123456789abcdef", "shares the namespace of 0123456789ab"),
     ],
@@ -400,6 +404,56 @@ def test_a_container_without_a_namespace_of_its_own_says_whose_it_has(
     shown = with_container(analysis, network_mode=mode, endpoints=()).splitlines()
     assert words in shown
     assert "172.19.0.2/16" not in shown
+
+
+def test_who_shares_a_namespace_stands_in_the_box_of_that_namespace(analysis: Analysis) -> None:
+    """`db` in the namespace of `web`: one box for both, with the marks of both; on the host: in the host's frame."""
+    host, found = analysis.host, finding(Severity.ERROR, Subject("container", "db"), like=analysis.findings[0])
+    for mode, name in ((f"container:{next(c.id for c in host.containers if c.name == 'web')}", "web"), ("host", "db")):
+        containers = tuple(
+            replace(c, network_mode=mode, endpoints=()) if c.name == "db" else c for c in host.containers
+        )
+        drawing = read(topology.draw(replace(host, containers=replace(host.containers, items=containers)), [found]))
+        (badge,) = badges(drawing)
+        (card,) = [box for box in boxes(drawing, "card") if box.overlaps(badge)]
+        assert card.top < row_of(drawing, name) < card.bottom
+        (frame,) = boxes(drawing, "frame")
+        assert frame.holds(card) is (mode == "host")
+        assert len(boxes(drawing, "card")) == (2 if name == "web" else 3)
+
+
+def test_a_container_on_a_second_network_is_wired_to_its_bridge(analysis: Analysis) -> None:
+    """`app` stands beside `back`; its second interface leads by a trunk to the bar of `front`, in its colour."""
+    drawing = read(topology.draw(analysis.host, ()))
+    row = row_of(drawing, "172.18.0.3/16")
+    (front,) = [box for box in boxes(drawing, "segment") if box.top < row_of(drawing, "front") < box.bottom]
+    (start,) = [start for start, end, _ in wires(drawing) if abs(end[1] - row) < 2 and abs(start[1] - row) > 2]
+    assert front.top < start[1] < front.bottom
+    bars = [e.attrib for e in drawing.iter(f"{SVG}path") if "d-bar" in e.attrib["class"]]
+    (colour,) = [e["stroke"] for e in bars if e["d"].split()[1].startswith(f"{front.top:.0f}V")]
+    assert colour in {
+        e.attrib["stroke"] for e in drawing.iter(f"{SVG}path") if f"M592.0 {start[1]:.1f}H" in e.attrib["d"]
+    }
+
+
+def test_a_veth_on_the_wrong_bridge_is_wired_to_that_one(analysis: Analysis) -> None:
+    pairs = tuple(
+        replace(pair, outer=replace(pair.outer, master="br-ebe28ba8b3d7")) if pair.outer.name == "veth2e334af" else pair
+        for pair in analysis.host.veth_pairs
+    )
+    drawing = read(topology.draw(replace(analysis.host, veth_pairs=pairs), ()))
+    row = row_of(drawing, "veth2e334af · o")
+    (front,) = [box for box in boxes(drawing, "segment") if box.top < row_of(drawing, "front") < box.bottom]
+    (start,) = [start for start, end, _ in wires(drawing) if abs(end[1] - row) < 2 and abs(start[1] - row) > 2]
+    assert front.top < start[1]
+
+
+def test_of_a_crowd_each_network_keeps_some_and_counts_the_others(crowd: Callable[[int], Analysis]) -> None:
+    drawing = read(topology.draw(crowd(400).host, ()))
+    assert len(boxes(drawing, "card")) == topology.MOST_CARDS
+    told = re.findall(r"and (\d+) more, which are in the table", text_of(drawing))
+    assert sum(map(int, told)) == 400 - topology.MOST_CARDS
+    assert len(boxes(drawing, "segment")) > len(told) > 40
 
 
 def test_a_stopped_container_is_not_said_to_lack_from_the_bundle(analysis: Analysis) -> None:

@@ -32,6 +32,10 @@ def of_container(number: int) -> str:
     return f"container-{number}"
 
 
+def of_link(number: int) -> str:
+    return f"link-{number}"
+
+
 def of_segment(number: int) -> str:
     return f"segment-{number}"
 

@@ -19,7 +19,17 @@ _PAINT = {
     "d-warning": "#8a5a00",
     "d-note": "#0b5cad",
     "d-good": "#1a7f37",
+    # networks: none is taken for a severity, neighbours differ in lightness as well
+    "d-net0": "#0f766e",
+    "d-net1": "#7c3aed",
+    "d-net2": "#5b7a0c",
+    "d-net3": "#a21caf",
+    "d-net4": "#0e7490",
+    "d-net5": "#4f46e5",
+    "d-net6": "#52606d",
+    "d-net7": "#be185d",
 }
+NETWORK_COLOURS = 8
 MONOSPACE = "ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace"
 SANS = "system-ui, 'DejaVu Sans', sans-serif"
 _ESCAPES = {chr(0x2400 + code): f"\\x{code:02x}" for code in range(0x20)} | {"\u2421": "\\x7f"}
@@ -170,11 +180,21 @@ def wire(path: str, *, stroke: str = "d-soft", dashed: bool = False, thick: bool
     )
 
 
-def curve(x1: float, y1: float, x2: float, y2: float) -> str:
-    """A path that leaves and arrives level."""
-    bend = (x1 + x2) / 2
-    numbers = (x1, y1, bend, y1, bend, y2, x2, y2)
-    return "M{} {}C{} {} {} {} {} {}".format(*(number(value) for value in numbers))
+def bar(x: float, top: float, bottom: float, stroke: str) -> Markup:
+    """A bridge as a bar that its ports are tapped into."""
+    return element(
+        "path",
+        d=f"M{number(x)} {number(top)}V{number(bottom)}",
+        fill="none",
+        stroke=_PAINT[stroke],
+        stroke_width=6,
+        class_=f"d-bar {stroke}-line",
+    )
+
+
+def part(name: str, net: int | None, content: Iterable[Markup]) -> Markup:
+    """A group of shapes that belong to one object, on its way over a network if that is given."""
+    return element("g", content, class_="d-part", data_part=name, data_net=net)
 
 
 def link(href: str, content: Iterable[Markup], title: str) -> Markup:

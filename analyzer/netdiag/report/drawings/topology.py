@@ -1,10 +1,15 @@
 """The topology of one host, from left to right: outside, uplinks and routing, networks with bridges, veths, containers.
 
-A solid line was read from the kernel's own tables, a dashed one is told by Docker only or not known whole, and where
-the tables say that there is none, there is none. Objects at fault are outlined, with a badge that leads to the finding.
+The middle is the host's namespace, at its right stand those of the containers. A network has a colour and its name; the
+bar at its right is the bridge, into which veths are tapped. A solid line was read from the kernel's own tables, a
+dashed one is told by Docker only or not known whole, and where the tables say that there is none, there is none.
+Objects at fault are outlined, with a badge that leads to the finding.
+
+Few containers are drawn with all that is known of them, many in a row each.
 """
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from markupsafe import Markup, escape
@@ -30,40 +35,56 @@ from netdiag.report.drawings.wiring import (
 WIDTH = 1250.0
 #: More containers than this are left to the table: a drawing of thousands helps nobody.
 MOST_CARDS = 150
+#: Up to so many containers are drawn with all that is known of them.
+MOST_ROOMY = 12
 
+# left edge and width of each lane
 _OUTSIDE, _HOST, _SEGMENTS, _VETHS, _CARDS = (
     (12.0, 128.0),
-    (174.0, 196.0),
-    (424.0, 224.0),
-    (722.0, 178.0),
-    (946.0, 292.0),
+    (174.0, 190.0),
+    (390.0, 196.0),
+    (678.0, 172.0),
+    (890.0, 348.0),
 )
-_FRAME = (158.0, 756.0)
-_BUS = 398.0
+_FRAME = (158.0, 708.0)
+_BUS, _BAR = 377.0, 589.0
+_FIRST_TRUNK, _TRUNK_GAP, _MOST_TRUNKS = 602.0, 9.0, 8
 _TOP = 64.0
-_GAP, _GROUP_GAP = 10.0, 20.0
+_GROUP_GAP = 20.0
 _SEGMENT_HEIGHT, _END_HEIGHT, _ROW = 62.0, 20.0, 24.0
+_GUEST_HEIGHT, _PORT_HEIGHT = 15.0, 15.0
 _PADDING = 10.0
 _MOST_PORT_LINES = 2
 _MOST_LOOSE = 8
+_MOST_GUESTS = 6
+_FEWEST_OF_A_SEGMENT = 3
 _ARROW = "→"
+# What a container's row has room for, one beside the other.
+_NAME_WIDTH, _PORTS_WIDTH = 97.0, 96.0
 
 
 @dataclass(frozen=True)
 class _Group:
-    """A segment with what hangs on it; `segment` is None for cards that hang on nothing known."""
+    """A segment with what hangs on it; `segment` is None for cards that hang on nothing known. `hidden` is how many
+    more containers it has.
+    """
 
     segment: int | None
+    heights: Mapping[int, float]
     cards: tuple[tuple[int, Card], ...] = ()
     ends: tuple[Link, ...] = ()
     more_ends: int = 0
+    hidden: int = 0
     continued: bool = False
+    gap: float = 10.0
 
     @property
     def height(self) -> float:
-        cards = sum(_card_height(card) + _GAP for _, card in self.cards)
-        ends = (len(self.ends) + bool(self.more_ends)) * _ROW
-        return max(cards + ends - (_GAP if cards and not ends else 0), 0.0 if self.segment is None else _SEGMENT_HEIGHT)
+        cards = sum(self.heights[number] + self.gap for number, _ in self.cards)
+        rows = (len(self.ends) + bool(self.more_ends) + bool(self.hidden)) * _ROW
+        return max(
+            cards + rows - (self.gap if cards and not rows else 0), 0 if self.segment is None else _SEGMENT_HEIGHT
+        )
 
 
 def draw(host: Host, findings: Sequence[Finding]) -> Markup:
@@ -78,29 +99,71 @@ def sheets(host: Host, findings: Sequence[Finding], *, height: float) -> tuple[M
     """
     found = wiring(host)
     marks = Marks(found, findings)
-    groups, left_out = _groups(found, marks)
-    room = height - _TOP - 60
-    pages = _paginate(groups, room)
+    plan = _Plan(host, found, marks)
+    pages = _paginate(plan.groups, height - _TOP - 60)
     drawings = []
     for number, page in enumerate(pages, start=1):
         part = f"part {number} of {len(pages)}" if len(pages) > 1 else ""
-        drawings.append(_Sheet(host, found, marks, page, part, left_out).svg())
+        drawings.append(_Sheet(plan, page, part).svg())
     return tuple(drawings)
 
 
-def _groups(found: Wiring, marks: Marks) -> tuple[list[_Group], int]:
-    """All groups in order, and how many containers were left out of them. Containers at fault are never left out."""
-    kept = set(range(len(found.cards)))
-    if len(kept) > MOST_CARDS:
-        kept = set(sorted(kept, key=lambda number: (not marks.at("card", number), number))[:MOST_CARDS])
-    groups = []
-    for segment, cards in cards_by_segment(found):
-        loose = found.segments[segment].loose if segment is not None else ()
-        some = tuple((number, card) for number, card in cards if number in kept)
-        groups.append(_Group(segment, some, loose[:_MOST_LOOSE], len(loose[_MOST_LOOSE:])))
-    if found.stray:
-        groups.append(_Group(None, (), found.stray[:_MOST_LOOSE], len(found.stray[_MOST_LOOSE:])))
-    return groups, len(found.cards) - len(kept)
+class _Plan:
+    """What is drawn, and how closely. Containers at fault are left out last."""
+
+    def __init__(self, host: Host, found: Wiring, marks: Marks) -> None:
+        self.host, self.wiring, self.marks = host, found, marks
+        self.on_host = [number for number, card in enumerate(found.cards) if card.on_host]
+        inside = {number for numbers in found.guests.values() for number in numbers} | set(self.on_host)
+        homes = [(home, [item for item in cards if item[0] not in inside]) for home, cards in cards_by_segment(found)]
+        kept = self._kept(homes)
+        self.roomy = len(kept) <= MOST_ROOMY
+        heights = {number: self._height(number) for number in kept}
+        self.groups: list[_Group] = []
+        for segment, cards in homes:
+            loose = found.segments[segment].loose if segment is not None else ()
+            some = tuple(item for item in cards if item[0] in kept)
+            group = _Group(
+                segment, heights, some, loose[:_MOST_LOOSE], len(loose[_MOST_LOOSE:]), len(cards) - len(some)
+            )
+            self.groups.append(group if self.roomy else replace(group, gap=4.0))
+        if found.stray:
+            stray = found.stray
+            self.groups.append(_Group(None, {}, (), stray[:_MOST_LOOSE], len(stray[_MOST_LOOSE:])))
+        self.left_out = sum(group.hidden for group in self.groups)
+
+    def _kept(self, homes: Sequence[tuple[int | None, Sequence[tuple[int, Card]]]]) -> set[int]:
+        """The cards that are drawn: those at fault, then some of each segment."""
+        numbers = [number for _, cards in homes for number, _ in cards]
+        if len(numbers) <= MOST_CARDS:
+            return set(numbers)
+        kept = dict.fromkeys([number for number in numbers if self.marked(number)][:MOST_CARDS])
+        share = max(_FEWEST_OF_A_SEGMENT, MOST_CARDS // len(homes))
+        some = [number for _, cards in homes for number, _ in cards[:share]]
+        for number in (*some, *numbers):
+            if len(kept) >= MOST_CARDS:
+                break
+            kept[number] = None
+        return set(kept)
+
+    def marked(self, number: int) -> tuple[Mark, ...]:
+        """The marks of a card and of those that live in its namespace, the worst first."""
+        marks = [mark for one in (number, *self.wiring.guests.get(number, ())) for mark in self.marks.at("card", one)]
+        return tuple(sorted(dict.fromkeys(marks), key=lambda mark: mark.severity.rank))
+
+    def guest_lines(self, number: int) -> list[str]:
+        """The containers that live in the namespace of a card."""
+        guests = self.wiring.guests.get(number, ())
+        lines = [f"with {self.wiring.cards[guest].name}" for guest in guests[:_MOST_GUESTS]]
+        return [*lines, f"and {len(guests) - _MOST_GUESTS} more"] if len(guests) > _MOST_GUESTS else lines
+
+    def _height(self, number: int) -> float:
+        card = self.wiring.cards[number]
+        guests = len(self.guest_lines(number)) * _GUEST_HEIGHT
+        if not self.roomy:
+            return max(len(card.attachments), 1) * _END_HEIGHT + guests
+        lines = len(_port_lines(card)) + bool(card.remark)
+        return 40.0 + len(card.attachments) * _ROW + lines * _PORT_HEIGHT + guests + (6 if lines or guests else 2)
 
 
 def _paginate(groups: Sequence[_Group], room: float) -> list[list[_Group]]:
@@ -126,14 +189,14 @@ def _split(group: _Group, room: float) -> tuple[_Group, _Group | None]:
     if group.height <= room or len(group.cards) < 2:
         return group, None
     count, used = 0, 0.0
-    for _, card in group.cards:
-        used += _card_height(card) + _GAP
-        if count and used - _GAP > room:
+    for number, _ in group.cards:
+        used += group.heights[number] + group.gap
+        if count and used - group.gap > room:
             break
         count += 1
     if count == len(group.cards):
         count -= 1
-    first = replace(group, cards=group.cards[:count], ends=(), more_ends=0)
+    first = replace(group, cards=group.cards[:count], ends=(), more_ends=0, hidden=0)
     return first, replace(group, cards=group.cards[count:], continued=True)
 
 
@@ -152,46 +215,74 @@ def _port_lines(card: Card) -> list[str]:
     return lines
 
 
-def _card_height(card: Card) -> float:
-    lines = len(_port_lines(card)) + bool(card.remark)
-    return 40.0 + len(card.attachments) * _ROW + lines * 15 + (6 if lines else 2)
+def _ports_in_short(card: Card) -> str:
+    """The first published port, and how many more there are."""
+    ports = ports_in_words(card.container.ports if card.container else ())
+    return f"{ports[0]} +{len(ports) - 1}" if len(ports) > 1 else "".join(ports)
+
+
+class _Layers:
+    """The shapes of a drawing by what they lie upon: wires below boxes below badges, those of one object together.
+
+    An object is named by `host`, `card-3` or `net-0`; what is a card's on its way over a network has that as well, so
+    that the page can bring out the whole way of a packet.
+    """
+
+    def __init__(self) -> None:
+        self._layers: tuple[dict[tuple[str, int | None], list[Markup]], ...] = ({}, {}, {})
+
+    def wire(self, name: str, path: Markup, net: int | None = None) -> None:
+        self._layers[0].setdefault((name, net), []).append(path)
+
+    def box(self, name: str, *shapes: Markup, net: int | None = None) -> None:
+        self._layers[1].setdefault((name, net), []).extend(shapes)
+
+    def badge(self, name: str, sign: Markup, net: int | None = None) -> None:
+        self._layers[2].setdefault((name, net), []).append(sign)
+
+    def shapes(self) -> Iterable[Markup]:
+        for layer in self._layers:
+            for (name, net), content in layer.items():
+                yield _svg.part(name, net, content)
 
 
 class _Sheet:
-    """One drawing in the making. Wires are kept apart from boxes because they lie below them."""
+    """One drawing in the making."""
 
-    def __init__(
-        self, host: Host, found: Wiring, marks: Marks, groups: Sequence[_Group], part: str, left_out: int
-    ) -> None:
-        self._host, self._wiring, self._marks, self._groups = host, found, marks, groups
-        self._part, self._left_out = part, left_out
-        self._wires: list[Markup] = []
-        self._boxes: list[Markup] = []
-        self._badges: list[Markup] = []
-        self._segments: dict[int, Box] = {}
+    def __init__(self, plan: _Plan, groups: Sequence[_Group], part: str) -> None:
+        self._plan, self._groups, self._part = plan, groups, part
+        self._host, self._wiring, self._marks = plan.host, plan.wiring, plan.marks
+        self._links = {link.name: number for number, link in enumerate(self._host.root.links)}
+        self._by_device = {segment.device: n for n, segment in enumerate(self._wiring.segments) if segment.device}
+        self._layers = _Layers()
+        # the upper and lower end of the bar of each segment, and the rows from which wires lead to another group's bar
+        self._bars: dict[int, tuple[float, float]] = {}
+        self._distant: dict[int, list[tuple[float, str, bool]]] = defaultdict(list)
 
     def svg(self) -> Markup:
         router = self._way_out()
-        bottom = router.bottom
-        tops = []
+        bottom = self._on_host(router.bottom)
         y = _TOP
+        tops = []
         for group in self._groups:
             tops.append(y)
             if group.segment is not None:
-                middle = y + max(group.height - _SEGMENT_HEIGHT, 0) / 2
-                self._segments[group.segment] = Box(_SEGMENTS[0], middle, _SEGMENTS[1], _SEGMENT_HEIGHT)
+                self._bars[group.segment] = (y, y + group.height)
             y += group.height + _GROUP_GAP
         for group, top in zip(self._groups, tops, strict=True):
             self._group(group, top, router)
-        bottom = max(bottom, y - _GROUP_GAP)
-        return self._document(bottom)
+        self._trunks()
+        return self._document(max(bottom, y - _GROUP_GAP))
 
     def _document(self, bottom: float) -> Markup:
-        height = bottom + 16 + 32
         name = self._host.name or "the host"
         shown = sum(len(group.cards) for group in self._groups)
+        shown += sum(len(self._wiring.guests.get(n, ())) for group in self._groups for n, _ in group.cards)
         heading = " ".join(filter(None, (f"Network topology of {name}", f"({self._part})" if self._part else "")))
-        summary = f"{shown} containers, {len(self._segments)} networks and bridges. The table has the same facts."
+        summary = (
+            f"{shown + len(self._plan.on_host)} containers, {len(self._bars)} networks and bridges. "
+            "The table has the same facts."
+        )
         ids = f"topology-{self._part.split(' ')[1]}" if self._part else "topology-drawing"
         frame = Box(_FRAME[0], 30, _FRAME[1], bottom + 16 - 30)
         return _svg.element(
@@ -201,24 +292,21 @@ class _Sheet:
                 _svg.element("desc", escape(_svg.shown(summary)), id=f"{ids}-desc"),
                 _svg.rectangle(frame, "frame", fill="d-panel", radius=8),
                 *self._headings(frame),
-                *self._wires,
-                *self._boxes,
-                *self._badges,
+                *self._layers.shapes(),
                 *self._legend(bottom + 16 + 22),
             ],
             xmlns="http://www.w3.org/2000/svg",
-            viewBox=f"0 0 {WIDTH:.0f} {height:.0f}",
+            viewBox=f"0 0 {WIDTH:.0f} {bottom + 16 + 32:.0f}",
             class_="topology",
             role="group",
             aria_labelledby=f"{ids}-title {ids}-desc",
         )
 
     def _headings(self, frame: Box) -> list[Markup]:
-        host = _svg.fit(f"host {self._host.name}".rstrip(), 11, _FRAME[1] / 2)
-        lanes = ((_OUTSIDE, "outside"), (_SEGMENTS, "networks and bridges"), (_VETHS, "veths"), (_CARDS, "containers"))
-        found = [
-            _svg.label(text, lane[0], 20, size=11, paint="d-soft", bold=True, family=_svg.SANS) for lane, text in lanes
-        ]
+        host = _svg.fit(f"host {self._host.name}".rstrip(), 11, _HOST[1] + 20)
+        lanes = ((_OUTSIDE, "outside"), (_SEGMENTS, "networks and bridges"), (_VETHS, "veths"))
+        words = [(lane[0], text) for lane, text in lanes] + [(_CARDS[0], "containers, each in its namespace")]
+        found = [_svg.label(text, x, 20, size=11, paint="d-soft", bold=True, family=_svg.SANS) for x, text in words]
         return [*found, _svg.label(host, frame.x + 16, frame.y + 20, paint="d-soft", bold=True)]
 
     def _legend(self, y: float) -> list[Markup]:
@@ -229,8 +317,8 @@ class _Sheet:
             found.append(_svg.wire(f"M{x:.0f} {y - 4:.0f}H{x + 28:.0f}", dashed=dashed))
             found.append(_svg.label(text, x + 36, y, size=10, paint="d-soft"))
             x += 36 + _svg.text_width(text, 10) + 28
-        more = [f"{self._left_out} containers are in the table only"] if self._left_out else []
-        nowhere = len(self._marks.unplaced)
+        left_out, nowhere = self._plan.left_out, len(self._marks.unplaced)
+        more = [f"{left_out} containers are in the table only"] if left_out else []
         more += [f"{nowhere} finding{' has' if nowhere == 1 else 's have'} no place here"] if nowhere else []
         if more:
             found.append(_svg.label("; ".join(more), x, y, size=10, paint="d-soft"))
@@ -244,17 +332,17 @@ class _Sheet:
         boxes = []
         for uplink in self._wiring.uplinks:
             boxes.append(self._uplink(uplink, y))
-            y = boxes[-1].bottom + _GAP
+            y = boxes[-1].bottom + 10
         if not boxes:
             box = Box(_HOST[0], y, _HOST[1], 44)
             known = self._host.root.links.extent
             text = "no uplink" if known is Extent.WHOLE else "no uplink in the bundle"
-            self._boxes += [_svg.rectangle(box, "uplink", dashed=True), self._line(box, 0, text, soft=True)]
+            self._layers.box("host", _svg.rectangle(box, "uplink", dashed=True), _line(box, 0, text, soft=True))
             boxes.append(box)
-            y = box.bottom + _GAP
+            y = box.bottom + 10
         router = Box(_HOST[0], y + 14, _HOST[1], 62)
         middle = router.x + router.width / 2
-        self._wires.append(_svg.wire(f"M{middle:.1f} {boxes[-1].bottom:.1f}V{router.y:.1f}"))
+        self._layers.wire("host", _svg.wire(f"M{middle:.1f} {boxes[-1].bottom:.1f}V{router.y:.1f}"))
         self._router(router)
         return router
 
@@ -264,10 +352,11 @@ class _Sheet:
         lines = addresses[:2] + ([f"and {len(addresses) - 2} more"] if len(addresses) > 2 else [])
         box = Box(_HOST[0], y, _HOST[1], max(28.0 + 15 * max(len(lines), 1), 22.0 + 15 * len(uplink.gateways[:3])))
         state = " · down" if link is not None and link.up is False else ""
-        self._box(box, "uplink", self._marks.at("link", uplink.device), dashed=link is None)
-        self._boxes.append(self._line(box, 0, uplink.device + state, bold=True, marked=True))
+        texts = [_line(box, 0, uplink.device + state, bold=True, marked=True)]
         for number, text in enumerate(lines or ["link not in the bundle" if link is None else "no address"], start=1):
-            self._boxes.append(self._line(box, number, text, soft=True))
+            texts.append(_line(box, number, text, soft=True))
+        marks = self._marks.at("link", uplink.device)
+        self._box("host", box, "uplink", marks, texts, dashed=link is None, href=self._href(uplink.device))
         if uplink.gateways:
             self._gateways(uplink.gateways, box)
         elif not self._host.root.routes.whole:
@@ -276,12 +365,11 @@ class _Sheet:
 
     def _gateways(self, gateways: Sequence[str], uplink: Box, *, dashed: bool = False) -> None:
         box = Box(_OUTSIDE[0], uplink.y, _OUTSIDE[1], uplink.height)
-        self._boxes.append(_svg.rectangle(box, "outside", dashed=dashed))
-        if not dashed:
-            self._boxes.append(self._line(box, 0, "default gateway", soft=True, size=10))
+        texts = [] if dashed else [_line(box, 0, "default gateway", soft=True, size=10)]
         for number, gateway in enumerate(gateways[:3], start=0 if dashed else 1):
-            self._boxes.append(self._line(box, number, gateway, soft=dashed, size=11 if not dashed else 10))
-        self._wires.append(_svg.wire(f"M{box.right:.1f} {box.middle:.1f}H{uplink.x:.1f}", dashed=dashed))
+            texts.append(_line(box, number, gateway, soft=dashed, size=11 if not dashed else 10))
+        self._layers.box("host", _svg.rectangle(box, "outside", dashed=dashed), *texts)
+        self._layers.wire("host", _svg.wire(f"M{box.right:.1f} {box.middle:.1f}H{uplink.x:.1f}", dashed=dashed))
 
     def _router(self, box: Box) -> None:
         root = self._host.root
@@ -294,12 +382,35 @@ class _Sheet:
             if root.firewall.extent is not Extent.NONE
             else "iptables not in the bundle"
         )
-        self._box(box, "router", self._marks.at(*HOST), dashed=False)
-        self._boxes += [
-            self._line(box, 0, "routing, firewall", bold=True, marked=True),
-            self._line(box, 1, told, soft=True, size=10),
-            self._line(box, 2, firewall, soft=True, size=10),
+        texts = [
+            _line(box, 0, "routing, firewall", bold=True, marked=True),
+            _line(box, 1, told, soft=True, size=10),
+            _line(box, 2, firewall, soft=True, size=10),
         ]
+        self._box("host", box, "router", self._marks.at(*HOST), texts, dashed=False)
+
+    def _on_host(self, y: float) -> float:
+        """The containers that live in the host's namespace, below its router; gives their lower edge."""
+        numbers = self._plan.on_host
+        if not numbers:
+            return y
+        ordered = sorted(numbers, key=lambda number: (not self._marks.at("card", number), number))
+        y += 34
+        text = "share the namespace of the host"
+        self._layers.box("host", _svg.label(text, _HOST[0], y - 8, size=10, paint="d-soft"))
+        for number in ordered[:_MOST_LOOSE]:
+            card = self._wiring.cards[number]
+            box = Box(_HOST[0], y, _HOST[1], _END_HEIGHT)
+            words = card.name if card.running else f"{card.name} · {card.container.state if card.container else ''}"
+            texts = [_small(box, words, soft=not card.running)]
+            href = f"#{_anchors.of_container(number)}"
+            self._box(f"card-{number}", box, "card", self._marks.at("card", number), texts, dashed=False, href=href)
+            y += _ROW
+        if len(ordered) > _MOST_LOOSE:
+            text = f"and {len(ordered) - _MOST_LOOSE} more"
+            self._layers.box("host", _svg.label(text, _HOST[0] + _PADDING, y + 12, size=10, paint="d-soft"))
+            y += _ROW
+        return y
 
     # --- networks, veths, containers ---
 
@@ -308,121 +419,240 @@ class _Sheet:
             self._segment(group.segment, router, continued=group.continued)
         y = top
         for number, card in group.cards:
-            y = self._card(number, card, group.segment, y) + _GAP
+            self._card(number, card, group.segment, Box(_CARDS[0], y, _CARDS[1], group.heights[number]))
+            y += group.heights[number] + group.gap
         for link in group.ends:
-            box = self._end(link, y + _ROW / 2, self._marks.at("link", link.name), "")
-            self._boxes.append(
-                _svg.label("other end not in the bundle", _CARDS[0], box.middle + 4, size=10, paint="d-soft")
-            )
-            self._wires.append(_svg.wire(f"M{box.right:.1f} {box.middle:.1f}H{_CARDS[0] - 6:.1f}", dashed=True))
-            if group.segment is not None:
-                home = self._segments[group.segment]
-                self._wires.append(_svg.wire(_svg.curve(home.right, home.middle, box.x, box.middle)))
+            self._loose(link, group.segment, y + _END_HEIGHT / 2)
             y += _ROW
+        name = "host" if group.segment is None else f"net-{group.segment}"
         if group.more_ends:
             text = f"and {group.more_ends} more ports"
-            self._boxes.append(_svg.label(text, _VETHS[0] + _PADDING, y + _ROW / 2 + 4, size=10, paint="d-soft"))
+            self._layers.box(name, _svg.label(text, _VETHS[0] + _PADDING, y + 14, size=10, paint="d-soft"))
+            y += _ROW
+        if group.hidden:
+            text = f"and {group.hidden} more, which are in the table"
+            self._layers.box(name, _svg.label(text, _CARDS[0] + _PADDING, y + 14, size=10, paint="d-soft"))
 
     def _segment(self, number: int, router: Box, *, continued: bool) -> None:
-        segment, box = self._wiring.segments[number], self._segments[number]
-        marks = self._marks.at("segment", number)
+        segment, (top, bottom) = self._wiring.segments[number], self._bars[number]
+        box = Box(_SEGMENTS[0], top, _SEGMENTS[1], _SEGMENT_HEIGHT)
         absent = bool(segment.device) and segment.present is not Truth.YES
-        self._box(box, "segment", marks, dashed=absent or not segment.device, href=f"#{_anchors.of_segment(number)}")
         name = segment.network.name if segment.network else "no network in the bundle"
         if continued:
             name = f"{name} (continued)"
-        self._boxes += [
-            self._line(box, 0, name, bold=segment.network is not None, soft=segment.network is None, marked=True),
-            self._line(box, 1, _device_in_words(segment)),
-            self._line(box, 2, _addresses_in_words(segment), soft=True),
+        colour = self._colour(number)
+        texts = [
+            _line(box, 0, name, bold=segment.network is not None, paint=colour, marked=True),
+            _line(box, 1, _device_in_words(segment)),
+            _line(box, 2, _addresses_in_words(segment), soft=True),
         ]
+        part = f"net-{number}"
+        self._box(
+            part,
+            box,
+            "segment",
+            self._marks.at("segment", number),
+            texts,
+            dashed=absent or not segment.device,
+            href=f"#{_anchors.of_segment(number)}",
+            title=name,
+        )
+        self._layers.wire(part, _svg.bar(_BAR, top, bottom, colour))
         if segment.device and segment.routed is not Truth.NO:
             path = f"M{router.right:.1f} {router.middle:.1f}H{_BUS:.1f}V{box.middle:.1f}H{box.x:.1f}"
-            self._wires.append(_svg.wire(path, dashed=segment.routed is Truth.UNKNOWN))
+            self._layers.wire(part, _svg.wire(path, dashed=segment.routed is Truth.UNKNOWN))
 
-    def _card(self, number: int, card: Card, home: int | None, y: float) -> float:
-        """Draw a container with the veths at its left; give its lower edge."""
-        box = Box(_CARDS[0], y, _CARDS[1], _card_height(card))
-        marks = self._marks.at("card", number)
-        self._box(box, "card", marks, dashed=not card.known, href=f"#{_anchors.of_container(number)}", title=card.name)
-        paint = "d-ink" if card.running else "d-soft"
-        width = box.width - 2 * _PADDING - 12
-        name = _svg.fit(card.name, 12, width)
-        self._boxes += [
-            _svg.label(name, box.x + _PADDING, box.y + 18, size=12, bold=True, paint=paint),
-            _svg.label(_svg.fit(card.detail, 10, width), box.x + _PADDING, box.y + 32, size=10, paint="d-soft"),
+    def _colour(self, segment: int | None) -> str:
+        known = segment is not None and self._wiring.segments[segment].network is not None
+        return f"d-net{(segment or 0) % _svg.NETWORK_COLOURS}" if known else "d-soft"
+
+    def _card(self, number: int, card: Card, home: int | None, box: Box) -> None:
+        """Draw a container with the veths at its left."""
+        marks = self._plan.marked(number)
+        texts = (self._whole if self._plan.roomy else self._in_short)(number, card, home, box, marked=bool(marks))
+        title = " · ".join(filter(None, (card.name, card.detail, card.remark)))
+        href = f"#{_anchors.of_container(number)}"
+        self._box(f"card-{number}", box, "card", marks, texts, dashed=not card.known, href=href, title=title)
+
+    def _whole(self, number: int, card: Card, home: int | None, box: Box, *, marked: bool) -> list[Markup]:
+        """A container with all that is known of it."""
+        width = box.width - 2 * _PADDING - (12 if marked else 0)
+        x, row = box.x + _PADDING, box.y + 40
+        texts = [
+            _svg.label(_svg.fit(card.name, 12, width), x, box.y + 18, size=12, bold=True, paint=_ink(card)),
+            _svg.label(_svg.fit(card.detail, 10, width), x, box.y + 32, size=10, paint="d-soft"),
         ]
-        row = box.y + 40
         for item in card.attachments:
-            self._attachment(item, home, row + _ROW / 2)
+            texts += self._addresses(item, home, Box(x, row, box.width - 2 * _PADDING, _ROW), size=11)
+            self._attachment(number, item, home, row + _ROW / 2)
             row += _ROW
-        for text in [*([card.remark] if card.remark else []), *_port_lines(card)]:
-            cut = _svg.fit(text, 10, box.width - 2 * _PADDING)
-            self._boxes.append(_svg.label(cut, box.x + _PADDING, row + 11, size=10, paint="d-soft"))
-            row += 15
-        return box.bottom
+        for text in [*filter(None, [card.remark]), *self._plan.guest_lines(number), *_port_lines(card)]:
+            texts.append(_svg.label(_svg.fit(text, 10, box.width - 2 * _PADDING), x, row + 11, size=10, paint="d-soft"))
+            row += _PORT_HEIGHT
+        return texts
 
-    def _attachment(self, item: Attachment, home: int | None, y: float) -> None:
-        elsewhere = item.network if item.network and item.segment != home else ""
-        words = [item.interface, ", ".join(item.addresses) or "no address", f"({elsewhere})" if elsewhere else ""]
-        text = _svg.fit(" ".join(filter(None, words)), 11, _CARDS[1] - 2 * _PADDING)
-        self._boxes.append(_svg.label(text, _CARDS[0] + _PADDING, y + 4))
-        if not item.seen:
-            if item.segment is not None and item.addresses:
-                self._to_segment(item.segment, _VETHS[0], y, dashed=True)
-                self._wires.append(_svg.wire(f"M{_VETHS[0]:.1f} {y:.1f}H{_CARDS[0]:.1f}", dashed=True))
-            return
+    def _in_short(self, number: int, card: Card, home: int | None, box: Box, *, marked: bool) -> list[Markup]:
+        """A container in a row for each of its interfaces."""
+        x, right = box.x + _PADDING, box.right - _PADDING - (8 if marked else 0)
+        ports = _svg.fit(_ports_in_short(card), 10, _PORTS_WIDTH)
+        middle = x + _NAME_WIDTH + 6
+        baseline = box.y + _END_HEIGHT / 2 + 4
+        name = _svg.fit(card.name, 10, _NAME_WIDTH)
+        texts = [_svg.label(name, x, baseline, size=10, bold=True, paint=_ink(card))]
+        room = right - middle
+        if ports:
+            texts.append(_svg.label(ports, right, baseline, size=10, paint="d-soft", anchor="end"))
+            room -= _svg.text_width(ports, 10) + 8
+        if not card.attachments:
+            words = _svg.fit(card.remark or card.detail.partition(" ")[0], 10, room)
+            texts.append(_svg.label(words, middle, baseline, size=10, paint="d-soft"))
+        y = box.y
+        for item in card.attachments:
+            texts += self._addresses(item, home, Box(middle, y, room, _END_HEIGHT), size=10)
+            self._attachment(number, item, home, y + _END_HEIGHT / 2)
+            y, room = y + _END_HEIGHT, right - middle
+        y = max(y, box.y + _END_HEIGHT)
+        for text in self._plan.guest_lines(number):
+            texts.append(_svg.label(_svg.fit(text, 10, right - x), x, y + 11, size=10, paint="d-soft"))
+            y += _GUEST_HEIGHT
+        return texts
+
+    def _addresses(self, item: Attachment, home: int | None, box: Box, *, size: float) -> list[Markup]:
+        """The interface of a container with its addresses, and the network when it is not that of the group."""
+        elsewhere = f"({item.network})" if item.network and item.segment != home else ""
+        aside = _svg.fit(elsewhere, size, box.width / 2)
+        room = box.width - (_svg.text_width(aside, size) + size / 2 if aside else 0)
+        words = " ".join(filter(None, (item.interface, ", ".join(item.addresses) or "no address")))
+        words = _svg.fit(words, size, room)
+        texts = [_svg.label(words, box.x, box.middle + 4, size=size)]
+        if aside:
+            x = box.x + _svg.text_width(words, size) + size / 2
+            texts.append(_svg.label(aside, x, box.middle + 4, size=size, paint=self._colour(item.segment)))
+        return texts
+
+    def _attachment(self, number: int, item: Attachment, home: int | None, y: float) -> None:
+        """The wire of an interface to its veth, and that one's to the bridge."""
+        part, net = f"card-{number}", item.segment
         if item.veth is None:
-            self._wires.append(_svg.wire(f"M{_VETHS[0]:.1f} {y:.1f}H{_CARDS[0]:.1f}", dashed=True))
+            wire = _svg.wire(f"M{_VETHS[0]:.1f} {y:.1f}H{_CARDS[0]:.1f}", stroke=self._colour(net), dashed=True)
+            if item.seen or (net is not None and item.addresses):
+                self._layers.wire(part, wire, net)
+            if not item.seen and net is not None and item.addresses:
+                self._to_segment(part, net, home, y, dashed=True)
             return
         state = "no bridge" if not item.veth.master else "" if item.joined is not Truth.NO else f"on {item.veth.master}"
-        box = self._end(item.veth, y, self._marks.at("link", item.veth.name), state)
-        self._wires.append(_svg.wire(f"M{box.right:.1f} {y:.1f}H{_CARDS[0]:.1f}"))
-        if item.segment is not None and item.joined is not Truth.NO:
-            self._to_segment(item.segment, box.x, y, dashed=item.joined is Truth.UNKNOWN)
+        if item.joined is Truth.NO:
+            net = self._by_device.get(item.veth.master or "")
+        box = self._end(part, item.veth, y, state, item.segment)
+        stroke = self._colour(item.segment)
+        self._layers.wire(part, _svg.wire(f"M{box.right:.1f} {y:.1f}H{_CARDS[0]:.1f}", stroke=stroke), item.segment)
+        if net is not None:
+            self._to_segment(part, net, home, y, dashed=item.joined is Truth.UNKNOWN)
 
-    def _to_segment(self, number: int, x: float, y: float, *, dashed: bool) -> None:
-        """A wire to the segment's box, or a stub when that box stands on another sheet."""
-        box = self._segments.get(number)
-        path = _svg.curve(box.right, box.middle, x, y) if box else f"M{x - 24:.1f} {y:.1f}H{x:.1f}"
-        self._wires.append(_svg.wire(path, dashed=dashed))
+    def _loose(self, link: Link, segment: int | None, y: float) -> None:
+        """A port of a bridge, or a veth, whose other end is not in the bundle."""
+        part = "host" if segment is None else f"net-{segment}"
+        box = self._end(part, link, y, "", None)
+        text = "other end not in the bundle"
+        self._layers.box(part, _svg.label(text, _CARDS[0], box.middle + 4, size=10, paint="d-soft"))
+        self._layers.wire(part, _svg.wire(f"M{box.right:.1f} {y:.1f}H{_CARDS[0] - 6:.1f}", dashed=True))
+        if segment is not None:
+            self._to_segment(part, segment, segment, y, dashed=False)
 
-    def _end(self, link: Link, y: float, marks: Sequence[Mark], state: str) -> Box:
+    def _to_segment(self, part: str, segment: int, home: int | None, y: float, *, dashed: bool) -> None:
+        """A wire into the bar of the segment: straight when that stands beside it, else by a trunk that comes later."""
+        if segment == home:
+            path = f"M{_BAR + 3:.1f} {y:.1f}H{_VETHS[0]:.1f}"
+            self._layers.wire(part, _svg.wire(path, stroke=self._colour(segment), dashed=dashed), segment)
+        else:
+            self._distant[segment].append((y, part, dashed))
+
+    def _trunks(self) -> None:
+        """The wires from veths to the bars of other groups. Those to one bar share a trunk; where there is no room for
+        one more trunk, or the bar stands on another sheet, the wire is a stub: the network's name stands in the row.
+        """
+        free = [float("-inf")] * _MOST_TRUNKS
+        for segment, rows in sorted(self._distant.items(), key=lambda item: min(y for y, _, _ in item[1])):
+            bar = self._bars.get(segment)
+            ends = [y for y, _, _ in rows]
+            joints = {y: bar[0] + 3 if y < bar[0] else bar[1] - 3 for y in ends} if bar else {}
+            top, bottom = min([*ends, *joints.values()]), max([*ends, *joints.values()])
+            lane = next((n for n, used in enumerate(free) if used < top - 4), None) if bar else None
+            if lane is not None:
+                free[lane] = bottom
+            x = _FIRST_TRUNK + _TRUNK_GAP * (_MOST_TRUNKS - 1 if lane is None else lane)
+            for y, part, dashed in rows:
+                way = f"M{x:.1f} {y:.1f}H{_VETHS[0]:.1f}"
+                if lane is not None:
+                    way = f"M{_BAR + 3:.1f} {joints[y]:.1f}H{x:.1f}V{y:.1f}H{_VETHS[0]:.1f}"
+                self._layers.wire(part, _svg.wire(way, stroke=self._colour(segment), dashed=dashed), segment)
+
+    def _end(self, part: str, link: Link, y: float, state: str, net: int | None) -> Box:
+        """The host's end of a veth pair."""
         box = Box(_VETHS[0], y - _END_HEIGHT / 2, _VETHS[1], _END_HEIGHT)
         words = " · ".join(filter(None, (link.name, "down" if link.up is False else "", state)))
-        self._box(box, "end", marks, dashed=False)
-        self._boxes.append(_svg.label(_svg.fit(words, 10, box.width - 2 * _PADDING), box.x + _PADDING, y + 4, size=10))
+        marks = self._marks.at("link", link.name)
+        texts = [_small(box, words, marked=bool(marks))]
+        self._box(part, box, "end", marks, texts, dashed=False, href=self._href(link.name), title=link.name, net=net)
         return box
 
     # --- parts ---
 
+    def _href(self, device: str) -> str:
+        """The link to the facts of an interface of the host, empty when it is not in the bundle."""
+        return f"#{_anchors.of_link(self._links[device])}" if device in self._links else ""
+
     def _box(
-        self, box: Box, kind: str, marks: Sequence[Mark], *, dashed: bool, href: str = "", title: str = ""
+        self,
+        part: str,
+        box: Box,
+        kind: str,
+        marks: Sequence[Mark],
+        texts: Sequence[Markup],
+        *,
+        dashed: bool,
+        href: str = "",
+        title: str = "",
+        net: int | None = None,
     ) -> None:
+        """A box with its texts, which leads to the facts, and a badge that leads to what is wrong with it."""
         stroke = f"d-{marks[0].severity.value}" if marks else "d-faint"
-        shape = _svg.rectangle(box, kind, stroke=stroke, dashed=dashed, thick=bool(marks))
-        self._boxes.append(_svg.link(href, [shape], title or "the facts") if href else shape)
+        shapes = [_svg.rectangle(box, kind, stroke=stroke, dashed=dashed, thick=bool(marks)), *texts]
+        if href:
+            shapes = [_svg.link(href, shapes, title or "the facts")]
+        self._layers.box(part, *shapes, net=net)
         if marks:
             words = "; ".join(f"{mark.severity.value}: {mark.message}" for mark in marks)
-            sign = signs.badge(marks[0].severity, box.right - 4, box.y + (box.height / 2 if kind == "end" else 4))
-            self._badges.append(_svg.link(marks[0].href, [sign], words))
+            y = box.y + (4 if box.height > _ROW else box.height / 2)
+            sign = signs.badge(marks[0].severity, box.right - 4, y)
+            self._layers.badge(part, _svg.link(marks[0].href, [sign], words), net)
 
-    def _line(
-        self,
-        box: Box,
-        number: int,
-        text: str,
-        *,
-        bold: bool = False,
-        soft: bool = False,
-        size: float = 11,
-        marked: bool = False,
-    ) -> Markup:
-        """A line of text in a box; the first one leaves room for a badge."""
-        width = box.width - 2 * _PADDING - (8 if marked else 0)
-        cut = _svg.fit(text, size, width)
-        paint = "d-soft" if soft else "d-ink"
-        return _svg.label(cut, box.x + _PADDING, box.y + 18 + 16 * number, size=size, bold=bold, paint=paint)
+
+def _ink(card: Card) -> str:
+    return "d-ink" if card.running else "d-soft"
+
+
+def _line(
+    box: Box,
+    number: int,
+    text: str,
+    *,
+    bold: bool = False,
+    soft: bool = False,
+    paint: str = "",
+    size: float = 11,
+    marked: bool = False,
+) -> Markup:
+    """A line of text in a box; one that is `marked` leaves room for a badge."""
+    cut = _svg.fit(text, size, box.width - 2 * _PADDING - (8 if marked else 0))
+    colour = paint or ("d-soft" if soft else "d-ink")
+    return _svg.label(cut, box.x + _PADDING, box.y + 18 + 16 * number, size=size, bold=bold, paint=colour)
+
+
+def _small(box: Box, text: str, *, soft: bool = False, marked: bool = False) -> Markup:
+    """The one line of text of a low box."""
+    cut = _svg.fit(text, 10, box.width - 2 * _PADDING - (6 if marked else 0))
+    return _svg.label(cut, box.x + _PADDING, box.middle + 4, size=10, paint="d-soft" if soft else "d-ink")
 
 
 def _device_in_words(segment: Segment) -> str:

@@ -5,8 +5,10 @@ that no container of the bundle lives in. An `Attachment` is one interface of a 
 it hangs on.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from ipaddress import IPv6Address
 from itertools import groupby
 
@@ -16,6 +18,9 @@ from netdiag.model.gates import bridge_name, has_own_namespace, is_local_bridge,
 
 # Containers on these networks share the host's namespace, or have none of its links.
 _WITHOUT_ATTACHMENT = ("host", "null")
+_OF_CONTAINER = "container:"
+# as many characters of an id as Docker prints
+_SHORT_ID = 12
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,11 @@ class Attachment:
 
 @dataclass(frozen=True)
 class Card:
-    """A container or a namespace. `remark` says why it has no interface of its own, or why not all is `known`."""
+    """A container or a namespace. `remark` says why it has no interface of its own, or why not all is `known`.
+
+    One that lives in the namespace of another container has the number of its card as `owner`; `on_host` tells of one
+    that lives in the host's.
+    """
 
     name: str
     detail: str
@@ -50,6 +59,8 @@ class Card:
     attachments: tuple[Attachment, ...]
     remark: str = ""
     known: bool = True
+    owner: int | None = None
+    on_host: bool = False
 
     @property
     def running(self) -> bool:
@@ -89,6 +100,15 @@ class Wiring:
     segments: tuple[Segment, ...]
     cards: tuple[Card, ...]
     stray: tuple[Link, ...]
+
+    @cached_property
+    def guests(self) -> Mapping[int, tuple[int, ...]]:
+        """The cards that live in the namespace of another card, by the number of that one."""
+        found: dict[int, list[int]] = {}
+        for number, card in enumerate(self.cards):
+            if card.owner is not None:
+                found.setdefault(card.owner, []).append(number)
+        return {owner: tuple(numbers) for owner, numbers in found.items()}
 
     def home(self, card: Card) -> int | None:
         """The segment beside which a card stands: that of its first attachment which has one."""
@@ -190,6 +210,11 @@ def _global(link: Link) -> tuple[str, ...]:
     return tuple(str(item.address) for item in link.addresses if not item.address.is_link_local)
 
 
+def _natural(name: str) -> str:
+    """A name to sort by that puts `app2` before `app10`."""
+    return re.sub(r"\d+", lambda digits: digits[0].zfill(9), name)
+
+
 def _cards(host: Host, segments: tuple[Segment, ...]) -> tuple[Card, ...]:
     by_network = {segment.network.id: number for number, segment in enumerate(segments) if segment.network}
     by_device = {segment.device: number for number, segment in enumerate(segments) if segment.device}
@@ -201,7 +226,9 @@ def _cards(host: Host, segments: tuple[Segment, ...]) -> tuple[Card, ...]:
         for netns in host.namespaces[1:]
         if not netns.containers and any(link.name != "lo" for link in netns.links)
     ]
-    return tuple(sorted([*known, *strangers], key=lambda card: (card.name, card.detail)))
+    cards = sorted([*known, *strangers], key=lambda card: (_natural(card.name), card.detail))
+    numbers = {card.container.id: number for number, card in enumerate(cards) if card.container}
+    return tuple(replace(card, owner=numbers.get(joiner.owner_of(card))) for card in cards)
 
 
 @dataclass(frozen=True)
@@ -218,7 +245,8 @@ class _Joiner:
         detail = " · ".join(filter(None, (container.state or "state not known", container.id[:12])))
         own = has_own_namespace(container)
         if own.no:
-            return Card(container.name, detail, container, (), self._shared(container.network_mode or ""))
+            mode = container.network_mode or ""
+            return Card(container.name, detail, container, (), self._shared(mode), on_host=mode == "host")
         netns = self.host.namespace_of(container)
         attachments = self._attachments(container, netns)
         if is_running(container).no:
@@ -232,11 +260,22 @@ class _Joiner:
         return Card(f"namespace {name}", "of no container in the bundle", None, attachments)
 
     def _shared(self, mode: str) -> str:
-        if not mode.startswith("container:"):
+        if not mode.startswith(_OF_CONTAINER):
             return {"host": "shares the namespace of the host", "none": "network mode none"}.get(mode, mode)
-        owner = mode.removeprefix("container:")
-        names = (container.name for container in self.host.containers if owner and container.id.startswith(owner))
-        return f"shares the namespace of {next(names, owner[:12])}"
+        owner = mode.removeprefix(_OF_CONTAINER)
+        found = self._by_short_id.get(owner[:_SHORT_ID])
+        return f"shares the namespace of {found.name if found else owner[:_SHORT_ID]}"
+
+    def owner_of(self, card: Card) -> str:
+        """The id of the container whose namespace a card lives in, empty when it has one of its own."""
+        mode = (card.container.network_mode if card.container else None) or ""
+        owner = mode.removeprefix(_OF_CONTAINER) if mode.startswith(_OF_CONTAINER) else ""
+        found = self._by_short_id.get(owner[:_SHORT_ID])
+        return found.id if found else ""
+
+    @cached_property
+    def _by_short_id(self) -> Mapping[str, Container]:
+        return {container.id[:_SHORT_ID]: container for container in self.host.containers}
 
     def _attachments(self, container: Container, netns: Namespace | None) -> tuple[Attachment, ...]:
         links = [link for link in netns.links if link.name != "lo"] if netns else []

@@ -100,6 +100,26 @@
     }
   });
 
+  // --- the map: what a packet of this object passes is brought out ---
+
+  for (const map of document.querySelectorAll(".topology")) {
+    const parts = [...map.querySelectorAll("[data-part]")];
+    const trace = (event) => {
+      const name = event.target.closest("[data-part]")?.dataset.part ?? "host";
+      const nets = new Set(parts.filter((part) => part.dataset.part === name).map((part) => part.dataset.net));
+      const onNet = (part) => name === `net-${part.dataset.net}`;
+      const members = new Set(parts.filter(onNet).map((part) => part.dataset.part));
+      map.classList.toggle("tracing", name !== "host");
+      for (const part of parts) {
+        const other = part.dataset.part;
+        const way = other === name || other === "host" || nets.has(other.replace(/^net-/, "")) || onNet(part);
+        part.classList.toggle("on", way || (members.has(other) && part.dataset.net === undefined));
+      }
+    };
+    for (const kind of ["pointerover", "focusin"]) map.addEventListener(kind, trace);
+    for (const kind of ["pointerleave", "focusout"]) map.addEventListener(kind, () => map.classList.remove("tracing"));
+  }
+
   // --- links into what is folded or filtered out ---
 
   function reveal() {
