@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from netdiag.finding import Confidence, Role, Severity, Verdict
 from netdiag.formats.records import Link
-from netdiag.report import _anchors
+from netdiag.report import _anchors, _calls
 from netdiag.report._listing import prose
 from netdiag.report._page import Page
 from netdiag.report.drawings import signs, topology
@@ -40,12 +40,15 @@ def render(analysis: "Analysis", *, pedantic: bool = False) -> str:
     """The page. The same analysis gives the same text."""
     page = Page(analysis, pedantic=pedantic, with_sources=True)
     drawing = topology.draw(analysis.host, [view.finding for view in page.findings])
+    calls = _calls.views(analysis, _calls.PAGE)
     return fill(
         "report.html.jinja",
         page,
         drawings=[drawing],
-        css=asset("report.css"),
-        js=asset("report.js"),
+        calls=calls,
+        calls_not_shown=_calls.not_shown(analysis, _calls.PAGE),
+        css=asset("report.css") + (asset("flame.css") if calls else ""),
+        js=asset("report.js") + (asset("flame.js") if calls else ""),
         most_sources=MOST_SOURCES,
         most_scopes=MOST_SCOPES,
     )

@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from netdiag.errors import ReportUnavailable
-from netdiag.report import PAPERS, html
+from netdiag.report import PAPERS, _calls, html
 from netdiag.report._page import Page
 from netdiag.report._printer import LIBRARIES_MISSING, NOT_INSTALLED
 from netdiag.report.drawings import _svg, topology
@@ -40,6 +40,8 @@ def render(analysis: "Analysis", *, pedantic: bool = False, paper: str = PAPERS[
         "case_file.html.jinja",
         page,
         drawings=topology.sheets(analysis.host, findings, height=_SHEET_HEIGHT),
+        calls=_calls.views(analysis, _calls.PAPER),
+        calls_not_shown=_calls.not_shown(analysis, _calls.PAPER),
         css=html.asset("case_file.css"),
         paper=paper,
         groups=page.first_groups(MOST_FINDINGS),
