@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -68,14 +68,21 @@ def write_sample(bundle: Path, directory: Path, check: str, keep: Collection[str
         more = [artifact for artifact in everything if artifact in kept or artifact["id"] == name]
         if says(more) == wanted and alarms(more) < alarms(kept):
             kept = more
+    write_bundle(directory, opened.manifest, kept, texts)
+    again = run_check(made, directory)
+    assert plain((again.findings, (again.outcome,))) == wanted, f"{check}: the reduced bundle tells something else"
+
+
+def write_bundle(
+    directory: Path, manifest: Mapping[str, Any], artifacts: Sequence[Artifact], texts: Mapping[str, str]
+) -> None:
+    """Write a bundle of these artifacts alone as a directory, in place of what was there."""
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
-    for artifact in kept:
+    for artifact in artifacts:
         if artifact["path"]:
             target = directory / artifact["path"]
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(texts[artifact["path"]], encoding="utf-8")
-    manifest = {**opened.manifest, "artifacts": kept}
-    (directory / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
-    again = run_check(made, directory)
-    assert plain((again.findings, (again.outcome,))) == wanted, f"{check}: the reduced bundle tells something else"
+    kept = {**manifest, "artifacts": [*artifacts]}
+    (directory / "manifest.json").write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")

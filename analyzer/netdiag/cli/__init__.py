@@ -14,6 +14,7 @@ _COMMANDS = {
     "checks": "List the checks.",
     "collect": "Run the collector on this host.",
     "collector": "Print the collector script, to send it to a customer.",
+    "diff": "Say what changed on a host between two bundles.",
     "explain": "Print the documentation of a check.",
     "formats": "List the command outputs that netdiag reads.",
     "parse": "Print what netdiag reads of command outputs as JSON or CSV.",

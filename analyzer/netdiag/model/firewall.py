@@ -3,6 +3,7 @@
 Answers are three-valued: a rule with an extension that netdiag does not understand never counts as a plain yes.
 """
 
+import re
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +16,9 @@ from netdiag.formats.records import Chain, IpNetwork, Rule, RulesetHead
 from netdiag.model.knowledge import Extent, Facts, Truth, not_whole
 from netdiag.model.packets import interface_fits
 from netdiag.model.sieve import Key, Sieve
+
+#: What stands before a rule in iptables-save and `iptables -S`.
+_BEFORE_RULE = re.compile(r"^(?:\[\d+:\d+\] )?-A \S+ ?")
 
 #: Targets that give packets another source address.
 SOURCE_NAT = frozenset({"MASQUERADE", "SNAT", "NETMAP"})
@@ -105,6 +109,12 @@ class FirewallTable:
                     seen.add((rule.target, taken))
                     waiting.append((rule.target, taken))
         return (Truth.UNKNOWN, doubtful) if doubtful else (Truth.NO, None)
+
+
+def printed(rule: Rule) -> str:
+    """The rule as the output shows it, without its counters, and without its chain where iptables-save printed it."""
+    text = " ".join(rule.span.excerpt.split())
+    return _BEFORE_RULE.sub("", text)
 
 
 def _takes_leaving(rule: Rule, subnet: IpNetwork, bridge: str, uplinks: frozenset[str]) -> Truth:

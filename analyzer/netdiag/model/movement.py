@@ -77,9 +77,13 @@ class Grown:
 
     @property
     def is_loss(self) -> bool:
-        """Whether such a counter grows when packets are lost, refused or sent again."""
-        name = self.counter.lower()
-        return any(sign in name for sign in _SIGNS_OF_LOSS)
+        return counts_loss(self.counter)
+
+
+def counts_loss(counter: str) -> bool:
+    """Whether such a counter grows when packets are lost, refused or sent again."""
+    name = counter.lower()
+    return any(sign in name for sign in _SIGNS_OF_LOSS)
 
 
 @dataclass(frozen=True)
@@ -232,18 +236,19 @@ def _records(documents: Sequence[Document], kind: type[T], scope: str) -> Iterat
 
 
 def _grown(documents: Sequence[Document]) -> Iterator[Grown]:
-    earlier = {key: value for key, value, _ in _counters(documents, BEFORE)}
-    for key, value, span in _counters(documents, AFTER):
+    earlier = {key: value for key, value, _ in counters(documents, BEFORE)}
+    for key, value, span in counters(documents, AFTER):
         if key in earlier and value > earlier[key]:
             scope, owner, counter = key
             yield Grown(scope, owner, counter, earlier[key], value, span)
 
 
-_Key = tuple[str, str, str]
+#: Of which scope and owner a counter is, and its name.
+CounterKey = tuple[str, str, str]
 
 
-def _counters(documents: Sequence[Document], look: str) -> Iterator[tuple[_Key, int, Span]]:
-    """Every counter of one look: of which scope and owner, its name, its value, its place."""
+def counters(documents: Sequence[Document], look: str) -> Iterator[tuple[CounterKey, int, Span]]:
+    """Every counter of one look (with an empty `look` of all outputs), its value and its place."""
     for document in documents:
         scope = document.source.scope
         if scope.startswith(look):

@@ -4,7 +4,6 @@ A cell is None where the bundle does not tell, and empty where there is nothing;
 stand in the order of the outputs, so that a table can be compared with what the host printed.
 """
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv6Address
@@ -18,10 +17,10 @@ from netdiag.formats.records import (
     NftRule,
     PublishedPort,
     Route,
-    Rule,
     Socket,
 )
 from netdiag.model import Extent, Facts, FirewallTable, Host, Namespace, Truth
+from netdiag.model.firewall import printed
 from netdiag.model.gates import bridge_name, is_local_bridge
 from netdiag.model.nftables import NativeTable
 from netdiag.results import Reading, SourceCoverage
@@ -31,8 +30,6 @@ Row: TypeAlias = tuple[Cell, ...]
 T = TypeVar("T")
 
 _SHORT_ID = 12
-#: What stands before the conditions of a rule in iptables-save and `iptables -S`, and the counters.
-_BEFORE_RULE = re.compile(r"^(?:\[\d+:\d+\] )?-[AI] \S+ ?")
 #: The kernel makes this table of the addresses of links: it says nothing of its own.
 _TABLE_OF_ADDRESSES = "local"
 _LISTENING = ("LISTEN", "UNCONN")
@@ -244,12 +241,7 @@ def _iptables(found: FirewallTable) -> Iterator[Row]:
             yield family, found.name, chain.name, "", packets, f"policy {chain.head.policy}"
         for rule in chain.rules:
             counted = rule.counters.packets if rule.counters else None
-            yield family, found.name, chain.name, rule.position, counted, _rule_text(rule)
-
-
-def _rule_text(rule: Rule) -> str:
-    """The rule as printed, without what the other columns say."""
-    return _BEFORE_RULE.sub("", " ".join(rule.span.excerpt.split()))
+            yield family, found.name, chain.name, rule.position, counted, printed(rule)
 
 
 def _nftables(found: NativeTable) -> Iterator[Row]:
