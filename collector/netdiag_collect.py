@@ -140,22 +140,22 @@ ITEMS = (
     Item("nm-servers", "resolv_conf", FILES, NETWORK_MANAGER, "the servers behind NetworkManager's dnsmasq"),
     Item("dnsmasq-servers", "resolv_conf", FILES, DNSMASQ, "the servers behind dnsmasq"),
     Item("daemon-json", "daemon_json", FILES, "/etc/docker/daemon.json", "settings of the engine"),
-    Item("ip-tables-names", "ip_tables_names", FILES, "/proc/net/ip_tables_names", "loaded legacy tables"),
-    Item("ip6-tables-names", "ip_tables_names", FILES, "/proc/net/ip6_tables_names", "loaded legacy tables"),
-    Item("ip-tables-names", "ip_tables_names", NETNS, "cat /proc/net/ip_tables_names", "the namespace's"),
-    Item("ip6-tables-names", "ip_tables_names", NETNS, "cat /proc/net/ip6_tables_names", "the namespace's"),
+    Item("ip-tables-names", "ip_tables_names", FILES, "/proc/net/ip_tables_names", "which legacy tables are loaded"),
+    Item("ip6-tables-names", "ip_tables_names", FILES, "/proc/net/ip6_tables_names", "which are loaded for IPv6"),
+    Item("ip-tables-names", "ip_tables_names", NETNS, "cat /proc/net/ip_tables_names", "which tables it has"),
+    Item("ip6-tables-names", "ip_tables_names", NETNS, "cat /proc/net/ip6_tables_names", "which it has for IPv6"),
     Item("netavark-driver", "netavark_driver", FILES, NETAVARK_DRIVER, "by what podman's rules are programmed"),
     Item("softnet-stat", "proc_net_softnet_stat", FILES, "/proc/net/softnet_stat", "drops of each CPU", moves=True),
     Item("xfrm-stat", "proc_net_snmp", FILES, "/proc/net/xfrm_stat", "packets that IPsec refused", moves=True),
     Item("resolv-conf", "resolv_conf", CONTAINER, "ResolvConfPath", "the name servers of the container"),
     Item("hosts", "hosts", CONTAINER, "HostsPath", "the names that the container knows by itself"),
-    Item("netns", "netns", BOTH, "readlink /proc/self/ns/net", "which network namespace this is, to the kernel"),
+    Item("netns", "netns", BOTH, "readlink /proc/self/ns/net", "the kernel's number of the network namespace"),
     Item("ip-addr", "ip_addr", BOTH, "ip -d -s addr", "interfaces and counters", instead="ip addr", moves=True),
     Item("ip-link", "ip_addr", HOST, "ip -d link", "interfaces: state of bridge ports", instead="ip link"),
     Item("ip-route", "ip_route", BOTH, "ip route show table all", "where IPv4 packets go"),
     Item("ip6-route", "ip_route", BOTH, "ip -6 route show table all", "where IPv6 packets go"),
     Item("ip-rule", "ip_rule", BOTH, "ip rule", "which routing table is asked"),
-    Item("ip6-rule", "ip_rule", BOTH, "ip -6 rule", "the same for IPv6"),
+    Item("ip6-rule", "ip_rule", BOTH, "ip -6 rule", "which routing table is asked for IPv6"),
     Item("ip-nexthop", "ip_nexthop", HOST, "ip nexthop", "next hops that routes only name by a number"),
     Item("ip-neigh", "ip_neigh", BOTH, "ip neigh", "which MAC answers for which address"),
     Item("ip6-neigh-proxy", "ip_neigh", HOST, "ip -6 neigh show proxy", "whose addresses the host answers for"),
@@ -187,12 +187,12 @@ ITEMS = (
     Item("nstat", "nstat", BOTH, "nstat -asz", "counters of the kernel's protocols", moves=True),
     Item("sysctl", "sysctl", BOTH, READ_SYSCTLS, "forwarding and filtering", instead=READ_ALL_SYSCTLS),
     Item("nft-ruleset", "nft_ruleset", BOTH, "nft -a list ruleset", "nftables rules", needs=("nf_tables",)),
-    Item("ebtables", "ebtables", HOST, "ebtables -L --Lc --Ln", "rules of bridges", needs=("ebtable_filter",)),
-    Item("ebtables-nat", "ebtables", HOST, "ebtables -t nat -L --Lc --Ln", "the same", needs=("ebtable_nat",)),
+    Item("ebtables", "ebtables", HOST, "ebtables -L --Lc --Ln", "what bridges filter", needs=("ebtable_filter",)),
+    Item("ebtables-nat", "ebtables", HOST, "ebtables -t nat -L --Lc --Ln", "MACs they change", needs=("ebtable_nat",)),
     Item("ipset", "ipset", HOST, "ipset list", "the sets that rules name", needs=("ip_set",)),
-    Item("conntrack-stats", "conntrack_stats", HOST, "conntrack -S", "lost flows", CONNTRACK, moves=True),
+    Item("conntrack-stats", "conntrack_stats", HOST, "conntrack -S", "refused flows", CONNTRACK, moves=True),
     Item("conntrack", "conntrack", HOST, "conntrack -L", "flows that are translated", CONNTRACK, option="conntrack"),
-    Item("dmesg", "dmesg", HOST, "dmesg --level=emerg,alert,crit,err,warn", "what the kernel says", instead="dmesg"),
+    Item("dmesg", "dmesg", HOST, "dmesg --level=emerg,alert,crit,err,warn", "kernel's complaints", instead="dmesg"),
     Item(
         "conntrack-udp", "conntrack", HOST, "conntrack -L -p udp", "flows without an answer", CONNTRACK, only=UNREPLIED
     ),
@@ -203,10 +203,10 @@ ITEMS = (
     Item("ethtool-rings-{device}", "ethtool", HOST, "ethtool -g {device}", "how many packets the device can hold"),
     Item("ethtool-statistics-{device}", "ethtool", HOST, "ethtool -S {device}", "what the device dropped"),
     # {tool} is iptables, ip6tables and the other backend of each; {table} is one of TABLES
-    Item("{tool}-version", "iptables_version", HOST, "{tool} -V", "which backend the command uses"),
+    Item("{tool}-version", "iptables_version", HOST, "{tool} -V", "whether it is nftables or legacy"),
     Item("{tool}-save", "iptables_save", BOTH, "{tool}-save -c", "all rules of the tables there are, with counters"),
-    Item("{tool}-{table}", "iptables_list", BOTH, "{tool} -t {table} -L -v -n -x", "the same as people read them"),
-    Item("dockerd-cmdline", "dockerd_cmdline", DOCKER, "", "options of the engine, from /proc/<pid>/cmdline"),
+    Item("{tool}-{table}", "iptables_list", BOTH, "{tool} -t {table} -L -v -n -x", "the rules as people read them"),
+    Item("dockerd-cmdline", "dockerd_cmdline", DOCKER, "", "options of the engine"),
     Item("docker-version", "docker_version", DOCKER, "docker version --format '{{json .}}'", "which rules to expect"),
     Item("docker-info", "docker_info", DOCKER, "docker info --format '{{json .}}'", "settings of the running engine"),
     Item("docker-ps", "docker_ps", DOCKER, "docker ps -a --no-trunc", "which containers there are"),
@@ -224,7 +224,7 @@ ITEMS = (
     Item("during", "text", TRACE, "", "what the command given with --during printed"),
     Item("drop-reasons", "text", TRACE, DROP_REASONS, "the names of the numbers by which a trace says why"),
     Item("perf-record", "text", TRACE, PERF_RECORD, "packets and drops"),
-    Item("perf-script", "perf_script", TRACE, PERF_SCRIPT + " --show-lost-events", "as text", instead=PERF_SCRIPT),
+    Item("perf-script", "perf_script", TRACE, PERF_SCRIPT + " --show-lost-events", "its text", instead=PERF_SCRIPT),
     Item("trace-cmd-record", "text", TRACE, TRACE_CMD + "{events} -o {data}", "where perf fails"),
     Item("trace-cmd-report", "trace_cmd_report", TRACE, "trace-cmd report -t -i {data}", "the same as text"),
     Item(
@@ -1216,12 +1216,15 @@ class Collector:
     def _whole(self, place: Tuple[int, int, Space]) -> None:
         """All of one namespace."""
         number, count, space = place
-        self._progress("{} ({} of {})".format(space.scope, number, count))
-        self._space(space, NETNS)
-        self._files_of(space)
+        again = "the same in " if self._runner.rehearses and number > 1 else ""
+        self._progress("{}{} ({} of {})".format(again, space.scope, number, count))
+        if not again:
+            self._space(space, NETNS)
+            self._files_of(space)
 
     def _look(self, moment: str, spaces: List[Space]) -> None:
         """Read the counters that move, once more."""
+        self._progress("counters, {} the rest".format(moment))
         for space in spaces:
             there, here = space.at(moment), HOST if space is ON_HOST else NETNS
             for item in ITEMS:
@@ -1270,6 +1273,8 @@ class Collector:
     def _skip(self, item: Item, space: Space, argv: Optional[Sequence[str]], reason: str) -> None:
         self._row(item.id, item.format, space.scope, argv, skipped=reason)
         self.note("{} {}: skipped, {}".format(space.scope, item.id, reason))
+        if self._runner.rehearses and not space.prefix:
+            self._progress("left out: {}: {}".format(item.id, reason))
 
     def _store(self, path: str, format_name: str, data: bytes) -> None:
         """Write an output into the stage, masked, and what was masked of it into the ledger."""
@@ -1981,6 +1986,8 @@ def parsed(arguments: Optional[Sequence[str]]) -> argparse.Namespace:
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Collect, and print the bundle's path last. Returns 0 if a bundle was written, interrupted or not, else 1."""
     options = parsed(arguments)
+    if options.list or options.dry_run:
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` may end them
     if options.list:
         print(table())
         return 0
@@ -2043,18 +2050,42 @@ def be_modest(runner: Runner) -> None:
         runner.run(["ionice", "-c", "3", "-p", str(os.getpid())])
 
 
+LEGEND = """\
+Each output: its name, the command or the file, why it is collected, and in brackets where and on what condition.
+A namespace is a network namespace: that of each container, and of whatever else has one; each is entered by nsenter.
+Nothing is changed: a command that needs a kernel module is left out unless the kernel has it already.
+{tool} is iptables and ip6tables, {table} one of their tables that are there, {device} a physical device that is up.
+"""
+PLACES = {
+    FILES: "a file of the host",
+    CONTAINER: "a file of each container",
+    HOST: "host",
+    NETNS: "each other namespace",
+    BOTH: "host and each other namespace",
+    DOCKER: "Docker",
+    PODMAN: "podman",
+    TRACE: "only with --during, --for or --trace",
+}
+SHOWN = {
+    "dockerd-cmdline": "the file /proc/<pid>/cmdline of dockerd",
+    "resolv-conf": "the file that docker inspect names as ResolvConfPath",
+    "hosts": "the file that docker inspect names as HostsPath",
+    "during": "the command given with --during, or the waiting of --for",
+}
+
+
 def table() -> str:
     """What is collected, where, and why."""
-    where = {FILES: "file", DOCKER: "engine", CONTAINER: "file of each container", BOTH: "host and each namespace"}
-    lines = []
+    lines = [LEGEND]
     for item in ITEMS:
-        notes = [where.get(item.where, item.where)]
+        notes = [PLACES[item.where]]
         notes += ["needs {} loaded".format(" and ".join(item.needs))] if item.needs else []
         notes += ["else {}".format(item.instead)] if item.instead else []
         notes += ["only with --{}".format(item.option)] if item.option else []
         notes += ["only without {}".format(item.unless)] if item.unless else []
         notes += ["read again when the run ends"] if item.moves else []
-        lines.append("{:24} {}".format(item.id, item.command or "(arguments of the process)"))
+        shown = SHOWN.get(item.id, item.command) if item.where in (CONTAINER, DOCKER, TRACE) else item.command
+        lines.append("{:24} {}".format(item.id, shown))
         lines.append("{:24} {} [{}]".format("", item.why, "; ".join(notes)))
     return "\n".join(lines)
 
