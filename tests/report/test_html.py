@@ -378,7 +378,12 @@ def test_what_could_not_be_judged_says_why_and_what_would_tell(page: Page, analy
 
 def test_what_to_ask_the_customer_is_one_block_with_each_command_once(page: Page) -> None:
     block = page.all("pre", class_="commands")[-1]
-    assert block.text == "nsenter -t 475 -n ip -d addr\nsysctl -a --pattern '^net[.]'\n"
+    assert block.text.splitlines() == [
+        "# on the host",
+        "sysctl -a --pattern '^net[.]'",
+        "# for containers, on the host",
+        "nsenter -t 475 -n ip -d addr",
+    ]
 
 
 def test_a_check_that_found_something_but_did_not_judge_all_is_listed_as_such(analysis: Analysis) -> None:

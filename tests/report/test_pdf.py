@@ -134,7 +134,7 @@ def test_its_outline_names_the_parts_and_the_findings(case_file: bytes, analysis
         "Map",
         "Coverage",
         "What could not be judged",
-        "Ask the customer for the output of",
+        "Please also run",
         "Checks that found something",
         "4 checks found nothing wrong",
         "1 check does not apply to this host",

@@ -252,8 +252,13 @@ def test_what_follows_is_said_once_for_findings_that_share_it(odd: Analysis) -> 
 
 
 def test_each_command_to_ask_for_is_listed_once(analysis: Analysis) -> None:
-    _, _, asked = page(analysis).partition("ask the customer for the output of:\n")
-    assert asked.split("\n\n")[0] == "  nsenter -t 475 -n ip -d addr\n  sysctl -a --pattern '^net[.]'"
+    _, _, asked = page(analysis).partition("please also run:\n")
+    assert asked.split("\n\n")[0].splitlines() == [
+        "  # on the host",
+        "  sysctl -a --pattern '^net[.]'",
+        "  # for containers, on the host",
+        "  nsenter -t 475 -n ip -d addr",
+    ]
 
 
 def test_many_open_questions_are_shown_by_the_command_that_would_answer_them(analysis: Analysis) -> None:
@@ -262,13 +267,12 @@ def test_many_open_questions_are_shown_by_the_command_that_would_answer_them(ana
     partly = Outcome("sysctl-a", Verdict.FINDING, "the rest", (), ("ip -d addr",))
     helpless = Outcome("bundle-a", Verdict.UNKNOWN, "nobody knows")
     shown = page(replace(analysis, outcomes=(*few, *many, partly, helpless)), width=80)
-    assert shown.partition("could not be judged; ")[2].partition("\n\n")[0] == (
-        "ask the customer for the output of:\n"
+    assert shown.partition("could not be judged, ")[2].partition("\n\n")[0] == (
+        "for want of the output of:\n"
         "  iptables-save -c\n"
         "      nat-0, nat-1, nat-2, nat-3, nat-4, nat-5, nat-6, nat-7, nat-8\n"
         "  ip -d addr\n"
         "      link-0, link-1, link-2, sysctl-a (in part)\n"
-        "  ip rule\n"
         "could not be judged for other reasons:\n"
         "  bundle-a: nobody knows"
     )

@@ -27,6 +27,6 @@ def read(source: Source) -> Document:
 FORMAT = Format(
     name="collector_log",
     title="log of netdiag's collector",
-    commands=("cat logs/collector.log",),
+    commands=("python3 netdiag_collect.py", "cat logs/collector.log"),
     read=read,
 )

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from netdiag import __version__
 from netdiag.finding import Confidence, Evidence, Finding, Outcome, Role, Severity, Verdict
 from netdiag.report import _anchors
+from netdiag.report._asking import to_run
 from netdiag.report._listing import Listing, excerpt, list_sources
 from netdiag.report.drawings._marks import Spot, Spots
 from netdiag.report.drawings.wiring import Wiring, wiring
@@ -334,8 +335,8 @@ class Page:
 
     @cached_property
     def ask(self) -> tuple[str, ...]:
-        """The commands whose output would tell, each once."""
-        return tuple(dict.fromkeys(command for check in self.unjudged for command in check.outcome.ask))
+        """What to run to have the output that would tell."""
+        return to_run(self.analysis)
 
     # --- coverage ---
 

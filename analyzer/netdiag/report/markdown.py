@@ -5,9 +5,10 @@ backticks than it holds.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from netdiag.finding import Confidence, Evidence, Finding, Outcome, Verdict
+from netdiag.report._asking import to_run
 from netdiag.report.terminal import collected_when, count_words
 from netdiag.report.visible import excerpt, shorten, visible
 from netdiag.results import Analysis
@@ -34,7 +35,7 @@ def render(analysis: Analysis, *, pedantic: bool) -> str:
     for finding in analysis.shown_new(pedantic=pedantic):
         lines += _finding(finding)
     lines += _set_aside(analysis, pedantic=pedantic)
-    lines += _unjudged(analysis.outcomes)
+    lines += _unjudged(analysis)
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -126,15 +127,16 @@ def _set_aside(analysis: Analysis, *, pedantic: bool) -> Iterator[str]:
         yield ""
 
 
-def _unjudged(outcomes: Sequence[Outcome]) -> list[str]:
-    open_ = [o for o in outcomes if o.reason and o.verdict in (Verdict.UNKNOWN, Verdict.FINDING, Verdict.CRASHED)]
+def _unjudged(analysis: Analysis) -> list[str]:
+    open_ = [
+        o for o in analysis.outcomes if o.reason and o.verdict in (Verdict.UNKNOWN, Verdict.FINDING, Verdict.CRASHED)
+    ]
     lines = []
     if open_:
         lines += ["## Not judged", "", "| check | outcome | why |", "|---|---|---|"]
         lines += [f"| {cell(o.check)} | {_verdict(o)} | {prose_cell(o.reason)} |" for o in open_]
-    asked = dict.fromkeys(command for outcome in open_ for command in outcome.ask)
-    if asked:
-        lines += ["", "Please also send the output of:", "", *block(asked, "sh")]
+    if asked := to_run(analysis):
+        lines += ["", "Please also run:", "", *block(asked, "sh")]
     return lines
 
 

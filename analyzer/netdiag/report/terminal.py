@@ -1,6 +1,6 @@
 """The report for a terminal, in the shape that rustc made familiar: what, where, why, and how to repair it.
 
-Worst first; then what could not be judged and what to ask the customer for; then what of the bundle was not read; last
+Worst first; then what could not be judged; then what of the bundle was not read, and what to run to know more; last
 one line that counts and one next command.
 """
 
@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from netdiag.finding import Confidence, Finding, Outcome, Severity, Verdict
 from netdiag.model import Grown, Host
+from netdiag.report._asking import to_run
 from netdiag.report.snippet import Look, draw
 from netdiag.report.visible import columns, wrap
 from netdiag.results import Analysis, SourceCoverage, Suppressed
@@ -35,6 +36,7 @@ def render(analysis: Analysis, *, colour: bool, width: int, unicode: bool, pedan
         _unjudged(analysis.outcomes, look),
         _moved(analysis, look),
         _notes(analysis, look),
+        _please_run(analysis, look),
         [*_count(analysis, analysis.shown(pedantic=pedantic), look), *_next(analysis, findings, look)],
     ]
     return "\n".join("".join(f"{line}\n" for line in block) for block in blocks if block)
@@ -106,7 +108,7 @@ def _crashed(outcomes: Iterable[Outcome], look: Look) -> list[str]:
 
 
 def _unjudged(outcomes: Sequence[Outcome], look: Look) -> list[str]:
-    """What is unknown and why, what was found only in part, and the commands whose output would tell, each once."""
+    """What is unknown and why, and what was found only in part."""
     unknown = [outcome for outcome in outcomes if outcome.verdict is Verdict.UNKNOWN]
     partly = [outcome for outcome in outcomes if outcome.verdict is Verdict.FINDING and outcome.reason]
     if len(unknown) + len(partly) > _MOST_REASONS:
@@ -116,22 +118,24 @@ def _unjudged(outcomes: Sequence[Outcome], look: Look) -> list[str]:
         lines += [_heading("could not be judged", look), *_reasons(unknown, look)]
     if partly:
         lines += [_heading("judged only in part, there may be more", look), *_reasons(partly, look)]
-    commands = dict.fromkeys(command for outcome in (*unknown, *partly) for command in outcome.ask)
-    if commands:
-        lines += [_heading("ask the customer for the output of", look)]
-        lines += [f"  {look.text(command)}" for command in commands]
     return lines
 
 
+def _please_run(analysis: Analysis, look: Look) -> list[str]:
+    """What would tell more, as one block that can be pasted."""
+    lines = to_run(analysis)
+    return [_heading("please also run", look), *(f"  {look.text(line)}" for line in lines)] if lines else []
+
+
 def _by_command(unknown: Sequence[Outcome], partly: Sequence[Outcome], look: Look) -> list[str]:
-    """The commands to ask for, those that most checks wait for first; each check stands with the first it needs."""
+    """The missing outputs, those that most checks wait for first; each check stands with the first that it needs."""
     waiting: dict[str, list[str]] = {command: [] for outcome in (*unknown, *partly) for command in outcome.ask}
     for outcome in (*unknown, *partly):
         if outcome.ask:
             mark = " (in part)" if outcome in partly else ""
             waiting[outcome.ask[0]].append(look.text(outcome.check) + mark)
-    lines = [_heading("could not be judged; ask the customer for the output of", look)] if waiting else []
-    for command in sorted(waiting, key=lambda command: -len(waiting[command])):
+    lines = [_heading("could not be judged, for want of the output of", look)] if waiting else []
+    for command in sorted(filter(waiting.get, waiting), key=lambda command: -len(waiting[command])):
         lines.append(f"  {look.text(command)}")
         lines += [f"      {line}" for line in wrap(", ".join(waiting[command]), look.columns - 6) if line]
     helpless = [outcome for outcome in (*unknown, *partly) if not outcome.ask]
