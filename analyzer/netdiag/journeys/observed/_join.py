@@ -7,8 +7,10 @@ same CPU and task, at once), with the length that fits. Whatever does not fit be
 shows as a packet that goes no further; a wrong one would show a way that no packet took.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -110,16 +112,31 @@ class Wiring:
     def uppers(self) -> Ints:
         return np.unique(self.upper >> 32)
 
+    def are_ports_of_one(self, one: Ints, other: Ints) -> Mask:
+        """Whether two devices are below the same upper one."""
+        above: dict[int, set[int]] = defaultdict(set)
+        for pair in self.upper.tolist():
+            above[pair & 0xFFFFFFFF].add(pair >> 32)
+        pairs, inverse = np.unique(_pair(one, other), return_inverse=True)
+        same = [
+            left != right and not above[left].isdisjoint(above[right])
+            for left, right in ((pair >> 32, pair & 0xFFFFFFFF) for pair in pairs.tolist())
+        ]
+        return np.array(same, dtype=bool)[inverse]
+
     @property
     def sides(self) -> Ints:
         """The devices that have another end."""
         return np.unique(self.veths >> 32)
 
     def learn_upper(self, upper: Ints, below: Ints) -> None:
-        self.upper = np.union1d(self.upper, _pair(upper, below))
+        told = (upper > 0) & (below > 0)  # a device without a name shows nothing
+        self.upper = np.union1d(self.upper, np.unique(_pair(upper[told], below[told])))
 
     def learn_veths(self, one: Ints, other: Ints) -> None:
-        self.veths = np.union1d(self.veths, np.concatenate([_pair(one, other), _pair(other, one)]))
+        told = (one > 0) & (other > 0)
+        pairs = np.unique(_pair(one[told], other[told]))
+        self.veths = np.union1d(self.veths, np.concatenate([pairs, pairs >> 32 | (pairs & 0xFFFFFFFF) << 32]))
 
     def may_be_together(self, one: Ints, other: Ints) -> Mask:
         """Whether two devices may be in one namespace: the model has one with both, or does not know one of them."""
@@ -158,39 +175,77 @@ class Joined:
 
 def join(rows: Rows, wiring: Wiring) -> Joined:
     """The packets of the rows; `wiring` learns what they show of the devices."""
-    sent, begun = _sendings(rows)
-    in_line = np.flatnonzero(begun < 0)
-    steps = _steps(rows, in_line, sent)
-    joins = _same_device(rows, steps)
-    _put(joins, _within_send(rows, steps), Join.WITHIN_SEND)
-    _put(joins, _crossed(rows, steps), Join.CROSSED)
-    _learn(rows, steps, joins, wiring)
-    _put(joins, _peers(rows, steps, wiring), Join.PEERS)
-    _put(joins, _handed_up(rows, steps, wiring), Join.HANDED_UP)
-    _put(joins, _passed_up(rows, steps, wiring), Join.PASSED_UP)
-    forwarded = _forwarded(rows, steps, wiring)
-    soon = _soon(steps, joins)
-    _put(joins, forwarded & steps.contiguous & (steps.gap <= soon), Join.FORWARDED)
-    _put(joins, forwarded & (steps.gap <= soon // 2), Join.SENT_ON)
-    ended = _ended(rows, steps)
-    _put(joins, ended & steps.together & (steps.gap <= _AT_ONCE), Join.ENDED)
-    _put(joins, ended, Join.ENDED_LATER)
-    joins[(steps.gap < -_JITTER) | (steps.before < 0)] = CODE[Join.NEVER]
+    orders = _Orders(rows)
+    sent, begun = _sendings(rows, orders)
+    joins = np.full(len(rows), CODE[Join.SAME_DEVICE])
+    in_line = orders.by_skb[begun[orders.by_skb] < 0]
+    of_one_skb = np.append(False, rows.skb[in_line[1:]] == rows.skb[in_line[:-1]])[: len(in_line)]
+    joins[in_line] = CODE[Join.NEVER]
+    steps = _Steps(
+        rows, in_line[np.flatnonzero(of_one_skb) - 1], in_line[of_one_skb], orders.before_in_line(begun), sent
+    )
+    _judge(steps, joins, wiring)
 
     packet = np.empty(len(rows), dtype=np.int64)
-    packet[steps.after] = np.cumsum(joins == CODE[Join.NEVER]) - 1
+    packet[in_line] = np.cumsum(joins[in_line] == CODE[Join.NEVER]) - 1
     late = np.flatnonzero(begun >= 0)
     packet[late] = packet[begun[late]]
-    all_joins = np.full(len(rows), CODE[Join.SAME_DEVICE])
-    all_joins[steps.after] = joins
-    origin = _origins(rows, packet, all_joins, sent, wiring)
-    return Joined(packet, all_joins, sent, begun, origin)
+    return Joined(packet, joins, sent, begun, _origins(rows, orders, packet, joins, sent, wiring))
+
+
+def stable_order(codes: Ints, below: int) -> Ints:
+    """The stable order of numbers from 0 to `below`, by digits of 16 bits, which numpy sorts by radix."""
+    order = np.argsort((codes & 0xFFFF).astype(np.uint16), kind="stable")
+    shift = 16
+    while below >> shift:
+        digits = ((codes >> shift) & 0xFFFF).astype(np.uint16)
+        order = order[np.argsort(digits[order], kind="stable")]
+        shift += 16
+    return np.asarray(order)
+
+
+class _Orders:
+    """The rows in the orders that are asked for again and again."""
+
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+        self.skb, distinct = _numbered(rows.skb)
+        self.by_skb = stable_order(self.skb, distinct)
+        #: The CPU; where the trace does not tell it, the task stands for it.
+        self.place, places = _numbered(np.where(rows.cpu >= 0, rows.cpu, -2 - rows.pid))
+        self.by_place = stable_order(self.place, places)
+
+    def before_in_line(self, begun: Ints) -> Ints:
+        """The row before each row at the same place that is no `net_dev_xmit` of something begun; or -1."""
+        before = np.full(len(self._rows), -1)
+        order = self.by_place[begun[self.by_place] < 0]
+        same = self.place[order[1:]] == self.place[order[:-1]]
+        before[order[1:]] = np.where(same, order[:-1], -1)
+        return before
+
+    @cached_property
+    def last_received(self) -> Ints:
+        """For each row the last one of `netif_receive_skb` before it at the same place; or -1."""
+        order = self.by_place
+        at = np.arange(len(order))
+        begins = np.append(True, self.place[order[1:]] != self.place[order[:-1]])[: len(order)]
+        received = np.maximum.accumulate(np.where(self._rows.phase[order] == Phase.RECEIVE, at, -1))
+        first = np.maximum.accumulate(np.where(begins, at, 0))
+        found = np.full(len(order), -1)
+        found[order] = np.where(received >= first, order[received], -1)
+        return found
+
+
+def _numbered(values: Any) -> tuple[Ints, int]:
+    """The values as numbers from 0, and how many there are."""
+    codes, distinct = pd.factorize(values)
+    return np.asarray(codes, dtype=np.int64), len(distinct)
 
 
 # --- what belongs to what ---------------------------------------------------------------------------------------------
 
 
-def _sendings(rows: Rows) -> tuple[Ints, Ints]:
+def _sendings(rows: Rows, orders: _Orders) -> tuple[Ints, Ints]:
     """For each row of a sending device the row of the `net_dev_xmit` that ends it, and the other way around; or -1.
 
     The event comes when the driver has returned. By then the packet may have gone on, and even have been freed and its
@@ -198,228 +253,232 @@ def _sendings(rows: Rows) -> tuple[Ints, Ints]:
     """
     sent, begun = np.full(len(rows), -1), np.full(len(rows), -1)
     sending = np.flatnonzero(rows.phase <= Phase.SENT)
-    packet_and_device = _numbers(rows.skb[sending]) << 32 | rows.device[sending]
-    order = sending[np.argsort(packet_and_device, kind="stable")]
+    codes, distinct = _numbered(orders.skb[sending] << 32 | rows.device[sending])
+    order = sending[stable_order(codes, distinct)]
     one, next_one = order[:-1], order[1:]
     ends = (rows.phase[next_one] == Phase.SENT) & (rows.phase[one] != Phase.SENT)
-    ends &= (rows.skb[one] == rows.skb[next_one]) & (rows.device[one] == rows.device[next_one])
+    one, next_one = one[ends], next_one[ends]
     gap = rows.time[next_one] - rows.time[one]
-    # a driver returns to the task that called it; only what was queued may be sent by another one, later
-    returned = _equal(rows.cpu, one, next_one) & _equal(rows.pid, one, next_one) & (gap <= 10 * _AT_ONCE)
+    ends = (orders.skb[one] == orders.skb[next_one]) & (rows.device[one] == rows.device[next_one])
+    # a driver returns to the task that called it, and nothing is received on that CPU while it sends
+    returned = (rows.cpu[one] == rows.cpu[next_one]) & (rows.pid[one] == rows.pid[next_one]) & (gap <= 10 * _AT_ONCE)
+    returned &= (orders.last_received[next_one] < one) | (rows.cpu[one] < 0)
+    # only what was queued may be sent by another one, later
     later = (rows.phase[one] == Phase.QUEUE) & (not np.any(rows.phase == Phase.START))
-    # nothing is received on that CPU while it sends
-    received = _last_received(rows)[next_one] > one
-    ends &= later | (returned & ~(received & (rows.cpu[one] >= 0)))
-    ends &= (gap >= -_JITTER) & (gap <= QUEUED_AT_MOST)
+    ends &= (later | returned) & (gap >= -_JITTER) & (gap <= QUEUED_AT_MOST)
     ends &= np.abs(rows.length[one] - rows.length[next_one]) <= _VLAN_TAG
     sent[one[ends]] = next_one[ends]
     begun[next_one[ends]] = one[ends]
     return sent, begun
 
 
-def _numbers(values: Any) -> Ints:
-    """The values as small numbers."""
-    return np.asarray(pd.factorize(values)[0], dtype=np.int64)
-
-
-@dataclass
 class _Steps:
-    """Rows and the row before each of the same skb address (-1 for the first), with what is often asked of the two.
+    """Pairs of rows of one skb address that follow each other, and what is asked of the two."""
 
-    `together` is whether both were on one CPU in one task, `contiguous` whether nothing else of the network was between
-    them there. `open` is whether the sending of the row before was still going on, `surely_open` whether it is seen
-    to end after the row.
-    """
+    def __init__(self, rows: Rows, before: Ints, after: Ints, neighbour: Ints, sent: Ints) -> None:
+        self.rows, self.before, self.after = rows, before, after
+        self._neighbour, self._sent = neighbour, sent
 
-    after: Ints
-    before: Ints
-    gap: Ints
-    grown: Ints
-    together: Mask
-    contiguous: Mask
-    open: Mask
-    surely_open: Mask
-    same_device: Mask
-    sends_before: Mask
-    sends_after: Mask
-    receives_before: Mask
-    receives_after: Mask
+    def take(self, found: Mask) -> "_Steps":
+        return _Steps(self.rows, self.before[found], self.after[found], self._neighbour, self._sent)
+
+    @cached_property
+    def gap(self) -> Ints:
+        return np.asarray(self.rows.time[self.after] - self.rows.time[self.before])
+
+    @cached_property
+    def grown(self) -> Ints:
+        return np.asarray(self.rows.length[self.after] - self.rows.length[self.before])
+
+    @cached_property
+    def phase_before(self) -> Ints:
+        return np.asarray(self.rows.phase[self.before])
+
+    @cached_property
+    def phase_after(self) -> Ints:
+        return np.asarray(self.rows.phase[self.after])
+
+    @cached_property
+    def device_before(self) -> Ints:
+        return np.asarray(self.rows.device[self.before])
+
+    @cached_property
+    def device_after(self) -> Ints:
+        return np.asarray(self.rows.device[self.after])
+
+    @cached_property
+    def same_device(self) -> Mask:
+        return np.asarray(self.device_before == self.device_after)
+
+    @cached_property
+    def sends_before(self) -> Mask:
+        return self.phase_before <= Phase.SENT
+
+    @cached_property
+    def sends_after(self) -> Mask:
+        return self.phase_after <= Phase.SENT
+
+    @cached_property
+    def receives_before(self) -> Mask:
+        return (self.phase_before >= FIRST_RECEIVING) & (self.phase_before < FIRST_END)
+
+    @cached_property
+    def receives_after(self) -> Mask:
+        return (self.phase_after >= FIRST_RECEIVING) & (self.phase_after < FIRST_END)
+
+    @cached_property
+    def together(self) -> Mask:
+        """Both were on one CPU in one task."""
+        same_cpu = self.rows.cpu[self.before] == self.rows.cpu[self.after]
+        return np.asarray(same_cpu & (self.rows.pid[self.before] == self.rows.pid[self.after]))
+
+    @cached_property
+    def contiguous(self) -> Mask:
+        """Nothing else of the network was between them there."""
+        return np.asarray(self.together & (self._neighbour[self.after] == self.before))
+
+    @cached_property
+    def surely_open(self) -> Mask:
+        """The sending of the row before is seen to end after the second row."""
+        return np.asarray(self._sent[self.before] > self.after)
+
+    @property
+    def returned(self) -> Ints:
+        """The rows that end the sendings of the rows before, or -1."""
+        return np.asarray(self._sent[self.before])
+
+    @cached_property
+    def perhaps_open(self) -> Mask:
+        """Its end is not in the trace."""
+        return np.asarray(self._sent[self.before] < 0)
 
 
-def _steps(rows: Rows, in_line: Ints, sent: Ints) -> _Steps:
-    after = in_line[np.argsort(_numbers(rows.skb[in_line]), kind="stable")]
-    before = np.roll(after, 1)
-    if len(after):
-        before[0] = after[0]
-    first = rows.skb[before] != rows.skb[after]
-    first[:1] = True
-    together = _equal(rows.cpu, before, after) & _equal(rows.pid, before, after)
-    phase_before, phase_after = rows.phase[before], rows.phase[after]
-    returned = sent[before]
-    steps = _Steps(
-        after=after,
-        before=np.where(first, -1, before),
-        gap=rows.time[after] - rows.time[before],
-        grown=rows.length[after] - rows.length[before],
-        together=together,
-        contiguous=together & (_neighbours(rows, in_line)[after] == before),
-        open=returned > after,
-        surely_open=returned > after,
-        same_device=rows.device[before] == rows.device[after],
-        sends_before=phase_before <= Phase.SENT,
-        sends_after=phase_after <= Phase.SENT,
-        receives_before=(phase_before >= FIRST_RECEIVING) & (phase_before < FIRST_END),
-        receives_after=(phase_after >= FIRST_RECEIVING) & (phase_after < FIRST_END),
-    )
-    # where net_dev_xmit is missing, only the very next step is taken for one within the sending
-    soon = _soon(steps, _same_device(rows, steps))
-    steps.open = steps.surely_open | ((returned < 0) & steps.contiguous & (steps.gap <= soon))
-    return steps
+def _judge(steps: _Steps, joins: Ints, wiring: Wiring) -> None:
+    """Put the reason to join each pair into `joins`, by the second row; where there is none, it stays as it is."""
+
+    def put(found: Mask, why: Join) -> _Steps:
+        """Join some of the pairs; gives the others."""
+        joins[left.after[found]] = CODE[why]
+        return left.take(~found)
+
+    left = steps.take(steps.gap >= -_JITTER)
+    found = _same_device(left)
+    soon = _soon(left.take(found))
+    left = put(found, Join.SAME_DEVICE)
+    found = _within_send(left, soon)
+    wiring.learn_upper(left.device_before[found], left.device_after[found])
+    left = put(found, Join.WITHIN_SEND)
+    found = _crossed(left, soon)
+    wiring.learn_veths(left.device_before[found], left.device_after[found])
+    left = put(found, Join.CROSSED)
+    drivers = (steps.rows.phase == Phase.ENTER) | (steps.rows.phase == Phase.GRO)
+    wiring.learn_entered(np.unique(steps.rows.device[drivers]))
+    left = put(_peers(left, wiring), Join.PEERS)
+    left = put(_handed_up(left, wiring), Join.HANDED_UP)
+    left = put(_passed_up(left, wiring), Join.PASSED_UP)
+    left = put(_forwarded(left, wiring) & left.contiguous & (left.gap <= soon), Join.FORWARDED)
+    left = put(_forwarded(left, wiring) & (left.gap <= soon // 2), Join.SENT_ON)
+    left = put(_ended(left) & left.together & (left.gap <= _AT_ONCE), Join.ENDED)
+    put(_ended(left), Join.ENDED_LATER)
 
 
-def _equal(column: Ints, one: Ints, other: Ints) -> Mask:
-    """Whether two rows have the same value, where both tell it."""
-    left, right = column[one], column[other]
-    return np.asarray((left == right) | (left < 0) | (right < 0))
-
-
-def _neighbours(rows: Rows, in_line: Ints) -> Ints:
-    """The row before each row on the same CPU, or of the same task where the trace does not tell the CPU; or -1."""
-    place = np.where(rows.cpu[in_line] >= 0, rows.cpu[in_line], -2 - rows.pid[in_line])
-    order = in_line[np.argsort(place, kind="stable")]
-    before = np.full(len(rows), -1)
-    if len(order):
-        places = np.sort(place, kind="stable")
-        before[order[1:]] = np.where(places[1:] == places[:-1], order[:-1], -1)
-    return before
-
-
-def _put(joins: Ints, found: Mask, join: Join) -> None:
-    joins[found & (joins == CODE[Join.NEVER])] = CODE[join]
-
-
-def _same_device(rows: Rows, steps: _Steps) -> Ints:
-    """Joins of the later steps of one device: queued and sent, entered and received."""
-    joins = np.full(len(steps.after), CODE[Join.NEVER])
-    forward = rows.order[steps.after] > rows.order[steps.before]
+def _same_device(steps: _Steps) -> Mask:
+    """The later steps of one device: queued and sent, entered and received."""
+    forward = steps.rows.order[steps.after] > steps.rows.order[steps.before]
     resized = np.abs(steps.grown) <= _VLAN_TAG
     sends = steps.sends_before & steps.sends_after & resized & (steps.gap <= QUEUED_AT_MOST)
-    again = (
-        (rows.phase[steps.before] == Phase.START) & (rows.phase[steps.after] == Phase.START) & _was_busy(rows, steps)
-    )
+    again = (steps.phase_before == Phase.START) & (steps.phase_after == Phase.START) & _was_busy(steps)
     # what GRO put together is longer than its first part
-    merged = (rows.phase[steps.before] == Phase.GRO) & (steps.grown > 0)
+    merged = (steps.phase_before == Phase.GRO) & (steps.grown > 0)
     receives = steps.receives_before & steps.receives_after & (resized | merged) & (steps.gap <= _WAITING)
-    found = steps.same_device & ((sends & (forward | again)) | (receives & forward))
-    joins[found] = CODE[Join.SAME_DEVICE]
-    return joins
+    return np.asarray(steps.same_device & ((sends & (forward | again)) | (receives & forward)))
 
 
 #: NETDEV_TX_BUSY of include/linux/netdevice.h: the packet goes back to the queue.
 BUSY = 16
 
 
-def _was_busy(rows: Rows, steps: _Steps) -> Mask:
+def _was_busy(steps: _Steps) -> Mask:
     """Whether the device refused the packet for now, so that it is sent once more."""
-    busy = np.zeros(len(rows) + 1, dtype=bool)
-    busy[:-1] = (rows.phase == Phase.SENT) & (rows.rc == BUSY)
-    skb_and_time = _numbers(rows.skb)
-    count = np.zeros(len(rows), dtype=np.int64)
-    order = np.argsort(skb_and_time, kind="stable")
-    count[order] = np.cumsum(busy[:-1][order])
-    return np.asarray(count[steps.after] > count[steps.before])
+    rows = steps.rows
+    busy = (rows.phase == Phase.SENT) & (rows.rc == BUSY)
+    returned = steps.returned
+    return np.asarray((returned >= 0) & busy[returned])
 
 
-def _within_send(rows: Rows, steps: _Steps) -> Mask:
+def _soon(steps: _Steps) -> int:
+    """The time in ns that the next step of a call chain takes at most, by the median of steps that surely are some."""
+    gaps = steps.gap[steps.contiguous & (steps.gap > 0)]
+    return max(_LEAST_TO_FORWARD, _STEPS_TO_FORWARD * int(np.median(gaps)) if len(gaps) else 0)
+
+
+def _within_send(steps: _Steps, soon: int) -> Mask:
     """A bridge, VLAN or tunnel hands the packet to a device below while it is still sending."""
-    found = steps.sends_before & steps.sends_after & ~steps.same_device & steps.open & steps.together
-    found &= rows.phase[steps.after] != Phase.SENT
-    found &= rows.phase[steps.before] != Phase.SENT
+    found = steps.sends_before & steps.sends_after & ~steps.same_device & steps.together
+    found &= (steps.phase_after != Phase.SENT) & (steps.phase_before != Phase.SENT)
+    # where net_dev_xmit is missing, only the very next step is taken for one within the sending
+    found &= steps.surely_open | (steps.perhaps_open & steps.contiguous & (steps.gap <= soon))
     return np.asarray(found & (steps.gap <= _AT_ONCE) & (steps.grown >= -_VLAN_TAG) & (steps.grown <= _ENCAPSULATION))
 
 
-def _crossed(rows: Rows, steps: _Steps) -> Mask:
+def _crossed(steps: _Steps, soon: int) -> Mask:
     """A veth, or the loopback device, receives the packet at its other end while it is still sending."""
-    found = steps.sends_before & steps.receives_after & steps.open & steps.together & (steps.gap <= _AT_ONCE)
-    found &= steps.surely_open | (rows.phase[steps.after] == Phase.ENTER)
-    return np.asarray(found & (rows.phase[steps.before] != Phase.SENT) & _lost_a_header(steps))
+    found = steps.sends_before & steps.receives_after & steps.together & (steps.gap <= _AT_ONCE)
+    next_step = steps.perhaps_open & steps.contiguous & (steps.gap <= soon) & (steps.phase_after == Phase.ENTER)
+    return np.asarray(
+        found & (steps.phase_before != Phase.SENT) & (steps.surely_open | next_step) & _lost_a_header(steps)
+    )
 
 
 def _lost_a_header(steps: _Steps) -> Mask:
     return np.isin(-steps.grown, _HEADERS)
 
 
-def _learn(rows: Rows, steps: _Steps, joins: Ints, wiring: Wiring) -> None:
-    """What the safe joins show of the devices. A device without a name shows nothing."""
-
-    def devices(join: Join) -> tuple[Ints, Ints]:
-        found = (joins == CODE[join]) & (steps.before >= 0) & (steps.gap >= -_JITTER)
-        one, other = rows.device[steps.before[found]], rows.device[steps.after[found]]
-        told = (one > 0) & (other > 0)
-        return one[told], other[told]
-
-    wiring.learn_upper(*devices(Join.WITHIN_SEND))
-    one, other = devices(Join.CROSSED)
-    wiring.learn_veths(one, other)
-    drivers = (rows.phase == Phase.ENTER) | (rows.phase == Phase.GRO)
-    wiring.learn_entered(np.unique(rows.device[drivers]))
-
-
-def _peers(rows: Rows, steps: _Steps, wiring: Wiring) -> Mask:
+def _peers(steps: _Steps, wiring: Wiring) -> Mask:
     """A veth that receives by NAPI does so after it was sent, on its own."""
-    pairs = _pair(rows.device[steps.before], rows.device[steps.after])
-    found = steps.sends_before & steps.receives_after & ~steps.same_device & np.isin(pairs, wiring.veths)
-    return np.asarray(found & _lost_a_header(steps) & (steps.gap <= _WAITING))
+    found = steps.sends_before & steps.receives_after & ~steps.same_device & _lost_a_header(steps)
+    found &= np.isin(_pair(steps.device_before, steps.device_after), wiring.veths)
+    return np.asarray(found & (steps.gap <= _WAITING))
 
 
-def _handed_up(rows: Rows, steps: _Steps, wiring: Wiring) -> Mask:
+def _handed_up(steps: _Steps, wiring: Wiring) -> Mask:
     """A bridge receives what its port has received, a VLAN or tunnel device what is inside."""
-    pairs = _pair(rows.device[steps.after], rows.device[steps.before])
-    found = _received_twice(rows, steps) & np.isin(pairs, wiring.upper)
+    found = _received_twice(steps) & np.isin(_pair(steps.device_after, steps.device_before), wiring.upper)
     return np.asarray(found & (steps.grown <= 0) & (steps.grown >= -_ENCAPSULATION))
 
 
-def _passed_up(rows: Rows, steps: _Steps, wiring: Wiring) -> Mask:
+def _passed_up(steps: _Steps, wiring: Wiring) -> Mask:
     """The same where nothing else shows that the device is a bridge, and nothing speaks against it."""
-    found = _received_twice(rows, steps) & ~np.isin(rows.device[steps.after], wiring.entered)
-    return np.asarray(found & (rows.phase[steps.after] == Phase.RECEIVE) & (steps.grown == 0) & steps.contiguous)
+    found = _received_twice(steps) & ~np.isin(steps.device_after, wiring.entered)
+    return np.asarray(found & (steps.phase_after == Phase.RECEIVE) & (steps.grown == 0) & steps.contiguous)
 
 
-def _received_twice(rows: Rows, steps: _Steps) -> Mask:
-    found = (rows.phase[steps.before] == Phase.RECEIVE) & steps.receives_after & ~steps.same_device
+def _received_twice(steps: _Steps) -> Mask:
+    found = (steps.phase_before == Phase.RECEIVE) & steps.receives_after & ~steps.same_device
     return np.asarray(found & steps.together & (steps.gap <= _AT_ONCE))
 
 
-def _forwarded(rows: Rows, steps: _Steps, wiring: Wiring) -> Mask:
+def _forwarded(steps: _Steps, wiring: Wiring) -> Mask:
     """What was received is sent on by the next device: with a header of its own before it, or inside a tunnel.
 
     Back through the same device it goes only if that is a bridge (or another upper device); the answer of a program
     may well get the address that its question had.
     """
-    found = (rows.phase[steps.before] == Phase.RECEIVE) & (rows.phase[steps.after] == Phase.QUEUE)
-    found &= ~steps.same_device | np.isin(rows.device[steps.after], wiring.uppers)
+    found = (steps.phase_before == Phase.RECEIVE) & (steps.phase_after == Phase.QUEUE)
+    found &= ~steps.same_device | np.isin(steps.device_after, wiring.uppers)
     found &= steps.together & np.isin(steps.grown, _HEADERS)
     places = np.flatnonzero(found)
-    found[places] = wiring.may_be_together(rows.device[steps.before[places]], rows.device[steps.after[places]])
+    found[places] = wiring.may_be_together(steps.device_before[places], steps.device_after[places])
     return np.asarray(found)
 
 
-def _soon(steps: _Steps, joins: Ints) -> int:
-    """The time in ns that the next step of a call chain takes at most, by the median of steps that surely are some."""
-    safe = np.isin(joins, [CODE[each] for each in (Join.SAME_DEVICE, Join.WITHIN_SEND, Join.CROSSED)])
-    gaps = steps.gap[safe & steps.contiguous & (steps.gap > 0)]
-    return max(_LEAST_TO_FORWARD, _STEPS_TO_FORWARD * int(np.median(gaps)) if len(gaps) else 0)
-
-
-def _ended(rows: Rows, steps: _Steps) -> Mask:
+def _ended(steps: _Steps) -> Mask:
     """Freed, or read by a process. What was read is freed afterwards; what was freed is another packet then."""
-    phase_before, phase_after = rows.phase[steps.before], rows.phase[steps.after]
-    found = (phase_after >= FIRST_END) & (phase_before <= Phase.COPIED) & (steps.gap <= _WAITING)
-    protocol = rows.protocol[steps.after]
-    before = rows.protocol[steps.before]
+    found = (steps.phase_after >= FIRST_END) & (steps.phase_before <= Phase.COPIED) & (steps.gap <= _WAITING)
+    protocol, before = steps.rows.protocol[steps.after], steps.rows.protocol[steps.before]
     # skbs of Unix sockets and netlink have no protocol, and are freed by the same functions
     foreign = (protocol == 0) | ((protocol > 0) & (before > 0) & (protocol != before))
-    read = (phase_after == Phase.COPIED) & (phase_before < Phase.COPIED)
+    read = (steps.phase_after == Phase.COPIED) & (steps.phase_before < Phase.COPIED)
     # a program reads what came in, at most all of it
     return np.asarray(found & ~foreign & (~read | (steps.receives_before & (steps.grown <= 0))))
 
@@ -427,80 +486,57 @@ def _ended(rows: Rows, steps: _Steps) -> Mask:
 # --- copies -----------------------------------------------------------------------------------------------------------
 
 
-def _origins(rows: Rows, packet: Ints, joins: Ints, sent: Ints, wiring: Wiring) -> Ints:
-    """For rows that begin a packet the row whose packet this one is a copy of: a bridge floods copies to its ports, and
-    what a device cannot cut into segments is cut before it.
-    """
+def _origins(rows: Rows, orders: _Orders, packet: Ints, joins: Ints, sent: Ints, wiring: Wiring) -> Ints:
+    """For rows that begin a packet the row whose packet this one is a copy of, else -1: a bridge floods copies."""
     origin = np.full(len(rows), -1)
-    starts = np.flatnonzero((joins == CODE[Join.NEVER]) & (rows.phase <= Phase.START))
-    if not len(starts):
-        return origin
-    around = _sending_around(rows, sent)[starts]
+    starts = np.flatnonzero((joins == CODE[Join.NEVER]) & (rows.phase == Phase.QUEUE))
+    around = _sending_around(rows, orders, sent, starts)
     found = around >= 0
     one, other = around[found], starts[found]
     known = np.isin(_pair(rows.device[one], rows.device[other]), wiring.upper) | (rows.cpu[other] >= 0)
-    flooded = known & (rows.device[one] != rows.device[other]) & (rows.phase[other] == Phase.QUEUE)
-    flooded &= rows.length[one] == rows.length[other]
-    kept = flooded & (packet[one] != packet[other]) & _equal(rows.pid, one, other)
+    flooded = known & (rows.device[one] != rows.device[other]) & (rows.length[one] == rows.length[other])
+    kept = flooded & (packet[one] != packet[other]) & (rows.pid[one] == rows.pid[other])
     origin[other[kept]] = one[kept]
 
-    received = _last_received(rows)[starts]
-    found = (received >= 0) & (origin[starts] < 0) & (rows.phase[starts] == Phase.QUEUE)
+    received = orders.last_received[starts]
+    found = (received >= 0) & (origin[starts] < 0)
     one, other = received[found], starts[found]
-    close = (rows.time[other] - rows.time[one] <= _AT_ONCE) & _equal(rows.pid, one, other)
-    close &= rows.length[other] - rows.length[one] == _ETHERNET_HEADER
-    kept = close & _are_ports_of_one(rows.device[one], rows.device[other], wiring) & (packet[one] != packet[other])
+    close = (rows.time[other] - rows.time[one] <= _AT_ONCE) & (rows.pid[one] == rows.pid[other])
+    close &= (rows.length[other] - rows.length[one] == _ETHERNET_HEADER) & (packet[one] != packet[other])
+    one, other = one[close], other[close]
+    kept = wiring.are_ports_of_one(rows.device[one], rows.device[other])
     origin[other[kept]] = one[kept]
     return origin
-
-
-def _are_ports_of_one(one: Ints, other: Ints, wiring: Wiring) -> Mask:
-    """Whether two devices are below the same upper one."""
-    same = np.zeros(len(one), dtype=bool)
-    for upper in wiring.uppers:
-        ports = wiring.upper[(wiring.upper >> 32) == upper] & 0xFFFFFFFF
-        same |= np.isin(one, ports) & np.isin(other, ports)
-    return np.asarray(same & (one != other))
 
 
 _DEEPEST = 16
 
 
-def _sending_around(rows: Rows, sent: Ints) -> Ints:
-    """For each row the row of the innermost device that was sending around it on the same CPU; or -1."""
-    place = np.where(rows.cpu >= 0, rows.cpu, -2 - rows.pid)
-    order = np.argsort(place, kind="stable")
+def _sending_around(rows: Rows, orders: _Orders, sent: Ints, asked: Ints) -> Ints:
+    """For each row that is asked for the row of the innermost device that was sending around it on its CPU; or -1."""
     sending = np.flatnonzero(sent >= 0)
     returns = sent[sending]
     # what waited in a queue was not being sent all the time
-    here = (place[sending] == place[returns]) & (rows.time[returns] - rows.time[sending] <= _AT_ONCE)
-    opens, closes = np.zeros(len(rows), dtype=np.int64), np.zeros(len(rows), dtype=np.int64)
-    opens[sending[here]] = 1
-    closes[returns[here]] = 1
-    steps = (opens - closes)[order]
-    depth = np.cumsum(steps) - opens[order]  # around the row: a row that opens is not around itself
+    here = (orders.place[sending] == orders.place[returns]) & (rows.time[returns] - rows.time[sending] <= _AT_ONCE)
+    step = np.zeros(len(rows), dtype=np.int8)
+    step[sending[here]] = 1
+    step[returns[here]] = -1
+    concerned = step != 0
+    concerned[asked] = True
+    order = orders.by_place[concerned[orders.by_place]]
+    opens = step[order] == 1
+    depth = np.cumsum(step[order], dtype=np.int64) - opens  # around the row: a row that opens is not around itself
+    is_asked = np.zeros(len(rows), dtype=bool)
+    is_asked[asked] = True
+    is_asked = is_asked[order]
     around = np.full(len(rows), -1)
     for level in range(_DEEPEST):
-        opening = np.flatnonzero((opens[order] == 1) & (depth == level))
-        inside = np.flatnonzero(depth == level + 1)
+        opening = np.flatnonzero(opens & (depth == level))
+        inside = np.flatnonzero(is_asked & (depth == level + 1))
         if not len(opening) or not len(inside):
             break
         outer = np.searchsorted(opening, inside) - 1
         known = outer >= 0
         around[order[inside[known]]] = order[opening[outer[known]]]
-    found = np.flatnonzero(around >= 0)
-    around[found[sent[around[found]] < found]] = -1
-    return around
-
-
-def _last_received(rows: Rows) -> Ints:
-    """For each row the last one of `netif_receive_skb` before it on the same CPU; or -1."""
-    place = np.where(rows.cpu >= 0, rows.cpu, -2 - rows.pid)
-    order = np.argsort(place, kind="stable")
-    position = np.where(rows.phase[order] == Phase.RECEIVE, np.arange(len(order)), -1)
-    latest = np.maximum.accumulate(position)
-    found = np.full(len(rows), -1)
-    found[order] = np.where(latest >= 0, order[latest], -1)
-    known = np.flatnonzero(found >= 0)
-    found[known[place[found[known]] != place[known]]] = -1
-    return found
+    found = around[asked]
+    return np.where((found >= 0) & (sent[found] > asked), found, -1)

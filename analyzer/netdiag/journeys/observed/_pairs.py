@@ -30,10 +30,20 @@ def answers(packets: Packets, back_of: Mapping[int, int], arrives: Mask, begin: 
     `begin` the time of the trace's first event.
     """
     answered, doubt = np.full(len(packets), -1), np.zeros(len(packets), dtype=np.int64)
+    # the two ways of a pair are one group, by the lower of their numbers
+    group = np.full(max([*back_of, -1]) + 2, -1)
     for there, back in back_of.items():
-        if there > back:
+        group[there] = min(there, back)
+    wanted = np.flatnonzero((packets.path >= 0) & (packets.path < len(group)) & (packets.origin == 0) & arrives)
+    groups = group[packets.path[wanted]]
+    order = np.argsort(groups, kind="stable")
+    wanted, groups = wanted[order], groups[order]
+    if not len(wanted):
+        return answered, doubt
+    numbers, begins = np.unique(groups, return_index=True)
+    for number, rows in zip(numbers, np.split(wanted, begins[1:]), strict=True):
+        if number < 0:
             continue
-        rows = np.flatnonzero(np.isin(packets.path, [there, back]) & (packets.origin == 0) & arrives)
         protocols = packets.protocol[rows]
         told = bool((protocols >= 0).all())
         for protocol in np.unique(protocols) if told else [-1]:

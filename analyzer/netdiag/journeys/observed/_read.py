@@ -11,11 +11,16 @@ from netdiag.journeys.observed._join import Ints, Rows
 
 
 class Texts:
-    """Texts by numbers that stay the same over all batches. Number 0 is the empty text."""
+    """Texts by numbers that stay the same over all batches. Number 0 is the empty text.
+
+    The batches of a trace share one dictionary of categories, which only grows: each category is looked up once.
+    """
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {"": 0}
         self.texts: list[str] = [""]
+        #: By the code of a category; the last one is for the code -1, which is none.
+        self._of_category = np.zeros(1, dtype=np.int64)
 
     def number(self, text: str) -> int:
         found = self._numbers.get(text)
@@ -26,12 +31,14 @@ class Texts:
 
     def numbers(self, column: "pd.Series[Any]", rows: Ints) -> Ints:
         """The numbers of some rows of a column of categories."""
-        codes = column.cat.codes.to_numpy()[rows].astype(np.int64)
-        categories = [str(each) for each in column.cat.categories]
-        known = np.full(len(categories) + 1, -1)
-        for code in np.unique(codes):
-            known[code] = self.number(categories[code] if code >= 0 else "")
-        return np.asarray(known[codes])
+        categories = column.cat.categories
+        new = len(self._of_category) - 1
+        if new > len(categories) or (new and self.texts[self._of_category[new - 1]] != str(categories[new - 1])):
+            new = 0  # another dictionary than before
+        if new < len(categories) or not new:
+            more = [self.number(str(each)) for each in categories[new:]]
+            self._of_category = np.array([*self._of_category[:new], *more, 0], dtype=np.int64)
+        return np.asarray(self._of_category[column.cat.codes.to_numpy()[rows]])
 
 
 #: perf 7.2 prints where the kernel keeps a device's name instead of the name: an address, as a decimal number.

@@ -155,11 +155,17 @@ class _Teller:
     @cached_property
     def numbers(self) -> Mapping[int, int]:
         """The number of each path for people: the most frequent is 1."""
-        counts: dict[int, int] = defaultdict(int)
-        for (path, _), count in self.walk.endings.items():
-            counts[path] += count
+        counts = {path: sum(counted.values()) for path, counted in self._counted.items()}
         ranked = sorted(counts, key=lambda path: (-counts[path], self.walk.spans[path]))
         return {path: number for number, path in enumerate(ranked, 1)}
+
+    @cached_property
+    def _counted(self) -> Mapping[int, Mapping[int, int]]:
+        """The endings of each path, counted by their codes."""
+        found: dict[int, dict[int, int]] = defaultdict(dict)
+        for (path, code), count in self.walk.endings.items():
+            found[path][code] = count
+        return found
 
     def doubt(self, first_line: int, seen: int, ending: Ending) -> str:
         """Why an unknown outcome may mean nothing."""
@@ -205,10 +211,12 @@ class _Teller:
         where = self.where[path]
         packets = self.packets
         endings: dict[Ending, int] = defaultdict(int)
-        for (owner, code), count in sorted(self.walk.endings.items()):
-            if owner == path:
-                endings[self.ending(path, code)] += count
-        unknown = [code for code in range(len(_ENDINGS)) if self.ending(path, code).outcome is Outcome.UNKNOWN]
+        unknown = []
+        for code, count in sorted(self._counted[path].items()):
+            ending = self.ending(path, code)
+            endings[ending] += count
+            if ending.outcome is Outcome.UNKNOWN:
+                unknown.append(code)
         doubtful = int(np.count_nonzero(np.isin(packets.ending[rows], unknown) & self._doubtful[rows]))
         stops = tuple(
             Stop(

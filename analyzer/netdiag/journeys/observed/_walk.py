@@ -37,6 +37,8 @@ MOST_KEPT, FIRST_KEPT, KEPT_OF_PATH = 300, 20, 2
 #: Rows of packets that may go on. Only a trace that names a new address all the time comes to so many.
 _MOST_OPEN = 1_000_000
 _OPEN_SENDING = 1_000_000_000
+#: New rows that are worth a round of joining.
+_ENOUGH = 100_000
 
 _ENDINGS = list(Ending)
 _ENDING_CODE = {ending: number for number, ending in enumerate(_ENDINGS)}
@@ -143,7 +145,8 @@ class Walk:
         self._numbers: dict[int, int] = {}
         self._whole_of: Counter[tuple[int, int]] = Counter()
         self._slowest: dict[int, int] = {}
-        self._open: Rows | None = None
+        self._new: list[Rows] = []
+        self._still_open = 0
 
     @property
     def packets(self) -> Packets:
@@ -162,22 +165,26 @@ class Walk:
         if len(times):
             self.begin = int(times.min()) if self.begin < 0 else min(self.begin, int(times.min()))
             self.end = max(self.end, int(times.max()))
-        rows = self.reader.read(batch)
-        if self._open is not None and len(self._open):
-            rows = Rows.together([self._open, rows])
-        if not len(rows):
-            return
-        joined = join(rows, self.wiring)
-        over = ~self._may_go_on(rows, joined)
-        self._open = rows.take(~over)
-        self._count(rows, joined, over)
+        self._new.append(self.reader.read(batch))
+        # never many times the same open rows for a few new ones
+        if sum(map(len, self._new)) >= self._still_open + max(_ENOUGH, self._still_open):
+            self._join(finish=False)
 
     def finish(self) -> None:
         """Take what is still open for over."""
-        if self._open is not None and len(self._open):
-            rows, self._open = self._open, None
-            joined = join(rows, self.wiring)
-            self._count(rows, joined, np.ones(len(rows), dtype=bool))
+        if self._new:
+            self._join(finish=True)
+
+    def _join(self, *, finish: bool) -> None:
+        rows = Rows.together(self._new)
+        self._new = []
+        if not len(rows):
+            return
+        joined = join(rows, self.wiring)
+        over = np.ones(len(rows), dtype=bool) if finish else ~self._may_go_on(rows, joined)
+        self._new = [rows.take(~over)]
+        self._still_open = len(self._new[0])
+        self._count(rows, joined, over)
 
     def _may_go_on(self, rows: Rows, joined: Joined) -> Mask:
         """Rows of packets to which the next batch may add something."""
@@ -188,7 +195,8 @@ class Walk:
         goes_on = np.zeros(packets, dtype=bool)
         last = last_of_skb[rows.phase[last_of_skb] < Phase.FREED]
         goes_on[joined.packet[last]] = True
-        unsent = (rows.phase < Phase.SENT) & (joined.sent < 0) & (now - rows.time <= _OPEN_SENDING)
+        sends = Phase.START if self.recorded["net_dev_start_xmit"] else Phase.QUEUE
+        unsent = (rows.phase == sends) & (joined.sent < 0) & (now - rows.time <= _OPEN_SENDING)
         if self.recorded["net_dev_xmit"]:
             goes_on[joined.packet[unsent]] = True
         latest = np.zeros(packets, dtype=np.int64)
@@ -244,7 +252,7 @@ class Walk:
             arrived=rows.time[hops.arrival],
             seen=rows.time[hops.last],
             ended=np.where(hops.end >= 0, rows.time[hops.end], -1),
-            ending=self._endings(rows, joined, hops),
+            ending=self._endings(rows, hops),
             length=rows.length[hops.first],
             protocol=hops.protocol,
             doubtful=hops.doubtful,
@@ -252,10 +260,10 @@ class Walk:
             hops=hops.number,
         )
 
-    def _endings(self, rows: Rows, joined: Joined, hops: "_Hops") -> Ints:
+    def _endings(self, rows: Rows, hops: "_Hops") -> Ints:
         ending = _BY_PHASE[rows.phase[hops.last]].copy()
         sends = rows.phase[hops.arrival] <= Phase.SENT
-        rc = _return_codes(rows, joined, hops)
+        rc = hops.rc
         unended = rows.phase[hops.last] < FIRST_END
         sent = sends & unended & (rc != NO_CODE)
         if not self.recorded["net_dev_xmit"]:
@@ -369,7 +377,7 @@ class Walk:
             late=joined.begun[mine] >= 0,
             path=int(packets.path[at]),
             ending=int(packets.ending[at]),
-            rc=int(_return_codes(rows, joined, hops)[at]),
+            rc=int(hops.rc[at]),
             origin=int(packets.origin[at]),
             midway=midway and not packets.origin[at],
         )
@@ -382,14 +390,6 @@ class Walk:
 NO_CODE = -(2**31) - 1
 #: The reasons of a driver that frees what it has sent as if it had dropped it.
 _NO_REASONS = ("", "NOT_SPECIFIED", "2", "1")
-
-
-def _return_codes(rows: Rows, joined: Joined, hops: "_Hops") -> Ints:
-    """What the last device answered to the sending, `NO_CODE` where the trace does not show it."""
-    last = hops.arrival
-    sent = joined.sent[last]
-    own = rows.phase[last] == Phase.SENT
-    return np.where(own, rows.rc[last], np.where(sent >= 0, rows.rc[sent], NO_CODE))
 
 
 def _line_of_origin(rows: Rows, joined: Joined, hops: "_Hops") -> Ints:
@@ -405,7 +405,8 @@ class _Hops:
 
     Of each packet: `packet` its number in the rows joined, `first` its first row, `arrival` the last row of a device,
     `last` its last row, `end` the first row after its hops (or -1), `first_hop` and `number` of its hops, `protocol`,
-    `doubtful` whether a join is, `copied` whether a process read it. Of each hop: `start`, its first row, and
+    `doubtful` whether a join is, `copied` whether a process read it, `rc` what the last device answered to the sending
+    (`NO_CODE` where the trace does not show it). Of each hop: `start`, its first row, and
     `latency` to the next one (-1 for the last). `hop_of_row` is -1 for rows that belong to none.
 
     `dropped` are the rows of `kfree_skb`, `owner_of_drop` the place of their packets in the columns above, or -1.
@@ -424,6 +425,7 @@ class _Hops:
     start: Ints
     latency: Ints
     hop_of_row: Ints
+    rc: Ints
     dropped: Ints
     owner_of_drop: Ints
 
@@ -476,10 +478,12 @@ def _hops(rows: Rows, joined: Joined, over: Mask) -> _Hops:
     np.maximum.at(protocol, owners[whose], rows.protocol[in_line[whose]])
     np.maximum.at(doubtful, owners[whose], DOUBTFUL[joined.join[in_line[whose]]].astype(np.int64))
     dropped = rows.phase[after] == Phase.DROPPED
+    arrival = devices[ends_at]
+    own, returned = rows.phase[arrival] == Phase.SENT, joined.sent[arrival]
     return _Hops(
         packet=packets,
         first=devices[begin_at],
-        arrival=devices[ends_at],
+        arrival=arrival,
         last=last,
         end=end,
         first_hop=first_hop,
@@ -490,6 +494,7 @@ def _hops(rows: Rows, joined: Joined, over: Mask) -> _Hops:
         start=start,
         latency=latency,
         hop_of_row=hop_of_row,
+        rc=np.where(own, rows.rc[arrival], np.where(returned >= 0, rows.rc[returned], NO_CODE)),
         dropped=after[dropped],
         owner_of_drop=owner_after[dropped],
     )
