@@ -6,8 +6,10 @@ every claim can show its proof.
 
 from abc import ABC, abstractmethod
 from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import BinaryIO, overload
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +31,7 @@ class Source:
     trouble: str = ""
 
     @cached_property
-    def lines(self) -> tuple[str, ...]:
+    def lines(self) -> Sequence[str]:
         """The lines without their ends. Only a line feed ends a line, as in an editor; a carriage return before it is
         dropped.
         """
@@ -59,6 +61,108 @@ class Source:
     def span_of_lines(self, first: int, last: int) -> "Span":
         """Whole lines, both included, 1-based."""
         return Span(self, first, 1, last, len(self.lines[last - 1]) + 1)
+
+
+_STEP = 1024 * 1024
+
+
+class StoredLines(Sequence[str]):
+    """The lines of a text that is too long to be held: each is read where it lies when it is asked for.
+
+    Who reads the whole text marks the way with `mark`, so that a line is found without reading all before it, and tells
+    the number of lines with `end_at`. `open` gives the text from its first byte on.
+    """
+
+    def __init__(self, open_text: Callable[[], BinaryIO]) -> None:
+        self._open = open_text
+        self._lines, self._offsets = [0], [0]
+        self._count: int | None = None
+        self._kept: dict[int, str] = {}
+
+    def mark(self, lines: int, offset: int) -> None:
+        """So many lines end before the byte at `offset`."""
+        if lines > self._lines[-1]:
+            self._lines.append(lines)
+            self._offsets.append(offset)
+
+    def end_at(self, lines: int) -> None:
+        self._count = lines
+
+    def keep(self, numbers: Iterable[int]) -> None:
+        """Read the lines of these numbers (from 0) on one way through the text: they will be shown."""
+        wanted = sorted({number for number in numbers if number not in self._kept})
+        if not wanted:
+            return
+        with self._open() as file:
+            line, offset, position = 0, 0, -1
+            for number in wanted:
+                near = bisect_right(self._lines, number) - 1
+                if position < 0 or self._lines[near] > line:
+                    line, offset = self._lines[near], self._offsets[near]
+                    position = _move(file, max(position, 0), offset)
+                while line < number:
+                    position += len(file.readline())
+                    line += 1
+                text = file.readline()
+                position += len(text)
+                line += 1
+                decoded = text.decode("utf-8-sig" if number == 0 else "utf-8", "backslashreplace")
+                self._kept[number] = decoded.removesuffix("\n").removesuffix("\r")
+
+    def __len__(self) -> int:
+        if self._count is None:
+            lines, offset, last = 0, 0, b"\n"
+            with self._open() as file:
+                while block := file.read(_STEP):
+                    lines += block.count(b"\n")
+                    offset += len(block)
+                    last = block[-1:]
+            self._count = lines + (last != b"\n")
+        return self._count
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[str, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> str | tuple[str, ...]:
+        if isinstance(index, slice):
+            numbers = range(*index.indices(len(self)))
+            self.keep(numbers)
+            return tuple(self._kept[number] for number in numbers)
+        number = range(len(self))[index]
+        self.keep((number,))
+        return self._kept[number]
+
+
+def _move(file: BinaryIO, position: int, offset: int) -> int:
+    """Go forward to an offset, by reading where the file cannot be moved in."""
+    if file.seekable():
+        return file.seek(offset)
+    while position < offset:
+        step = file.read(min(offset - position, _STEP))
+        if not step:
+            break
+        position += len(step)
+    return position
+
+
+@dataclass(frozen=True, eq=False)
+class StoredSource(Source):
+    """A source whose text stays where it lies: `text` is empty, `lines` reads single lines when they are asked for.
+
+    `open` gives its bytes from the first one on, each time anew; `size` is their number. `file` is the path of a plain
+    file, empty for a part of an archive.
+    """
+
+    open: Callable[[], BinaryIO] = field(kw_only=True, repr=False)
+    size: int = field(kw_only=True)
+    file: str = field(default="", kw_only=True)
+
+    @cached_property
+    def lines(self) -> StoredLines:
+        return StoredLines(self.open)
 
 
 class Place(ABC):

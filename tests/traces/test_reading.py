@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netdiag import formats
+from netdiag.bundle import stored_sources
 from netdiag.spans import Source
-from netdiag.traces import TraceTable, read_table, reading, table_of
+from netdiag.traces import TraceTable, _blocks, read_table, reading, table_of
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples" / "formats"
 FORMATS = ("perf_script", "perf_trace", "trace_cmd_report", "tracefs_trace")
@@ -60,7 +62,7 @@ def test_a_sample_is_read_alike(trace: Path) -> None:
 
 @pytest.mark.parametrize("trace", TRACES, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_a_sample_is_read_alike_in_any_pieces(trace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "_BLOCK", random.Random(trace.name).randrange(1, 600))
+    monkeypatch.setattr(_blocks, "BLOCK", random.Random(trace.name).randrange(1, 600))
     fast, slow = both(trace.parent.name, text_of(trace))
     assert fast == slow
 
@@ -107,3 +109,21 @@ def test_any_text_is_read_alike(name: str) -> None:
         assert fast == slow
 
     reads()
+
+
+@pytest.mark.parametrize("trace", TRACES[::6], ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_a_trace_in_a_file_is_read_alike_and_columns_may_lie_in_one(
+    trace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "_BUDGET", 1_000)
+    monkeypatch.setattr(_blocks, "BLOCK", 700)
+    path = tmp_path / "trace.txt"
+    path.write_bytes(trace.read_bytes().replace(b"\n", b"\r\n"))
+    (found,) = stored_sources(path)
+    source = replace(found, format=trace.parent.name)
+    seen: list[tuple[int, int]] = []
+    table = read_table(source, lambda done, size: seen.append((done, size)))
+    _, slow = both(trace.parent.name, text_of(trace))
+    assert said(table) == slow
+    assert seen[-1] == (path.stat().st_size, path.stat().st_size)
+    assert list(source.lines[-3:]) == list(Source("", text_of(trace)).lines[-3:])

@@ -9,7 +9,9 @@ import gzip
 import re
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from importlib.util import find_spec
 from typing import BinaryIO
 
 from netdiag.bundle.gate import Gate
@@ -58,6 +60,31 @@ def archive_members(file: BinaryIO, gate: Gate, *, gzipped: bool) -> Iterator[tu
         yield from _Tar(file, gate).files()
 
 
+def archive_places(
+    file: BinaryIO, gate: Gate, wanted: Callable[[str], bool], *, gzipped: bool
+) -> Iterator[tuple[str, int, int, bytes]]:
+    """Like `archive_members`, but of files whose paths are not wanted just the place: the first byte and the size."""
+    if gzipped:
+        with inflated(file) as unpacked:
+            yield from _Tar(unpacked, gate).places(wanted)
+    else:
+        yield from _Tar(file, gate).places(wanted)
+
+
+def _inflate_errors() -> tuple[type[Exception], ...]:
+    """What the modules raise for bytes that are no gzip."""
+    own = (gzip.BadGzipFile, zlib.error)
+    return (*own, import_module("isal.isal_zlib").error) if find_spec("isal") else own
+
+
+def inflated(file: BinaryIO) -> gzip.GzipFile:
+    """The text of a gzip, by the fastest module that is installed (the extra `fast` brings it)."""
+    if find_spec("isal"):
+        fast: gzip.GzipFile = import_module("isal.igzip").IGzipFile(fileobj=file, mode="rb")
+        return fast
+    return gzip.GzipFile(fileobj=file, mode="rb")
+
+
 class _Tar:
     def __init__(self, file: BinaryIO | gzip.GzipFile, gate: Gate) -> None:
         self._file = file
@@ -66,6 +93,28 @@ class _Tar:
         self._global_records: dict[str, str] = {}
 
     def files(self) -> Iterator[tuple[str, bytes]]:
+        for path, header in self._headers():
+            yield path, self._data(header)
+        self._read_to_end()
+
+    def places(self, wanted: Callable[[str], bool]) -> Iterator[tuple[str, int, int, bytes]]:
+        """The path, place and size of each file, and the bytes of those whose paths are wanted."""
+        for path, header in self._headers():
+            start = self._position
+            data = b""
+            if wanted(path):
+                data = self._data(header)
+            else:
+                self._skip(header, path)
+            yield path, start, header.size, data
+        self._read_to_end()
+
+    def _skip(self, header: tarfile.TarInfo, path: str) -> None:
+        left = header.size + -header.size % tarfile.BLOCKSIZE
+        while left > 0:
+            left -= len(self._exactly(min(left, _CHUNK), path))
+
+    def _headers(self) -> Iterator[tuple[str, tarfile.TarInfo]]:
         while (header := self._next_header()) is not None:
             if header.type == tarfile.DIRTYPE or (header.type == tarfile.AREGTYPE and header.name.endswith("/")):
                 self._gate.admit_directory(header.name)
@@ -74,9 +123,10 @@ class _Tar:
                 kind = _KINDS.get(header.type, f"of an unknown kind ({header.type!r})")
                 raise self._gate.refusal(f"is {kind}, not a plain file", header.name)
             path = self._gate.admit_file(header.name)
+            if header.size < 0:
+                raise self._gate.refusal("corrupt tar: its size is negative", path)
             self._gate.admit_size(header.size, path)
-            yield path, self._data(header)
-        self._read_to_end()
+            yield path, header
 
     def _next_header(self) -> tarfile.TarInfo | None:
         """The header of the next member, with its extended headers applied; None at the end mark."""
@@ -176,7 +226,7 @@ class _Tar:
             data = self._file.read(size)
         except EOFError:
             raise self._gate.refusal(f"truncated: its gzip stops after {self._position} unpacked bytes") from None
-        except (gzip.BadGzipFile, zlib.error) as error:
+        except _inflate_errors() as error:
             raise self._gate.refusal(f"corrupt gzip after {self._position} unpacked bytes: {error}") from None
         self._position += len(data)
         return data

@@ -15,8 +15,8 @@ from netdiag.bundle.inventory import Inventory, Member, take_inventory
 from netdiag.bundle.limits import DEFAULT_LIMITS, Limits
 from netdiag.spans import Source
 
-_MANIFEST = "manifest.json"
-_GZIP = b"\x1f\x8b"
+MANIFEST = "manifest.json"
+GZIP = b"\x1f\x8b"
 _FOREIGN = {
     b"\xfd7zXZ\x00": "xz",
     b"BZh": "bzip2",
@@ -95,15 +95,20 @@ def _file_members(file: BinaryIO, path: Path, gate: Gate) -> Iterator[tuple[str,
 
     start = file.read(512)
     file.seek(0)
-    foreign = next((name for magic, name in _FOREIGN.items() if start.startswith(magic)), "")
-    if foreign:
-        raise gate.refusal(f"is packed with {foreign}: unpack it first, or pack it as .tar.gz")
-    gzipped = start.startswith(_GZIP)
+    refuse_foreign(start, gate)
+    gzipped = start.startswith(GZIP)
     if gzipped or is_tar(start):
         yield from archive_members(file, gate, gzipped=gzipped)
     else:
         name = gate.admit_file(path.name)
         yield name, read_within_limits(file, gate, name)
+
+
+def refuse_foreign(start: bytes, gate: Gate) -> None:
+    """Refuse a file that begins like one of another packer."""
+    foreign = next((name for magic, name in _FOREIGN.items() if start.startswith(magic)), "")
+    if foreign:
+        raise gate.refusal(f"is packed with {foreign}: unpack it first, or pack it as .tar.gz")
 
 
 def _decoded(members: Iterable[tuple[str, bytes]], gate: Gate) -> dict[str, Member]:
@@ -118,26 +123,26 @@ def _decoded(members: Iterable[tuple[str, bytes]], gate: Gate) -> dict[str, Memb
 
 
 def _inventory(members: dict[str, Member], gate: Gate) -> tuple[Mapping[str, Any] | None, Inventory]:
-    place = _manifest_place(members, gate)
+    place = manifest_place(members, gate)
     if place is None:
         return None, Inventory(tuple(Source(path, members[path].text) for path in sorted(members)), (), ())
     # jsonschema costs more than all else that starting netdiag needs; only a manifest needs it
     from netdiag.bundle.manifest import read_manifest  # noqa: PLC0415
 
     manifest = read_manifest(members.pop(place), place, gate)
-    return manifest, take_inventory(manifest, _relative(members, place.removesuffix(_MANIFEST), gate))
+    return manifest, take_inventory(manifest, relative(members, place.removesuffix(MANIFEST), gate))
 
 
-def _manifest_place(members: Mapping[str, Member], gate: Gate) -> str | None:
-    if _MANIFEST in members:
-        return _MANIFEST
-    places = sorted(path for path in members if path.endswith("/" + _MANIFEST) and path.count("/") == 1)
+def manifest_place(members: Mapping[str, Member], gate: Gate) -> str | None:
+    if MANIFEST in members:
+        return MANIFEST
+    places = sorted(path for path in members if path.endswith("/" + MANIFEST) and path.count("/") == 1)
     if len(places) > 1:
         raise gate.refusal(f"holds several bundles ({', '.join(places)}): give them one at a time")
     return places[0] if places else None
 
 
-def _relative(members: Mapping[str, Member], top: str, gate: Gate) -> dict[str, Member]:
+def relative(members: Mapping[str, Member], top: str, gate: Gate) -> dict[str, Member]:
     """The members by path in the top directory; what lies outside of it keeps its whole path."""
     relative = {path.removeprefix(top): member for path, member in members.items() if path.startswith(top)}
     for path, member in members.items():

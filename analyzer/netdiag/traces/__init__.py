@@ -6,6 +6,8 @@ tables alone. A table says the same as the records of `netdiag.formats`: a test 
 The room loads pandas: whoever may not need it imports the room inside a function.
 """
 
+from collections.abc import Callable
+
 from netdiag.spans import Source
 from netdiag.traces.folded import folded
 from netdiag.traces.table import NOT_TOLD, Phase, Stacks, TraceTable, table_of
@@ -13,8 +15,11 @@ from netdiag.traces.table import NOT_TOLD, Phase, Stacks, TraceTable, table_of
 __all__ = ["NOT_TOLD", "Phase", "Stacks", "TraceTable", "folded", "read_table", "table_of"]
 
 
-def read_table(source: Source) -> TraceTable:
-    """The tables of a source that one of the trace formats reads (`source.format`); never raises for its text."""
+def read_table(source: Source, progress: Callable[[int, int], None] | None = None) -> TraceTable:
+    """The tables of a source that one of the trace formats reads (`source.format`); never raises for its text.
+
+    A `StoredSource` may be longer than memory. `progress` is told now and then how many bytes are read, of how many.
+    """
     from netdiag.traces.reading import read_source  # noqa: PLC0415
 
-    return read_source(source)
+    return read_source(source, progress)

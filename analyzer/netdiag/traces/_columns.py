@@ -1,8 +1,11 @@
 """Batches of rows as columns of numbers, and the texts that the numbers of categories stand for."""
 
+import os
+import tempfile
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import IO, Any
 
 import numpy as np
 import pandas as pd
@@ -86,34 +89,82 @@ def merged(table: str, batches: Sequence[Batch]) -> Batch:
     return Batch(len(order), columns)
 
 
-@dataclass
-class Store:
-    """All batches of a trace."""
+@dataclass(frozen=True)
+class _Kept:
+    """A column in a file: where it begins, in bytes, and what it is an array of."""
 
-    categories: Categories = field(default_factory=Categories)
-    _batches: dict[str, list[Batch]] = field(default_factory=lambda: {table: [] for table in TABLES})
+    offset: int
+    kind: np.dtype[Any]
+    rows: int
+
+
+class Store:
+    """All batches of a trace. Those beyond so many bytes are kept in a file without a name, as plain arrays.
+
+    A column that has one value in a batch takes no room, so the batches differ in what they hold; that is why they are
+    not in a format of tables.
+    """
+
+    def __init__(self, budget: int) -> None:
+        self.categories = Categories()
+        self._budget = budget
+        self._batches: dict[str, list[tuple[int, dict[str, Column | _Kept]]]] = {table: [] for table in TABLES}
+        self._bytes = 0
+        self._file: IO[bytes] | None = None
 
     def add(self, table: str, batch: Batch) -> None:
-        if batch.rows:
-            self._batches[table].append(batch)
+        if not batch.rows:
+            return
+        columns: dict[str, Column | _Kept] = {**batch.columns}
+        self._batches[table].append((batch.rows, columns))
+        self._bytes += sum(column.nbytes for column in batch.columns.values() if isinstance(column, np.ndarray))
+        if self._file is not None:
+            self._move(columns)
+        elif self._bytes > self._budget:
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the table is in use
+            weakref.finalize(self, self._file.close)
+            for batches in self._batches.values():
+                for _, kept in batches:
+                    self._move(kept)
+
+    def _move(self, columns: dict[str, Column | _Kept]) -> None:
+        if self._file is not None:
+            for name, column in columns.items():
+                if isinstance(column, np.ndarray):
+                    columns[name] = _Kept(self._file.tell(), column.dtype, len(column))
+                    self._file.write(column.data)
+
+    def batches(self, table: str) -> Iterator[Batch]:
+        if self._file is not None:
+            self._file.flush()
+        for rows, columns in self._batches[table]:
+            yield Batch(rows, {name: self._column(column) for name, column in columns.items()})
+
+    def _column(self, column: Column | _Kept) -> Column:
+        if not isinstance(column, _Kept) or self._file is None:
+            return column  # type: ignore[return-value]
+        data = os.pread(self._file.fileno(), column.rows * column.kind.itemsize, column.offset)
+        return np.frombuffer(data, column.kind)
 
     def frames(self, table: str) -> Iterator[pd.DataFrame]:
         """The batches as data frames; one without rows if there are none."""
         dtypes = self.categories.dtypes()
-        for batch in self._batches[table] or [batch_of(table, [], self.categories)]:
-            yield self._frame(table, batch, dtypes)
+        if not self._batches[table]:
+            yield _frame(table, batch_of(table, [], self.categories), dtypes)
+        for batch in self.batches(table):
+            yield _frame(table, batch, dtypes)
 
     def whole(self, table: str) -> pd.DataFrame:
         return pd.concat(list(self.frames(table)), ignore_index=True)
 
-    @staticmethod
-    def _frame(table: str, batch: Batch, dtypes: Mapping[str, pd.CategoricalDtype]) -> pd.DataFrame:
-        made: dict[str, Any] = {}
-        for name, kind in TABLES[table].items():
-            column = batch.columns[name]
-            values = column if isinstance(column, np.ndarray) else np.full(batch.rows, column, dtype_of(kind))
-            if kind == "category":
-                made[name] = pd.Categorical.from_codes(values, dtype=dtypes[name], validate=False)
-            else:
-                made[name] = values
-        return pd.DataFrame(made, copy=False)
+
+def _frame(table: str, batch: Batch, dtypes: Mapping[str, pd.CategoricalDtype]) -> pd.DataFrame:
+    made: dict[str, Any] = {}
+    for name, kind in TABLES[table].items():
+        column = batch.columns[name]
+        values = column if isinstance(column, np.ndarray) else np.full(batch.rows, column, dtype_of(kind))
+        if kind == "category":
+            made[name] = pd.Categorical.from_codes(values, dtype=dtypes[name], validate=False)
+        else:
+            made[name] = values
+    return pd.DataFrame(made, copy=False)

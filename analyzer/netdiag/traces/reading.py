@@ -5,7 +5,6 @@ the shapes that the grammar has read (`_cuts`, `_shapes`), by the patterns deriv
 itself (`netdiag.formats`). A line that one way does not take goes to the next.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +12,7 @@ import numpy as np
 from netdiag import formats
 from netdiag.formats._derive import line_reader
 from netdiag.spans import Source
+from netdiag.traces._blocks import Progress, blocks
 from netdiag.traces._chunk import Chunk, Flags, Ints
 from netdiag.traces._columns import TABLES, Batch, Column, Store, batch_of, merged
 from netdiag.traces._cuts import CUTS, Cuts, cut_nothing
@@ -30,30 +30,21 @@ from netdiag.traces._shapes import (
 )
 from netdiag.traces.table import NOT_TOLD, Rows, StackBook, TraceTable
 
-_BLOCK = 2 * 1024 * 1024
 # an event and the lines below it are kept in one piece up to this size
 _LONGEST_GROUP = 64 * 1024 * 1024
 
 
-def read_source(source: Source) -> TraceTable:
+# bytes of columns that are held in memory
+_BUDGET = 64 * 1024 * 1024
+
+
+def read_source(source: Source, progress: Progress | None = None) -> TraceTable:
     """The tables of a source that one of the trace formats reads (`source.format`); never raises for its text."""
     reader = _Reader(source.format)
-    for block in _blocks(source.text):
+    for block in blocks(source, progress):
         reader.feed(block)
     reader.finish()
     return reader.table(source)
-
-
-def _blocks(text: str) -> Iterator[bytes]:
-    """The text as whole lines, each with a line feed, a few MiB at a time."""
-    start = 0
-    while start < len(text):
-        end = text.find("\n", start + _BLOCK) + 1 or len(text)
-        block = text[start:end]
-        start = end
-        if "\r" in block:
-            block = block.replace("\r\n", "\n")
-        yield (block if block.endswith("\n") else block.removesuffix("\r") + "\n").encode("utf-8", "surrogatepass")
 
 
 @dataclass(frozen=True)
@@ -93,7 +84,7 @@ class _Reader:
         self._unread: list[tuple[int, str]] = []
         self._ways = dict.fromkeys(("columns", "pattern", "grammar"), 0)
         self._book = StackBook()
-        self._store = Store()
+        self._store = Store(_BUDGET)
         if format_name in CUTS:
             probes = ProbeReader(format_name)
             self._heads = Heads(probes, self._store.categories)
