@@ -1,5 +1,6 @@
 """The whole line: open the bundle, read each source, build the host, run the checks. Newcomers start here."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from netdiag import checks, formats
@@ -19,9 +20,9 @@ def analyze(path: Path, limits: Limits | None = None) -> Analysis:
     return analyze_bundle(open_bundle(path, limits or Limits()))
 
 
-def analyze_bundle(bundle: Bundle) -> Analysis:
-    """Analyse a bundle that is open already."""
-    reading = read_bundle(bundle)
+def analyze_bundle(bundle: Bundle, progress: Callable[[Source], None] | None = None) -> Analysis:
+    """Analyse a bundle that is open already. `progress` is called with each source that was read."""
+    reading = read_bundle(bundle, progress)
     ran = checks.all_checks()
     findings, outcomes = checks.run(ran, reading.host)
     return Analysis(
@@ -32,15 +33,22 @@ def analyze_bundle(bundle: Bundle) -> Analysis:
         findings=findings,
         outcomes=outcomes,
         journeys=observations(reading.host),
-        cards={
-            each.name: CheckCard(each.layer, each.title, each.why, each.section("Not a problem when")) for each in ran
-        },
+        cards={each.name: _card(each) for each in ran},
     )
 
 
-def read_bundle(bundle: Bundle) -> Reading:
+def _card(check: checks.Check) -> CheckCard:
+    exceptions, decision = (check.section(heading) for heading in ("Not a problem when", "How it is decided"))
+    return CheckCard(check.layer, check.title, check.why, exceptions, decision)
+
+
+def read_bundle(bundle: Bundle, progress: Callable[[Source], None] | None = None) -> Reading:
     """Read a bundle without judging it."""
-    read = [(source, read_source(source)) for source in bundle.sources]
+    read = []
+    for source in bundle.sources:
+        read.append((source, read_source(source)))
+        if progress:
+            progress(source)
     documents = tuple(document for _, document in read if document)
     coverage = tuple(_coverage(source, document) for source, document in read)
     return Reading(bundle, documents, coverage, build(bundle, documents))

@@ -34,12 +34,15 @@ class SourceCoverage:
 
 @dataclass(frozen=True)
 class CheckCard:
-    """What a check says of itself; `exceptions` is when that which it finds is not a problem."""
+    """What a check says of itself; `exceptions` is when that which it finds is not a problem, `decision` how it comes
+    to its answer.
+    """
 
     layer: str
     title: str
     why: str = ""
     exceptions: str = ""
+    decision: str = ""
 
 
 @dataclass(frozen=True)

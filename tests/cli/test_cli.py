@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from netdiag import __version__, formats
+
 ROOT = Path(__file__).parents[2]
 BUNDLES = ROOT / "samples" / "bundles"
 HEALTHY, SEED = BUNDLES / "healthy-nft.tar.gz", BUNDLES / "seed"
@@ -227,3 +229,26 @@ def test_only_what_is_new_since_the_baseline_fails(tmp_path: Path) -> None:
     assert netdiag("analyze", SEED, "-o", old).returncode == 1
     assert netdiag("analyze", SEED, "--baseline", old).returncode == 0
     assert netdiag("analyze", BUNDLES / "three-faults.tar.gz", "--baseline", old).returncode == 1
+
+
+def test_version_tells_what_reads_the_outputs() -> None:
+    first, second = netdiag("--version").stdout.splitlines()
+    assert first == f"netdiag {__version__}"
+    assert second.startswith(f"{len(formats.names())} formats read by lark 1.")
+
+
+def test_explain_is_said_inline_when_asked_for() -> None:
+    bundle = ROOT / "samples" / "checks" / "link-stale-bridge" / "fires"
+    assert " = decided: Gates: the engine is here" in netdiag("analyze", bundle, "--explain").stdout
+    assert " = decided: " not in netdiag("analyze", bundle).stdout
+
+
+def test_the_shell_completes_commands_options_and_names_of_checks() -> None:
+    def completed(words: str, number: int) -> list[str]:
+        done = netdiag(_NETDIAG_COMPLETE="bash_complete", COMP_WORDS=words, COMP_CWORD=str(number))
+        return [line.partition(",")[2] for line in done.stdout.splitlines()]
+
+    assert completed("netdiag sh", 1) == ["show"]
+    assert completed("netdiag analyze --base", 2) == ["--baseline"]
+    assert completed("netdiag explain link-stale", 2) == ["link-stale-bridge"]
+    assert "_netdiag_completion" in netdiag(_NETDIAG_COMPLETE="bash_source").stdout

@@ -141,3 +141,24 @@ def test_what_was_put_aside_is_skipped_with_its_reason(put_aside: Analysis) -> N
     ((result, message),) = results(suite(put_aside, "bridge br-0f1e2d3c4b5a")).values()
     assert result == "skipped"
     assert message.startswith("suppressed until 2027-01-31: goes with the old <b>stack</b>␛[2J: bridge ")
+
+
+#: What junit-10.xsd of Jenkins' xUnit plug-in allows of what is written here: children, attributes that must be there
+#: and those that may.
+_SCHEMA: dict[str, tuple[set[str], set[str], set[str]]] = {
+    "testsuites": ({"testsuite"}, set(), {"name", "time", "tests", "failures", "errors"}),
+    "testsuite": ({"testcase"}, {"name", "tests", "failures", "errors"}, {"skipped", "time", "timestamp", "hostname"}),
+    "testcase": ({"skipped", "error", "failure", "system-out"}, {"name"}, {"time", "classname", "group"}),
+    "failure": (set(), set(), {"type", "message"}),
+    "error": (set(), set(), {"type", "message"}),
+    "skipped": (set(), set(), {"type", "message"}),
+    "system-out": (set(), set(), set()),
+}
+
+
+@pytest.mark.parametrize("name", ["analysis", "hostile", "healthy", "bare", "put_aside"])
+def test_elements_and_attributes_are_those_of_the_schema(name: str, request: pytest.FixtureRequest) -> None:
+    for element in root(request.getfixturevalue(name), pedantic=True).iter():
+        children, needed, allowed = _SCHEMA[element.tag]
+        assert {child.tag for child in element} <= children
+        assert needed <= set(element.attrib) <= needed | allowed

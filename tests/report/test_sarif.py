@@ -14,7 +14,7 @@ from jsonschema import Draft4Validator
 from netdiag.finding import Evidence, Outcome, Role, Verdict
 from netdiag.report.sarif import render
 from netdiag.report.visible import UNSAFE
-from netdiag.results import Analysis
+from netdiag.results import Analysis, CheckCard
 from netdiag.spans import Source
 
 
@@ -263,3 +263,17 @@ def test_what_was_put_aside_is_a_result_that_says_so(put_aside: Analysis) -> Non
             "properties": {"until": "2027-01-31", "origin": ".netdiag.toml"},
         }
     ]
+
+
+def test_a_rule_without_a_finding_says_what_the_check_says_of_itself(analysis: Analysis) -> None:
+    told = replace(
+        analysis, cards={"link-bridge-down": CheckCard("link", "A bridge is <down>", why="Nothing\x1b passes.")}
+    )
+    rules = {rule["id"]: rule for rule in run(told)["tool"]["driver"]["rules"]}
+    assert rules["link-bridge-down"] == {
+        "id": "link-bridge-down",
+        "help": {"text": "netdiag explain link-bridge-down"},
+        "shortDescription": {"text": "A bridge is <down>"},
+        "fullDescription": {"text": "Nothing␛ passes."},
+    }
+    assert set(rules["link-bridge-missing"]) == {"id", "help"}

@@ -19,7 +19,7 @@ from netdiag.model import Engine, Facts, Host, Namespace
 from netdiag.report.snippet import Look, draw
 from netdiag.report.terminal import describe, render
 from netdiag.report.visible import UNSAFE, cells, columns
-from netdiag.results import Analysis, SourceCoverage
+from netdiag.results import Analysis, CheckCard, SourceCoverage
 from netdiag.spans import Source, Span
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -376,3 +376,37 @@ def _between(text: str, first: int, last: int) -> str:
 def _ink(text: str) -> str:
     """Text without blanks, as the width of a tab depends on the cut, and without marks on other characters."""
     return "".join(character for character in _flat(text) if columns(character))
+
+
+def many(analysis: Analysis, number: int) -> Analysis:
+    """The first finding so many times, each about another container."""
+    first = analysis.findings[0]
+    alike = tuple(replace(first, message=f"`veth{n}` is not a port") for n in range(number))
+    return replace(analysis, findings=alike)
+
+
+def test_a_few_findings_of_a_check_are_shown_whole(analysis: Analysis) -> None:
+    assert page(many(analysis, 4)).count("  --> host/ip_addr.txt:23") == 4
+
+
+def test_of_many_findings_of_a_check_two_are_shown_whole_and_the_others_with_a_line_each(analysis: Analysis) -> None:
+    text = page(many(analysis, 7))
+    assert text.count("  --> host/ip_addr.txt:23") == 2
+    lines = text.splitlines()
+    at = lines.index("error[link-veth-not-enslaved]: 5 more like these")
+    assert lines[at + 1 : at + 6] == [f"  `veth{n}` is not a port (host/ip_addr.txt:23)" for n in range(2, 7)]
+
+
+def test_of_very_many_findings_the_rest_is_counted(analysis: Analysis) -> None:
+    text = page(many(analysis, 100))
+    assert "error[link-veth-not-enslaved]: 98 more like these" in text
+    assert "  and 58 more (--format json has all)" in text.splitlines()
+    assert "\n100 errors; " in text
+
+
+def test_explain_tells_once_for_a_check_how_it_decided_and_when_that_is_no_problem(analysis: Analysis) -> None:
+    card = CheckCard("link", "title", decision="It looks\nat the bridge.", exceptions="It is on purpose.")
+    told = replace(many(analysis, 2), cards={"link-veth-not-enslaved": card})
+    text = render(told, colour=False, width=100, unicode=True, pedantic=False, explain=True)
+    assert text.count("   = decided: It looks at the bridge.\n   = not a problem when: It is on purpose.\n") == 1
+    assert "decided" not in page(told)

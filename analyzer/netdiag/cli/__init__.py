@@ -42,8 +42,29 @@ class _Commands(click.Group):
             formatter.write_dl(sorted(_COMMANDS.items()))
 
 
+def _versions(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:  # noqa: FBT001 - click's signature
+    """Print what a report of a fault needs: netdiag, what reads the outputs, and how many of them."""
+    if not wanted or ctx.resilient_parsing:
+        return
+    from importlib.metadata import version  # noqa: PLC0415 - only this option needs them
+    from platform import python_version  # noqa: PLC0415
+
+    from netdiag import formats  # noqa: PLC0415
+
+    click.echo(f"netdiag {__version__}")
+    click.echo(f"{len(formats.names())} formats read by lark {version('lark')}, Python {python_version()}")
+    ctx.exit()
+
+
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="netdiag")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_versions,
+    help="Show the versions of netdiag and of what reads the outputs, and exit.",
+)
 def commands() -> None:
     """Find out from a diagnostic bundle why containers cannot talk, with the lines that prove it."""
 
@@ -54,7 +75,7 @@ def main() -> None:
     # fifth of the time of a small analysis.
     gc.set_threshold(100_000)
     try:
-        result = commands.main(standalone_mode=False)
+        result = commands.main(prog_name="netdiag", standalone_mode=False)
     except click.exceptions.Exit as request:
         sys.exit(request.exit_code)
     except click.ClickException as error:

@@ -3,15 +3,17 @@
 from collections.abc import Callable
 from dataclasses import fields
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from netdiag.analysis import analyze
+from netdiag.analysis import analyze_bundle
 from netdiag.baseline import against, read_baseline
 from netdiag.bundle import Limits
 from netdiag.cli import _stdout
+from netdiag.cli._progress import read
 from netdiag.errors import ReportUnavailable, UsageError
 from netdiag.finding import Severity, Verdict
 from netdiag.report import FORMATS, PAPERS, format_of, render
@@ -80,6 +82,7 @@ def _limit_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--require-complete", is_flag=True, help="Exit with 3 when a check could not be judged.")
 @click.option("--paper", type=click.Choice(PAPERS), default=PAPERS[0], show_default=True, help="The paper of a PDF.")
 @click.option("--pedantic", is_flag=True, help="Show findings of low confidence as well.")
+@click.option("--explain", is_flag=True, help="Tell with each finding how it was decided and when it is no problem.")
 @_limit_options
 def command(
     bundles: tuple[Path, ...],
@@ -92,6 +95,7 @@ def command(
     *,
     require_complete: bool,
     pedantic: bool,
+    explain: bool,
     **limits: int,
 ) -> int:
     """Say what is wrong in each BUNDLE: an archive of the collector, a directory, or a loose file."""
@@ -99,14 +103,17 @@ def command(
     if wanted and len(bundles) > 1:
         raise UsageError("-o writes the report of one bundle: give one bundle at a time")
     known = read_baseline(baseline) if baseline else None
+    made = partial(render, pedantic=pedantic, paper=paper, explain=explain)
     codes = []
     for path in bundles:
         suppressions = _suppressions(config or find_file(path, Path.cwd()))
-        analysis = suppress(analyze(path, Limits(**limits)), suppressions)
+        with read(path, Limits(**limits)) as (bundle, progress):
+            analysis = suppress(analyze_bundle(bundle, progress), suppressions)
         if known is not None:
             analysis = against(analysis, known)
-        _print(analysis, format_name, paper, pedantic=pedantic)
-        codes += [_write(analysis, target, name, paper, pedantic=pedantic) for target, name in wanted]
+        shown = partial(made, colour=_stdout.wants_colour(), width=_stdout.width())
+        _stdout.write(shown(analysis, format_name, unicode=_stdout.takes_unicode()))
+        codes += [_write(target, partial(made, analysis, name)) for target, name in wanted]
         codes.append(exit_code(analysis, fail_on, require_complete=require_complete))
     return max(codes)
 
@@ -134,24 +141,10 @@ def _is_open(verdict: Verdict) -> bool:
     return verdict in (Verdict.UNKNOWN, Verdict.FINDING)
 
 
-def _print(analysis: "Analysis", name: str, paper: str, *, pedantic: bool) -> None:
-    _stdout.write(
-        render(
-            analysis,
-            name,
-            colour=_stdout.wants_colour(),
-            width=_stdout.width(),
-            unicode=_stdout.takes_unicode(),
-            pedantic=pedantic,
-            paper=paper,
-        )
-    )
-
-
-def _write(analysis: "Analysis", target: Path, name: str, paper: str, *, pedantic: bool) -> int:
+def _write(target: Path, made: Callable[[], bytes]) -> int:
     """Write one report; 0, or the exit code when this machine cannot render it, which costs only this one."""
     try:
-        target.write_bytes(render(analysis, name, pedantic=pedantic, paper=paper))
+        target.write_bytes(made())
     except ReportUnavailable as error:
         click.echo(f"netdiag: {target} was not written: {error}", err=True)
         return error.exit_code

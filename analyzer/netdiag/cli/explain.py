@@ -8,8 +8,13 @@ from netdiag.checks import all_checks
 from netdiag.errors import UsageError
 
 
+def _names(_ctx: click.Context, _param: click.Parameter, begun: str) -> list[str]:
+    """The checks whose names begin like this, for the shell."""
+    return [check.name for check in all_checks() if check.name.startswith(begun)]
+
+
 @click.command("explain")
-@click.argument("name", metavar="CHECK")
+@click.argument("name", metavar="CHECK", shell_complete=_names)
 def command(name: str) -> None:
     """Print what CHECK finds, why it matters, how it is decided and how to repair it."""
     checks = {check.name: check for check in all_checks()}

@@ -29,7 +29,7 @@ class ReportFormat:
 PAPERS = ("A4", "letter")
 
 FORMATS = {
-    "text": ReportFormat("terminal", (".txt",), ("colour", "width", "unicode", "pedantic")),
+    "text": ReportFormat("terminal", (".txt",), ("colour", "width", "unicode", "pedantic", "explain")),
     "concise": ReportFormat("concise", (), ("unicode", "pedantic")),
     "ticket": ReportFormat("ticket", (), ("unicode", "pedantic")),
     "markdown": ReportFormat("markdown", (".md",)),
@@ -59,13 +59,21 @@ def render(
     unicode: bool = True,
     pedantic: bool = False,
     paper: str = PAPERS[0],
+    explain: bool = False,
 ) -> bytes:
     """The report in one of `FORMATS`, as the bytes to write. What a format does not let one choose is ignored.
 
     Raises `ReportUnavailable` when the format needs something that this machine lacks.
     """
     kind = FORMATS[name]
-    given = {"colour": colour, "width": width, "unicode": unicode, "pedantic": pedantic, "paper": paper}
+    given = {
+        "colour": colour,
+        "width": width,
+        "unicode": unicode,
+        "pedantic": pedantic,
+        "paper": paper,
+        "explain": explain,
+    }
     module = import_module(f"netdiag.report.{kind.module}")
     made: str | bytes = module.render(analysis, **{option: given[option] for option in kind.options})
     return made if isinstance(made, bytes) else made.encode("utf-8")

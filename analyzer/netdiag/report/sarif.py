@@ -102,12 +102,17 @@ class _Run:
         }
 
     def _rule(self, check: str) -> dict[str, Json]:
-        """What the findings tell of the check; a rule without a finding is a name."""
+        """What the check says of itself, and its findings of how grave it is."""
         rule: dict[str, Json] = {"id": check, "help": {"text": f"netdiag explain {check}"}}
         finding = next((finding for finding in self._told if finding.check == check), None)
+        card = self._analysis.cards.get(check)
+        title = finding.title if finding else card.title if card else ""
+        why = finding.why if finding else card.why if card else ""
+        if title:
+            rule["shortDescription"] = {"text": visible(title)}
+        if why:
+            rule["fullDescription"] = {"text": visible(why)}
         if finding:
-            rule["shortDescription"] = {"text": visible(finding.title)}
-            rule["fullDescription"] = {"text": visible(finding.why)}
             rule["defaultConfiguration"] = {"level": finding.severity.value}
         return rule
 

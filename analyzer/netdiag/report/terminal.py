@@ -5,31 +5,40 @@ one line that counts and one next command.
 """
 
 import re
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
-from netdiag.finding import Confidence, Finding, Outcome, Severity, Verdict
+from netdiag.finding import Confidence, Finding, Outcome, Role, Severity, Verdict
 from netdiag.model import Grown, Host
 from netdiag.report._asking import to_run
 from netdiag.report.snippet import Look, draw
 from netdiag.report.visible import columns, wrap
-from netdiag.results import Analysis, SourceCoverage, Suppressed
+from netdiag.results import Analysis, CheckCard, SourceCoverage, Suppressed
 
 # Notes on the bundle show the first few of each kind; the JSON and HTML reports list all.
 _FEW = 3
 _MOST_MOVED = 10
 _SHORT_ID = 12
 
+#: Of a check with more findings than this the first few are shown whole, and so many others with a line each.
+_MOST_ALIKE, _SHOWN_OF_MANY, _MOST_IN_SHORT = 4, 2, 40
+
 #: More open questions than this are shown by the command that would answer them; the other reports have each reason.
 _MOST_REASONS = 12
 
 
-def render(analysis: Analysis, *, colour: bool, width: int, unicode: bool, pedantic: bool) -> str:
-    """The whole report. `width` is in columns; commands and paths are never broken, so that they can be copied."""
+def render(
+    analysis: Analysis, *, colour: bool, width: int, unicode: bool, pedantic: bool, explain: bool = False
+) -> str:
+    """The whole report. `width` is in columns; commands and paths are never broken, so that they can be copied.
+
+    With `explain` each check tells, with its first finding, how it comes to its answer and when that is no problem.
+    """
     look = Look(colour=colour, width=width, unicode=unicode)
     findings = analysis.shown_new(pedantic=pedantic)
     blocks = [
-        *_findings(findings, look),
+        *_findings(findings, analysis.cards if explain else {}, look),
         _in_short("known already, by the baseline", analysis.shown_known(pedantic=pedantic), look),
         _suppressed(analysis.suppressed, look),
         _crashed(analysis.outcomes, look),
@@ -48,13 +57,53 @@ def describe(finding: Finding, *, colour: bool, width: int, unicode: bool) -> st
     return "".join(f"{line}\n" for line in _finding(finding, look, with_why=True))
 
 
-def _findings(findings: Sequence[Finding], look: Look) -> Iterator[list[str]]:
-    """Each finding as a block. What follows from it is said once for all findings of a check that share it."""
+def _findings(findings: Sequence[Finding], cards: Mapping[str, CheckCard], look: Look) -> Iterator[list[str]]:
+    """Each finding as a block. What follows from it is said once for all findings of a check that share it.
+
+    Of a check that has many only the first few are blocks, the others a line each with the place of their proof.
+    """
     said: set[tuple[str, str]] = set()
+    numbers = Counter((finding.check, finding.severity) for finding in findings)
+    shown: Counter[tuple[str, Severity]] = Counter()
+    rest: dict[tuple[str, Severity], list[Finding]] = defaultdict(list)
     for finding in findings:
+        kind = finding.check, finding.severity
+        shown[kind] += 1
+        if numbers[kind] > _MOST_ALIKE and shown[kind] > _SHOWN_OF_MANY:
+            rest[kind].append(finding)
+            if shown[kind] == numbers[kind]:
+                yield _alike(rest[kind], look)
+            continue
         reason = (finding.check, finding.why)
-        yield list(_finding(finding, look, with_why=reason not in said))
+        block = list(_finding(finding, look, with_why=reason not in said))
+        if finding.check not in {check for check, _ in said}:
+            block += _explained(finding, cards.get(finding.check), look)
         said.add(reason)
+        yield block
+
+
+def _alike(findings: Sequence[Finding], look: Look) -> list[str]:
+    """Further findings of one check, a line each."""
+    first = findings[0]
+    head = f"{first.severity.value}[{look.text(first.check)}]"
+    lines = [look.paint(first.severity.value, head) + look.paint("strong", f": {len(findings)} more like these")]
+    for finding in findings[:_MOST_IN_SHORT]:
+        span = next(item.span for item in finding.evidence if item.role is Role.PRIMARY)
+        place = look.text(f"({span.source.path}:{span.line})")
+        lines += _hanging(f"{_prose(finding.message, look)} {place}", look)
+    if len(findings) > _MOST_IN_SHORT:
+        lines.append(f"  and {len(findings) - _MOST_IN_SHORT} more (--format json has all)")
+    return lines
+
+
+def _explained(finding: Finding, card: CheckCard | None, look: Look) -> Iterator[str]:
+    """How a check comes to its answer, and when that is no problem."""
+    margin = len(str(max(item.span.line_end for item in finding.evidence)))
+    told = {"decided": card.decision, "not a problem when": card.exceptions} if card else {}
+    for name, text in told.items():
+        if text:
+            indent = margin + len(f" = {name}: ")
+            yield from _item(name, wrap(_prose(text, look), look.columns - indent), margin, look)
 
 
 def _in_short(heading: str, findings: Sequence[Finding], look: Look) -> list[str]:
