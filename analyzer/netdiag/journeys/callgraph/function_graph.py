@@ -1,6 +1,6 @@
 """function_graph lines to a call tree, a part of the trace at a time, so that any length fits into memory."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,13 +25,13 @@ _INTERRUPTS = (Phase.INTERRUPT_ENTERS, Phase.INTERRUPT_LEAVES)
 class Calls:
     """Calls that ended, as columns of equal length: for exports. Times are in ns, NOT_TOLD where the trace has none."""
 
-    function: NDArray[np.int64]  # numbers of `names`
+    function: NDArray[np.int32]  # numbers of `names`
     names: list[str]
     start: NDArray[np.int64]
     duration: NDArray[np.int64]
     whole: NDArray[np.bool_]
-    pid: NDArray[np.int64]
-    cpu: NDArray[np.int64]
+    pid: NDArray[np.int32]
+    cpu: NDArray[np.int32]
     line: NDArray[np.int64]
     tasks: Mapping[int, str]  # the names of the threads, so far as they are known
 
@@ -83,7 +83,7 @@ class FunctionGraph:
     def finish(self, *, within: str | None = None) -> CallTree:
         """The tree; calls that have not ended are cut."""
         self._use()
-        self._nest(Rows.none(), at_the_end=True)
+        self._nest([], at_the_end=True)
         self._going_on = Rows.none()
         return self._growing.tree(within=within)
 
@@ -105,24 +105,23 @@ class FunctionGraph:
         wanted |= np.isin(phase, _INTERRUPTS)
         time = batch["time"].to_numpy()
         wanted &= self._selected(pid, task, time)
-        untold = np.full(len(batch), NOT_TOLD, dtype=np.int64)
         rows = Rows(
-            task=_stack_of(pid, cpu),
+            task=_stack_of(pid, cpu).astype(np.int32),
             phase=phase,
             depth=depth.astype(np.int16),
-            function=self._numbers(batch["function"]),
+            function=self._numbers(batch["function"]).astype(np.int32),
             duration=batch["duration"].to_numpy(),
             time=time,
             line=batch["line"].to_numpy(),
-            cpu=cpu,
-            pid=pid,
+            cpu=cpu.astype(np.int32),
+            pid=pid.astype(np.int32),
             seen_at=place,
-            seen_on=cpu,
-            node=untold,
+            seen_on=cpu.astype(np.int32),
+            node=np.full(len(batch), NONE, dtype=np.int32),
             inner=np.zeros(len(batch), dtype=np.int64),
             unseen=np.zeros(len(batch), dtype=bool),
         )
-        return rows.take(wanted)
+        return rows if wanted.all() else rows.take(wanted)
 
     def _tasks_of(self, batch: pd.DataFrame, phase: NDArray[np.int8], cpu: Ints) -> tuple[Ints, Ints]:
         """The thread of each row and the number of its name, by its CPU's last switch where the row does not tell."""
@@ -160,17 +159,27 @@ class FunctionGraph:
     # --- nesting and counting ---
 
     def _use(self) -> None:
-        rows = Rows.joined([*self._waiting, Rows.none()])
+        """Nests the rows that wait, so many at a time."""
+        parts: list[Rows] = []
+        for rows in self._waiting:
+            start = 0
+            while start < len(rows):
+                room = _AT_A_TIME - sum(map(len, parts))
+                parts.append(rows.take(slice(start, start + room)))
+                start += room
+                if sum(map(len, parts)) >= _AT_A_TIME:
+                    self._nest(parts)
+                    parts = []
+        self._nest(parts)
         self._waiting = []
-        for start in range(0, len(rows), _AT_A_TIME):
-            self._nest(rows.take(slice(start, start + _AT_A_TIME)))
 
-    def _nest(self, rows: Rows, *, at_the_end: bool = False) -> None:
-        nesting = nest(Rows.joined([self._going_on, rows]), self._losses, _MOST_PUT_IN)
+    def _nest(self, parts: Sequence[Rows], *, at_the_end: bool = False) -> None:
+        nesting = nest(Rows.joined([self._going_on, *parts]), self._losses, _MOST_PUT_IN)
         if nesting is None:
+            rows = Rows.joined(parts)
             half = len(rows) // 2
-            self._nest(rows.take(slice(None, half)))
-            self._nest(rows.take(slice(half, None)), at_the_end=at_the_end)
+            self._nest([rows.take(slice(None, half))])
+            self._nest([rows.take(slice(half, None))], at_the_end=at_the_end)
             return
         if at_the_end:
             nesting.open[:] = False

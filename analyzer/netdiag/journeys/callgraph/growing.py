@@ -53,7 +53,7 @@ class Growing:
 
     def children(self, parents: Ints, functions: Ints) -> Ints:
         """The nodes for calls of functions within nodes; they are made when there are none yet."""
-        codes, keys = pd.factorize((parents << 32) | functions)
+        codes, keys = pd.factorize((parents.astype(np.int64) << 32) | functions)
         found: Ints = np.array([self._child(int(key)) for key in keys], dtype=np.int64)[codes]
         return found
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from netdiag.traces import NOT_TOLD, Phase
 
 Ints = NDArray[np.int64]
+Shorts = NDArray[np.int32]
 Flags = NDArray[np.bool_]
 
 #: No call, in a column of indexes; no function, in a column of functions.
@@ -38,18 +39,18 @@ class Rows:
     its entry was put in.
     """
 
-    task: Ints
+    task: Shorts
     phase: NDArray[np.int8]
     depth: NDArray[np.int16]
-    function: Ints
+    function: Shorts
     duration: Ints
     time: Ints
     line: Ints
-    cpu: Ints
-    pid: Ints
+    cpu: Shorts
+    pid: Shorts
     seen_at: Ints
-    seen_on: Ints
-    node: Ints
+    seen_on: Shorts
+    node: Shorts
     inner: Ints
     unseen: Flags
 
@@ -68,7 +69,8 @@ class Rows:
 
     @classmethod
     def none(cls) -> "Rows":
-        kinds = {"phase": np.int8, "depth": np.int16, "unseen": np.bool_}
+        short = dict.fromkeys(("task", "function", "cpu", "pid", "seen_on", "node"), np.int32)
+        kinds = {"phase": np.int8, "depth": np.int16, "unseen": np.bool_, **short}
         return cls(**{column.name: np.empty(0, kinds.get(column.name, np.int64)) for column in fields(cls)})
 
 
@@ -102,7 +104,7 @@ class Losses:
         return lost
 
 
-def _on_cpu(cpu: Ints, place: Ints) -> Ints:
+def _on_cpu(cpu: Ints | Shorts, place: Ints) -> Ints:
     """One number for both, sorted by CPU first."""
     return ((cpu.astype(np.int64) - NOT_TOLD) << 44) + place
 
@@ -179,7 +181,7 @@ def nest(rows: Rows, losses: Losses, most: int) -> Nesting | None:
     return Nesting(rows, parent, exit_of, still_open, interrupting, entered_at, levels, starts)
 
 
-def _by_task(task: Ints) -> Ints:
+def _by_task(task: Shorts) -> Ints:
     numbers = pd.factorize(task)[0]
     few = numbers.astype(np.uint16) if len(numbers) and numbers.max() < 2**16 else numbers  # sorted by radix
     order: Ints = np.argsort(few, kind="stable")
