@@ -77,3 +77,12 @@ def test_hostile_names_of_functions_stay_text() -> None:
     assert "<script>alert" not in page
     assert "\x1b" not in page
     assert "&lt;/title&gt;&lt;script" in page
+
+
+def test_the_page_says_where_packets_did_not_go_on() -> None:
+    call = ("entry:            |  ip_forward() {", "entry:  1.000 us  |    {}();", "exit:   2.000 us  |  }")
+    lines = [*call, *call]
+    lines[1], lines[4] = (line.replace("{}", name) for line, name in ((call[1], "ip_output"), (call[1], "kfree_skb")))
+    text = "".join(f"  a-1  [000] 1.{number:06}: funcgraph_{line}\n" for number, line in enumerate(lines))
+    page = html.render(analysis_of(("trace_cmd_report", text)))
+    assert '<td class="number">1 of 2</td><td>ip_forward</td><td>kfree_skb (1)</td>' in page

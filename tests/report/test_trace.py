@@ -267,3 +267,25 @@ def test_text_obeys_no_trace_and_is_ascii_when_it_must_be() -> None:
     assert out.isascii()
     assert b"\x1b" not in out
     assert b"\\x1b]0" in out
+
+
+FORWARDED = """\
+    a-1  [000] 1.000001: funcgraph_entry:              |  ip_forward() {
+    a-1  [000] 1.000002: funcgraph_entry:    1.000 us  |    ip_output();
+    a-1  [000] 1.000003: funcgraph_exit:     3.000 us  |  }
+    a-1  [000] 1.000004: funcgraph_entry:              |  ip_forward() {
+    a-1  [000] 1.000005: funcgraph_entry:    2.000 us  |    nf_hook_slow();
+    a-1  [000] 1.000006: funcgraph_exit:     4.000 us  |  }
+"""
+
+
+def test_text_and_json_tell_where_packets_did_not_go_on() -> None:
+    reading = read_bundle(Bundle("b", "", "", "", (Source("trace.txt", FORWARDED, format="trace_cmd_report"),)))
+    found = views(reading, Wanted())
+    text = b"".join(render(found, "text", Look(colour=False, width=80, unicode=True))).decode()
+    assert "Where packets did not go on\n1 call of 2 of ip_forward: nf_hook_slow 1\n" in text
+    (trace,) = json.loads(b"".join(render(found, "json", Look(colour=False, width=80, unicode=True))))["traces"]
+    assert [(end["step"], end["certain"]) for end in trace["call_trees"][0]["dead_ends"]] == [
+        ("ip_forward", True),
+        ("ip_output", False),  # of which no next step is in the trace at all
+    ]

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from netdiag.journeys.callgraph import CallGraph
     from netdiag.results import Analysis
 
+_MOST_DEAD_ENDS = 10
 _NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
@@ -78,6 +79,19 @@ class CallsView:
         if cut:
             told.append(f"{counted(cut, 'call')} seen in part count only with what was seen in them.")
         return tuple(told)
+
+    @cached_property
+    def dead_ends(self) -> tuple[tuple[str, str, str], ...]:
+        """Where packets did not go on: how often, after which calls, and the functions there that may tell why."""
+        return tuple(
+            (
+                f"{end.ended:,} of {end.calls:,}",
+                " › ".join(end.path),  # noqa: RUF001 - as on the rest of the page
+                ", ".join(f"{name} ({count:,})" for name, count in end.signs.items()) or "nothing that tells why",
+            )
+            for end in self.graph.dead_ends
+            if end.certain
+        )[:_MOST_DEAD_ENDS]
 
     @cached_property
     def drawing(self) -> Markup:

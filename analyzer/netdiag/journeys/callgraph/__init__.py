@@ -5,11 +5,13 @@ The room loads pandas: whoever may not need it imports it inside a function.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
+from netdiag.journeys.callgraph.dead_ends import DeadEnd, find_dead_ends
 from netdiag.journeys.callgraph.function_graph import Calls, FunctionGraph, running_at_first
 from netdiag.journeys.callgraph.only import Only
 from netdiag.journeys.callgraph.sampled import Samples, labels_of
-from netdiag.journeys.callgraph.tree import INTERRUPT, OTHERS, ROOT, UNKNOWN, CallTree, CallTreeExcerpt, Node
+from netdiag.journeys.callgraph.tree import INTERRUPT, OTHERS, ROOT, UNKNOWN, CallTree, Node
 from netdiag.traces import TraceTable
 
 __all__ = [
@@ -22,6 +24,7 @@ __all__ = [
     "CallTree",
     "CallTreeExcerpt",
     "Calls",
+    "DeadEnd",
     "Node",
     "Only",
     "call_graphs",
@@ -29,6 +32,25 @@ __all__ = [
 ]
 
 FUNCTION_GRAPH = "function_graph"
+
+
+@dataclass(frozen=True)
+class CallTreeExcerpt:
+    """A call tree of a trace, as far as it is told: the nodes that took most, each followed by those below it.
+
+    `of` is `function_graph`, or the event at which the stacks were taken. `unit` is that of the amounts: `ns`,
+    `samples`, or `weight` (the periods of a counter). `losses` is how often events are missing in the trace, `left_out`
+    how many nodes are not here. `dead_ends` are steps of packets after which they did not go on.
+    """
+
+    source: str
+    of: str
+    unit: str
+    losses: int
+    total: int
+    left_out: int
+    nodes: tuple[Node, ...]
+    dead_ends: tuple[DeadEnd, ...]
 
 
 @dataclass(frozen=True)
@@ -47,8 +69,21 @@ class CallGraph:
         """The tree, or the `most` nodes of it that took most."""
         tree = self.tree
         kept = tree.largest(len(tree) if most is None else most)
-        nodes = tuple(tree.node(index) for index in kept)
-        return CallTreeExcerpt(self.source, self.of, tree.unit, self.lost, tree.whole, len(tree) - len(kept), nodes)
+        return CallTreeExcerpt(
+            source=self.source,
+            of=self.of,
+            unit=tree.unit,
+            losses=self.lost,
+            total=tree.whole,
+            left_out=len(tree) - len(kept),
+            nodes=tuple(tree.node(index) for index in kept),
+            dead_ends=self.dead_ends,
+        )
+
+    @cached_property
+    def dead_ends(self) -> tuple[DeadEnd, ...]:
+        """Where the work on packets stopped. Stacks do not tell: they show one moment of a call."""
+        return find_dead_ends(self.tree) if self.of == FUNCTION_GRAPH else ()
 
 
 def call_graphs(

@@ -111,23 +111,5 @@ class CallTree:
         return sorted(order[:most])
 
 
-@dataclass(frozen=True)
-class CallTreeExcerpt:
-    """A call tree of a trace, as far as it is told: the nodes that took most, each followed by those below it.
-
-    `of` is `function_graph`, or the event at which the stacks were taken. `unit` is that of the amounts: `ns`,
-    `samples`, or `weight` (the periods of a counter). `losses` is how often events are missing in the trace, `left_out`
-    how many nodes are not here.
-    """
-
-    source: str
-    of: str
-    unit: str
-    losses: int
-    total: int
-    left_out: int
-    nodes: tuple[Node, ...]
-
-
 def _told(value: Any) -> int | None:
     return None if value == NOT_TOLD else int(value)

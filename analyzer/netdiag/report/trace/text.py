@@ -18,6 +18,7 @@ _MOST_TASKS = 8
 _MOST_LOSSES = 10
 _MOST_PATHS = 10
 _MOST_NODES = 60
+_MOST_DEAD_ENDS = 10
 _BETWEEN = " > "
 #: A call with less than this part of the time is not worth a line.
 _LEAST_SHARE = 0.002
@@ -87,7 +88,13 @@ def _graph(graph: CallGraph, look: Look) -> list[str]:
     what = "Calls" if graph.of == FUNCTION_GRAPH else f"Call stacks at {look.text(graph.of)}"
     amount = in_time(tree.whole) if tree.unit == "ns" else counted(int(tree.calls[tree.depth == 0].sum()), "sample")
     seen = f"; {counted(cut, 'call')} seen in part (CUT) count what was seen in them" if cut else ""
-    return [look.paint("strong", f"{what}: {amount}{seen}"), *_tree(tree, look), "", *_hottest(tree, look)]
+    return [
+        look.paint("strong", f"{what}: {amount}{seen}"),
+        *_tree(tree, look),
+        "",
+        *_hottest(tree, look),
+        *_dead_ends(graph, look),
+    ]
 
 
 def _tree(tree: CallTree, look: Look) -> Iterator[str]:
@@ -148,6 +155,21 @@ def _hottest(tree: CallTree, look: Look) -> Iterator[str]:
         amount = f"{in_time(own):>12}  " if tree.unit == "ns" else ""
         path = _BETWEEN.join(look.text(name) for name in tree.path(index))
         yield _ending(f"{in_share(own, tree.whole):>6}  {amount}", path, look)
+
+
+def _dead_ends(graph: CallGraph, look: Look) -> Iterator[str]:
+    certain = [end for end in graph.dead_ends if end.certain]
+    if not certain:
+        return
+    yield ""
+    yield look.paint("strong", "Where packets did not go on")
+    for end in certain[:_MOST_DEAD_ENDS]:
+        signs = ", ".join(f"{name} {count:,}" for name, count in end.signs.items()) or "nothing that tells why"
+        yield shorten(
+            look.text(f"{counted(end.ended, 'call')} of {end.calls:,} of {_BETWEEN.join(end.path)}: {signs}"),
+            look.columns,
+            look.ellipsis,
+        )
 
 
 def _ending(head: str, path: str, look: Look) -> str:
