@@ -283,6 +283,7 @@ NICENESS = 19
 MIN_FREE = 64 * 1000 * 1000  # bytes that stay free where the bundle is made
 MOST_OTHERS = 100  # network namespaces of no container: a browser alone may have dozens
 MOST_WITH_PROGRAMS = 50  # namespaces in which ss names the programs: for each it looks at all processes of the host
+MOST_STUCK = 3  # namespaces in which a command hangs, before no other one is entered
 MOST_DEVICES = 16  # physical devices: a card may be cut into a hundred
 INTO_HOST = ("nsenter", "--target=1", "--mount", "--net", "--")  # from a container: the host's programs and network
 ANY_ID = "0" * 64  # stands for ids in a rehearsal
@@ -727,6 +728,19 @@ def mask_everywhere(data: bytes, format_name: str, needles: Iterable[str]) -> Tu
     if any(encoded(form) in masked for needle in found for form in written[needle]):
         raise StillThere
     return masked, count
+
+
+def occurring(lines: Set[bytes], needles: Iterable[str]) -> List[str]:
+    """Those of the needles that stand in one of the lines, or may, being of several.
+
+    Each of many namespaces prints much the same, and a line that is printed everywhere is searched once.
+    """
+    text = b"\n".join(lines)
+    return [
+        needle
+        for needle in needles
+        if "\n" in needle or any(encoded(form) in text for form in (needle, quoted(needle)))
+    ]
 
 
 def quoted(value: str) -> str:
@@ -1246,10 +1260,11 @@ class Collector:
         """
         log = self._row("collector-log", "collector_log", "logs", None, path="logs/collector.log")
         self._store(log["path"], "collector_log", encoded("".join(self._log)))
-        for row in self.rows:
-            for path, format_name in ((row["stderr_path"], "stderr"), (row["path"], row["format"])):
-                if path:
-                    self._chase(path, format_name, needles)
+        stored = [(path, "stderr") for path in (row["stderr_path"] for row in self.rows) if path]
+        stored += [(row["path"], row["format"]) for row in self.rows if row["path"]]
+        found = self._occurring([path for path, _ in stored], needles)
+        for path, format_name in stored if found else ():
+            self._chase(path, format_name, found)
         ledger = self._row("redaction", "text", "logs", None, path="redaction.json")
         counts = {"rules": dict(sorted(self._masker.counts.items())), "files": dict(sorted(self._ledger.items()))}
         self._write(ledger["path"], encoded(json.dumps(counts, indent=2) + "\n"))
@@ -1298,6 +1313,14 @@ class Collector:
         os.makedirs(os.path.dirname(full), exist_ok=True)
         with open(full, "wb") as file:
             file.write(data)
+
+    def _occurring(self, paths: Iterable[str], needles: List[str]) -> List[str]:
+        """Those of the needles that may stand in any of the files."""
+        lines: Set[bytes] = set()
+        for path in paths if needles else ():
+            with open(os.path.join(self._stage, path), "rb") as file:
+                lines.update(file.read().split(b"\n"))
+        return occurring(lines, needles)
 
     def _chase(self, path: str, format_name: str, needles: List[str]) -> None:
         """Mask in a stored file what was masked elsewhere."""
@@ -1363,6 +1386,11 @@ class Collector:
             return "the network namespace went away meanwhile"
         if not self._runner.has(tool, self._root if space is not OF_TRACE else ""):
             return "{} is not installed (not found in PATH)".format(tool)
+        stuck = [scope for scope in self._stuck if scope.startswith("netns:")]
+        if space.prefix and len(stuck) >= MOST_STUCK:
+            return "commands in {} other namespaces did not answer within {:g} s".format(
+                len(stuck), self._runner.timeout
+            )
         if space.scope in self._stuck:
             what = "{} command".format(space.scope) if space in (OF_DOCKER, OF_PODMAN) else "command here"
             return "an earlier {} did not answer within {:g} s".format(what, self._runner.timeout)
@@ -1820,7 +1848,7 @@ def manifest(options: argparse.Namespace, collector: Collector, masker: Masker, 
     settings = {name: value for name, value in vars(options).items() if name not in ("output", "started", "monotonic")}
     for name in ("during", "trace_command"):
         settings[name] = masker.text(settings[name] or "")
-    return {
+    told = {
         "schema_version": SCHEMA_VERSION,
         "collector": {"version": VERSION, "sha256": own_sha256()},
         "host": os.uname().nodename,
@@ -1831,11 +1859,22 @@ def manifest(options: argparse.Namespace, collector: Collector, masker: Masker, 
         "runs_in": "a container, with the host's processes" if host_root() else "the host",
         "fingerprints": collector.fingerprints,
         "clock": {"wall": utc(options.started), "monotonic": options.monotonic, "timezone": time.strftime("%Z %z")},
-        "argv": without(masker.arguments(sys.argv), needles),
-        "options": without(settings, needles),
+        "argv": masker.arguments(sys.argv),
+        "options": settings,
         "redaction": dict(sorted(masker.counts.items())),
         "artifacts": collector.rows,
-    }
+    }  # type: Dict[str, Any]
+    found = occurring(set(json_lines(told)), needles)
+    for part in [told, *collector.rows] if found else ():
+        part.update((key, without(part[key], found)) for key in ("argv", "host", "options", "skipped") if key in part)
+    if occurring(set(json_lines(told)) if found else set(), [needle for needle in found if "\n" not in needle]):
+        raise StillThere("manifest.json")
+    return told
+
+
+def json_lines(value: Any) -> List[bytes]:
+    """A JSON value as lines to look for text in."""
+    return encoded(json.dumps(value, indent=0, ensure_ascii=False)).split(b"\n")
 
 
 def own_sha256() -> Optional[str]:

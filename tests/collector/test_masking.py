@@ -345,6 +345,24 @@ def test_a_masked_value_is_looked_for_in_every_file(fake_host: FakeHost) -> None
     assert bundle.manifest["redaction"]["seen-elsewhere"] >= 6
 
 
+def test_a_masked_value_is_looked_for_in_the_manifest_as_well(fake_host: FakeHost) -> None:
+    _leaky(fake_host)
+    web = next(container for container in fake_host.containers if container["Id"] == WEB)
+    web["ResolvConfPath"] = f"/nowhere/{SECRET}"
+    fake_host.set_containers()
+    bundle = fake_host.collect()
+    assert SECRET.encode() not in bundle.files["manifest.json"]
+    assert bundle.artifact("resolv-conf", f"netns:{WEB}")["skipped"] == "/nowhere/<masked>: No such file or directory"
+
+
+def test_a_value_of_several_lines_is_looked_for_as_well(fake_host: FakeHost) -> None:
+    _leaky(fake_host)
+    fake_host.containers[0]["Config"]["Env"] = ["TLS_KEY=First4Line\nSecond4Line"]
+    fake_host.set_containers()
+    fake_host.behave("ip", "rule", "echo First4Line; echo Second4Line")
+    assert fake_host.collect().text("ip-rule") == "<masked>\n"
+
+
 def test_a_password_that_is_also_a_name_does_not_hide_the_name(fake_host: FakeHost) -> None:
     _leaky(fake_host)
     bundle = fake_host.collect("--keep-inspect")

@@ -6,6 +6,9 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 import netdiag_collect as collect
 from netdiag import places
@@ -82,6 +85,28 @@ def test_a_namespace_that_hangs_costs_one_time_limit(fake_host: FakeHost) -> Non
         row["skipped"] for row in there if "which tables" in str(row["skipped"])
     }
     assert reasons == {"an earlier command here did not answer within 0.5 s"}
+
+
+def test_after_three_namespaces_that_hang_no_other_one_is_entered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner = collect.Runner(0.2, 1024)
+    monkeypatch.setattr(runner, "has", lambda *_: True)
+    ran: list[str] = []
+
+    def hang(argv: list[str], **_: Any) -> collect.Result:
+        ran.append(argv[0])
+        return collect.Result(list(argv), b"", b"", None, signal=9, timed_out=True)
+
+    monkeypatch.setattr(runner, "run", hang)
+    collector = collect.Collector(str(tmp_path), runner, collect.Masker(), lambda _: None)
+    for number in range(5):
+        collector._take(collect.ITEM["ip-rule"], collect.Space(f"netns:{number}", f"netns/{number}", ("nsenter",)))
+    assert ran == ["nsenter"] * 3
+    assert {row["skipped"] for row in collector.rows} == {
+        None,
+        "commands in 3 other namespaces did not answer within 0.2 s",
+    }
 
 
 def test_it_steps_back_behind_everything_else(fake_host: FakeHost) -> None:
