@@ -85,6 +85,9 @@ class StoredLines(Sequence[str]):
             self._lines.append(lines)
             self._offsets.append(offset)
 
+    def marks(self) -> list[tuple[int, int]]:
+        return list(zip(self._lines, self._offsets, strict=True))
+
     def end_at(self, lines: int) -> None:
         self._count = lines
 

@@ -1,5 +1,6 @@
 """Whatever a trace is, the fast tables of it say what its records say, in every cell."""
 
+import os
 import random
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from netdiag import formats
 from netdiag.bundle import stored_sources
 from netdiag.spans import Source
-from netdiag.traces import TraceTable, _blocks, read_table, reading, table_of
+from netdiag.traces import TraceTable, _blocks, _parallel, _reader, folded, read_table, reading, table_of
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples" / "formats"
 FORMATS = ("perf_script", "perf_trace", "trace_cmd_report", "tracefs_trace")
@@ -115,7 +116,7 @@ def test_any_text_is_read_alike(name: str) -> None:
 def test_a_trace_in_a_file_is_read_alike_and_columns_may_lie_in_one(
     trace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "_BUDGET", 1_000)
+    monkeypatch.setattr(_reader, "_BUDGET", 1_000)
     monkeypatch.setattr(_blocks, "BLOCK", 700)
     path = tmp_path / "trace.txt"
     path.write_bytes(trace.read_bytes().replace(b"\n", b"\r\n"))
@@ -127,3 +128,40 @@ def test_a_trace_in_a_file_is_read_alike_and_columns_may_lie_in_one(
     assert said(table) == slow
     assert seen[-1] == (path.stat().st_size, path.stat().st_size)
     assert list(source.lines[-3:]) == list(Source("", text_of(trace)).lines[-3:])
+
+
+@pytest.mark.parametrize("name", ["perf_script", "perf_trace", "trace_cmd_report"])
+def test_a_long_file_is_read_alike_in_several_processes(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "processes", lambda _: 3)
+    absorbed: list[int] = []
+    absorb = _reader.Reader.absorb
+    monkeypatch.setattr(
+        _reader.Reader, "absorb", lambda self, part, file: (absorbed.append(part.lines), absorb(self, part, file))
+    )
+    text = "\n".join(text_of(trace) for trace in TRACES if trace.parent.name == name)
+    path = tmp_path / "trace.txt"
+    path.write_text(text)
+    source = replace(stored_sources(path)[0], format=name)
+    seen: list[tuple[int, int]] = []
+    table = read_table(source, lambda done, size: seen.append((done, size)))
+    _, slow = both(name, text)
+    assert said(table) == slow
+    assert len(absorbed) == 2
+    assert sum(absorbed) > table.lines // 2
+    assert seen[-1] == (source.size, source.size)
+    assert list(source.lines) == list(Source("", text).lines)
+    assert folded(table) == folded(table_of(formats.get(name).read(Source("", text))))
+
+
+def test_the_range_of_a_process_that_dies_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "processes", lambda _: 3)
+    monkeypatch.setattr(_parallel, "_read_range", lambda *_: os._exit(1))
+    text = text_of(SAMPLES / "perf_script" / "debian12-perf6.1-linux6.18.txt") * 3
+    path = tmp_path / "trace.txt"
+    path.write_text(text)
+    source = replace(stored_sources(path)[0], format="perf_script")
+    _, slow = both("perf_script", text)
+    assert said(read_table(source)) == slow
+    assert list(source.lines) == list(Source("", text).lines)

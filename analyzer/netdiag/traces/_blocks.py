@@ -1,5 +1,6 @@
 """The text of a source as blocks of whole lines, a few MiB each, whatever it lies in."""
 
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import BinaryIO
@@ -14,24 +15,29 @@ BLOCK = 2 * 1024 * 1024
 _LONGEST_LINE = 1024 * 1024
 
 
-def blocks(source: Source, progress: Progress | None = None) -> Iterator[bytes]:
+def blocks(
+    source: Source, progress: Progress | None = None, start: int = 0, end: int | None = None, *, lines: int = 0
+) -> Iterator[bytes]:
     """Whole lines, each with a line feed, as UTF-8: a byte that is none is written as an escape, as in `Source.text`.
 
-    A carriage return before a line feed is left out. The lines of a stored source are marked on the way.
+    A carriage return before a line feed is left out. Of a plain file it may be the bytes from `start` to `end`, which
+    are whole lines, with so many `lines` before them. The lines of a stored source are marked on the way.
     """
     if not isinstance(source, StoredSource):
         yield from _of_text(source.text, progress)
         return
     with source.open() as file:
-        lines = 0
-        for raw, read in _whole_lines(file):
-            first = not lines
+        if start:
+            file.seek(start)
+        for raw, read in _whole_lines(file, start, end):
+            first = not start and not lines
             lines += raw.count(b"\n")
             source.lines.mark(lines, read)
             yield _clean(raw.removeprefix(b"\xef\xbb\xbf") if first else raw)
             if progress:
                 progress(read, source.size)
-    source.lines.end_at(lines)
+    if end is None:
+        source.lines.end_at(lines)
 
 
 def _of_text(text: str, progress: Progress | None) -> Iterator[bytes]:
@@ -47,22 +53,26 @@ def _of_text(text: str, progress: Progress | None) -> Iterator[bytes]:
             progress(start, len(text))
 
 
-def _whole_lines(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
-    """Blocks that end with a line feed, and how many bytes were read up to their end.
+def _whole_lines(file: BinaryIO, position: int, end: int | None) -> Iterator[tuple[bytes, int]]:
+    """Blocks that end with a line feed, and the place in the file behind each.
 
     The next block is read, and unpacked, while the last one is worked on.
     """
+    most = sys.maxsize if end is None else end
+
+    def read(start: int) -> bytes:
+        return file.read(min(BLOCK, most - start))
+
     with ThreadPoolExecutor(1) as ahead:
         rest = b""
-        position = 0
-        following = ahead.submit(file.read, BLOCK)
+        following = ahead.submit(read, position)
         while block := following.result():
-            following = ahead.submit(file.read, BLOCK)
             position += len(block)
-            end = block.rfind(b"\n") + 1
-            if end:
-                yield rest + block[:end], position - len(block) + end
-                rest = block[end:]
+            following = ahead.submit(read, position)
+            stop = block.rfind(b"\n") + 1
+            if stop:
+                yield rest + block[:stop], position - len(block) + stop
+                rest = block[stop:]
             elif len(rest) < _LONGEST_LINE:
                 rest += block
         if rest:

@@ -68,6 +68,10 @@ class Chunk:
     def text(self, start: int, end: int) -> bytes:
         return self.data[start:end]
 
+    def offset(self, position: int) -> int:
+        """The place in the text of a position."""
+        return position - _PAD
+
     def cut_off(self, line: int) -> bytes:
         """The text from a line on, counted from 0; the chunk ends before it from now on."""
         start = int(self.line_starts[line])

@@ -4,7 +4,7 @@ import os
 import tempfile
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO, Any
 
 import numpy as np
@@ -50,6 +50,9 @@ class Categories:
     def of(self, column: str) -> Texts:
         return self._texts[column]
 
+    def names(self) -> list[str]:
+        return list(self._texts)
+
     def dtypes(self) -> Mapping[str, pd.CategoricalDtype]:
         return {name: pd.CategoricalDtype(pd.Index(texts.all(), dtype=object)) for name, texts in self._texts.items()}
 
@@ -90,61 +93,98 @@ def merged(table: str, batches: Sequence[Batch]) -> Batch:
 
 
 @dataclass(frozen=True)
-class _Kept:
-    """A column in a file: where it begins, in bytes, and what it is an array of."""
+class Kept:
+    """A column in a file: where it begins, in bytes, and what it is an array of.
+
+    `codes`, if there are any, are what its numbers stand for; so much is to be added to it.
+    """
 
     offset: int
     kind: np.dtype[Any]
     rows: int
+    file: IO[bytes] | None = None
+    codes: np.ndarray[Any, Any] | None = None
+    plus: int = 0
+
+    def read(self) -> np.ndarray[Any, Any]:
+        if self.file is None:
+            raise ValueError("the column of another process")
+        data = os.pread(self.file.fileno(), self.rows * self.kind.itemsize, self.offset)
+        column: np.ndarray[Any, Any] = np.frombuffer(data, self.kind)
+        if self.codes is not None:
+            column = self.codes[column]
+        return column + self.plus if self.plus else column
+
+
+#: The rows of a batch, and its columns in memory or in a file.
+Stored = tuple[int, dict[str, Column | Kept]]
 
 
 class Store:
-    """All batches of a trace. Those beyond so many bytes are kept in a file without a name, as plain arrays.
+    """All batches of a trace. Those beyond so many bytes are kept in a file without a name, as plain arrays; if there
+    is a file already, all of them.
 
     A column that has one value in a batch takes no room, so the batches differ in what they hold; that is why they are
     not in a format of tables.
     """
 
-    def __init__(self, budget: int) -> None:
+    def __init__(self, budget: int, file: IO[bytes] | None = None) -> None:
         self.categories = Categories()
         self._budget = budget
-        self._batches: dict[str, list[tuple[int, dict[str, Column | _Kept]]]] = {table: [] for table in TABLES}
+        self._batches: dict[str, list[Stored]] = {table: [] for table in TABLES}
         self._bytes = 0
-        self._file: IO[bytes] | None = None
+        self._file = file
 
     def add(self, table: str, batch: Batch) -> None:
         if not batch.rows:
             return
-        columns: dict[str, Column | _Kept] = {**batch.columns}
+        columns: dict[str, Column | Kept] = {**batch.columns}
         self._batches[table].append((batch.rows, columns))
         self._bytes += sum(column.nbytes for column in batch.columns.values() if isinstance(column, np.ndarray))
         if self._file is not None:
-            self._move(columns)
+            _move(columns, self._file)
         elif self._bytes > self._budget:
             self._file = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the table is in use
             weakref.finalize(self, self._file.close)
             for batches in self._batches.values():
                 for _, kept in batches:
-                    self._move(kept)
+                    _move(kept, self._file)
 
-    def _move(self, columns: dict[str, Column | _Kept]) -> None:
-        if self._file is not None:
-            for name, column in columns.items():
-                if isinstance(column, np.ndarray):
-                    columns[name] = _Kept(self._file.tell(), column.dtype, len(column))
-                    self._file.write(column.data)
+    def kept(self) -> dict[str, list[Stored]]:
+        """All batches, for another process: their columns are in the file that the store was given."""
+        return {table: [(rows, _without_file(columns)) for rows, columns in self._batches[table]] for table in TABLES}
+
+    def absorb(
+        self,
+        batches: Mapping[str, list[Stored]],
+        file: IO[bytes],
+        codes: Mapping[str, np.ndarray[Any, Any]],
+        lines: int,
+    ) -> None:
+        """Add the batches of another process, which are in its file, with the codes that this one has for its own.
+
+        So many lines stand before them.
+        """
+        weakref.finalize(self, file.close)
+        for table, stored in batches.items():
+            for rows, columns in stored:
+                ours: dict[str, Column | Kept] = {}
+                for name, column in columns.items():
+                    plus = lines if name == "line" else 0
+                    known = codes.get(name)
+                    if isinstance(column, Kept):
+                        ours[name] = replace(column, file=file, codes=known, plus=plus)
+                    else:
+                        ours[name] = int(column if known is None else known[column])
+                self._batches[table].append((rows, ours))
 
     def batches(self, table: str) -> Iterator[Batch]:
         if self._file is not None:
             self._file.flush()
         for rows, columns in self._batches[table]:
-            yield Batch(rows, {name: self._column(column) for name, column in columns.items()})
-
-    def _column(self, column: Column | _Kept) -> Column:
-        if not isinstance(column, _Kept) or self._file is None:
-            return column  # type: ignore[return-value]
-        data = os.pread(self._file.fileno(), column.rows * column.kind.itemsize, column.offset)
-        return np.frombuffer(data, column.kind)
+            yield Batch(
+                rows, {name: column.read() if isinstance(column, Kept) else column for name, column in columns.items()}
+            )
 
     def frames(self, table: str) -> Iterator[pd.DataFrame]:
         """The batches as data frames; one without rows if there are none."""
@@ -156,6 +196,19 @@ class Store:
 
     def whole(self, table: str) -> pd.DataFrame:
         return pd.concat(list(self.frames(table)), ignore_index=True)
+
+
+def _move(columns: dict[str, Column | Kept], file: IO[bytes]) -> None:
+    """Columns that are in memory go to a file."""
+    for name, column in columns.items():
+        if isinstance(column, np.ndarray):
+            columns[name] = Kept(file.tell(), column.dtype, len(column), file)
+            file.write(column.data)
+
+
+def _without_file(columns: dict[str, Column | Kept]) -> dict[str, Column | Kept]:
+    """Columns as another process can be told of them."""
+    return {name: replace(each, file=None) if isinstance(each, Kept) else each for name, each in columns.items()}
 
 
 def _frame(table: str, batch: Batch, dtypes: Mapping[str, pd.CategoricalDtype]) -> pd.DataFrame:

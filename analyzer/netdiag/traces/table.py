@@ -155,7 +155,18 @@ class StackBook:
 
     def frame(self, frame: Frame) -> int:
         """The number of a frame's symbol and module."""
-        return self._frames.setdefault((frame.symbol or UNKNOWN, frame.module or ""), len(self._frames))
+        return self.named(frame.symbol or UNKNOWN, frame.module or "")
+
+    def named(self, symbol: str, module: str) -> int:
+        return self._frames.setdefault((symbol, module), len(self._frames))
+
+    def frames(self) -> list[tuple[str, str]]:
+        """The symbol and module of each frame number."""
+        return list(self._frames)
+
+    def all(self) -> list[bytes]:
+        """The frames of each stack number."""
+        return list(self._stacks)
 
     def stack(self, frames: bytes) -> int:
         """The number of the stack of these frames, which are numbers of 32 bits; not told when there are none."""

@@ -1,0 +1,260 @@
+"""Takes a trace as blocks of lines and makes the rows of its tables.
+
+There are three ways from a line to its row, each slower and less choosy than the one before: cut and looked up among
+the shapes that the grammar has read (`_cuts`, `_shapes`), by the patterns derived from the grammar, and by the grammar
+itself (`netdiag.formats`). A line that one way does not take goes to the next.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import IO
+
+import numpy as np
+
+from netdiag import formats
+from netdiag.formats._derive import line_reader
+from netdiag.spans import Source
+from netdiag.traces._chunk import Chunk, Flags, Ints
+from netdiag.traces._columns import TABLES, Batch, Column, Store, Stored, batch_of, merged
+from netdiag.traces._cuts import CUTS, Cuts, cut_nothing
+from netdiag.traces._shapes import (
+    COLUMN_OF_KIND,
+    MOST_PARTS,
+    OF_BODY,
+    OF_HEAD,
+    TABLE_OF,
+    Bodies,
+    Frames,
+    Heads,
+    ProbeReader,
+    as_lines,
+)
+from netdiag.traces.table import NOT_TOLD, Rows, StackBook, TraceTable
+
+# bytes of columns that are held in memory
+_BUDGET = 64 * 1024 * 1024
+# an event and the lines below it are kept in one piece up to this size
+_LONGEST_GROUP = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a process read of a trace: its columns are in a file, and lines count from where it began."""
+
+    batches: Mapping[str, list[Stored]]
+    texts: Mapping[str, list[str]]
+    frames: list[tuple[str, str]]
+    stacks: list[bytes]
+    lines: int
+    unread: list[tuple[int, str]]
+    ways: Mapping[str, int]
+    marks: list[tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class _Groups:
+    """Which lines belong together. All are numbers of lines of the chunk, from 0.
+
+    The lines right below a line with a time, up to `end`, belong to it. `loose` are the others that are not blank.
+    """
+
+    end: Ints
+    loose: Ints
+
+    @classmethod
+    def of(cls, chunk: Chunk, line: Ints) -> "_Groups":
+        count = len(chunk.line_ends)
+        following = np.append(line[1:], count)
+        if len(line) == count:
+            return cls(following, np.array([], np.int64))
+        blank = chunk.line_starts == chunk.line_ends
+        blanks = np.append(np.flatnonzero(blank), count)
+        end = np.minimum(following, blanks[np.searchsorted(blanks, line)]) if len(line) else following[:0]
+        inside = np.zeros(count + 1, np.int8)
+        inside[line] = 1
+        inside[end] -= 1
+        return cls(end, np.flatnonzero((np.cumsum(inside[:-1]) == 0) & ~blank))
+
+
+class Reader:
+    """Takes a trace as blocks of whole lines and fills a store with its rows."""
+
+    def __init__(self, format_name: str, file: IO[bytes] | None = None) -> None:
+        self._format = formats.get(format_name)
+        self._cut = CUTS.get(format_name, cut_nothing)
+        self._rest = b""
+        self._enough = 0
+        self.lines = 0
+        self._unread: list[tuple[int, str]] = []
+        self._ways = dict.fromkeys(("columns", "pattern", "grammar"), 0)
+        self._book = StackBook()
+        self._store = Store(_BUDGET, file)
+        if format_name in CUTS:
+            probes = ProbeReader(format_name)
+            self._heads = Heads(probes, self._store.categories)
+            self._bodies = Bodies(probes, self._store.categories, self._book)
+            self._frames = Frames(format_name, self._book)
+
+    def read(self, blocks: Iterable[bytes]) -> None:
+        """Read all of a text, or of a range that ends where a line with a time begins."""
+        for block in blocks:
+            self.feed(block)
+        self.finish()
+
+    def feed(self, block: bytes) -> None:
+        """Read whole lines. The last line with a time waits for what the next block may have below it."""
+        self._rest += block
+        if len(self._rest) < self._enough:
+            return
+        chunk = Chunk(self._rest)
+        cuts = self._cut(chunk)
+        last = int(cuts.line[-1]) if len(cuts.line) else 0
+        if last:
+            self._rest = chunk.cut_off(last)
+            self._enough = 0
+            self._read(chunk, cuts.before_last())
+        elif len(self._rest) > _LONGEST_GROUP:
+            self.finish()
+        else:
+            self._enough = 2 * len(self._rest)
+
+    def finish(self) -> None:
+        """Read what waits."""
+        chunk = Chunk(self._rest)
+        self._rest = b""
+        self._read(chunk, self._cut(chunk))
+
+    def table(self, source: Source) -> TraceTable:
+        store = self._store
+        return TraceTable(
+            source=source,
+            format=self._format.name,
+            lines=self.lines,
+            read=self.lines - len(self._unread),
+            unread=tuple(self._unread),
+            event_batches=lambda: store.frames("events"),
+            call_batches=lambda: store.frames("calls"),
+            stacks=self._book.stacks(),
+            losses=store.whole("losses"),
+            ways=self._ways,
+        )
+
+    def part(self, marks: list[tuple[int, int]]) -> Part:
+        """All that was read, for another process."""
+        categories, book = self._store.categories, self._book
+        texts = {name: categories.of(name).all() for name in categories.names()}
+        return Part(self._store.kept(), texts, book.frames(), book.all(), self.lines, self._unread, self._ways, marks)
+
+    def absorb(self, part: Part, file: IO[bytes]) -> None:
+        """Add what another process read behind what was read here."""
+        codes = {
+            name: np.array([self._store.categories.of(name).code(text) for text in texts], np.int32)
+            for name, texts in part.texts.items()
+        }
+        frames = np.array([self._book.named(name, module) for name, module in part.frames], np.int32)
+        stacks = [self._book.stack(frames[np.frombuffer(stack, np.int32)].tobytes()) for stack in part.stacks]
+        codes["stack"] = np.array([*stacks, NOT_TOLD], np.int32)
+        self._store.absorb(part.batches, file, codes, self.lines)
+        self._unread += [(line + self.lines, reason) for line, reason in part.unread]
+        for way, count in part.ways.items():
+            self._ways[way] += count
+        self.lines += part.lines
+
+    def _read(self, chunk: Chunk, cuts: Cuts) -> None:
+        groups = _Groups.of(chunk, cuts.line)
+        if 0 < len(cuts.line) <= MOST_PARTS:
+            batches, slow = self._by_shapes(chunk, cuts, groups)
+        else:
+            batches, slow = {}, np.ones(len(cuts.line), bool)
+        self._ways["columns"] += int((groups.end - cuts.line)[~slow].sum())
+        first = np.concatenate([cuts.line[slow], groups.loose])
+        if len(first):
+            order = np.argsort(first, kind="stable")
+            end = np.concatenate([groups.end[slow], groups.loose + 1])[order]
+            for table, batch in self._by_records(chunk, first[order], end).items():
+                batches[table] = merged(table, [batches[table], batch]) if table in batches else batch
+        for table, batch in batches.items():
+            self._store.add(table, batch)
+        self.lines += len(chunk.line_ends)
+
+    def _by_shapes(self, chunk: Chunk, cuts: Cuts, groups: _Groups) -> tuple[dict[str, Batch], Flags]:
+        """The rows of the lines whose shapes are known, and which lines are not among them."""
+        first, second = cuts.first, cuts.second
+        has_first, has_second = bool(first.kind.any()), bool(second.kind.any())
+        bounds = [cuts.head, cuts.pid.start, cuts.pid.end, cuts.head_end, cuts.body, first.start]
+        bounds += [first.end, second.start] if has_first else []
+        bounds += [second.end, cuts.line_end] if has_second else []
+        before_pid, behind_pid, *parts = chunk.spans(bounds)
+        head = self._heads.numbers(cuts.pid.kind, (before_pid, behind_pid))
+        framed = groups.end > cuts.line + 1
+        parts += [None] * (3 - len(parts))
+        shape = self._bodies.numbers((first.kind, second.kind), framed, parts)
+        table = self._bodies.places.column("table")[shape]
+        good = cuts.sound & self._heads.told.column("good")[head] & (table != Bodies.SLOW)
+        below = np.full(len(framed), NOT_TOLD)
+        if framed.any():
+            below[framed] = self._stacks(chunk, cuts.line[framed] + 1, groups.end[framed])
+            good &= below != Frames.BAD
+        batches = {}
+        place = self._bodies.places.column("place")
+        for number, name in TABLE_OF.items():
+            rows = np.flatnonzero(good & (table == number))
+            if len(rows):
+                batches[name] = self._batch(name, cuts, rows, head[rows], place[shape[rows]], below[rows])
+        return batches, ~good
+
+    def _stacks(self, chunk: Chunk, start: Ints, end: Ints) -> Ints:
+        """The numbers of the stacks in these ranges of lines."""
+        count = end - start
+        first = np.cumsum(count) - count
+        lines = np.repeat(start - first, count) + np.arange(int(count.sum()))
+        return self._frames.stacks(chunk, chunk.line_starts[lines], chunk.line_ends[lines], first)
+
+    def _batch(self, table: str, cuts: Cuts, rows: Ints, head: Ints, shape: Ints, below: Ints) -> Batch:
+        columns: dict[str, Column] = {"line": cuts.line[rows] + (self.lines + 1), "time": cuts.time[rows]}
+        for name in OF_HEAD[table]:
+            columns[name] = self._heads.told.values(name, head)
+        for name in OF_BODY[table]:
+            columns[name] = self._bodies.told[table].values(name, shape)
+        for number in (cuts.pid, cuts.first, cuts.second):
+            kinds = number.kind[rows]
+            for kind, name in COLUMN_OF_KIND.items():
+                ours = kinds == kind
+                if ours.any():
+                    dtype = TABLES[table][name]
+                    value = number.value[rows].astype(dtype)
+                    columns[name] = value if ours.all() else np.where(ours, value, columns[name]).astype(dtype)
+        if table == "events" and (below != NOT_TOLD).any():
+            columns["stack"] = np.where(columns["stack"] == Bodies.BELOW, below, columns["stack"]).astype(np.int32)
+        return Batch(len(rows), columns)
+
+    def _by_records(self, chunk: Chunk, first: Ints, end: Ints) -> dict[str, Batch]:
+        """The rows of groups of lines, as the format reads them. A blank line keeps groups apart that were not next to
+        each other.
+        """
+        joined = first[1:] == end[:-1]
+        texts: list[str] = []
+        numbers: list[int] = []
+        for start, stop, next_to in zip(first.tolist(), end.tolist(), [*joined.tolist(), True], strict=True):
+            text = chunk.text(int(chunk.line_starts[start]), int(chunk.line_ends[stop - 1]))
+            texts.append(as_lines(text))
+            numbers += range(self.lines + start + 1, self.lines + stop + 1)
+            if not next_to:
+                texts.append("")
+                numbers.append(0)
+        reader = line_reader(self._format.name)
+        before = reader.by_pattern, reader.by_grammar
+        document = self._format.read(Source("", "\n".join(texts)))
+        self._ways["pattern"] += reader.by_pattern - before[0]
+        self._ways["grammar"] += reader.by_grammar - before[1]
+        self._unread += [(numbers[unread.line - 1], unread.reason) for unread in document.unread]
+        rows = Rows(self._book)
+        for record in document.records:
+            rows.add(record)
+        batches = {}
+        for table, kept in (("events", rows.events), ("calls", rows.calls), ("losses", rows.losses)):
+            for row in kept:
+                row["line"] = numbers[row["line"] - 1]
+            if kept:
+                batches[table] = batch_of(table, kept, self._store.categories)
+        return batches

