@@ -54,7 +54,10 @@ class Growing:
     def children(self, parents: Ints, functions: Ints) -> Ints:
         """The nodes for calls of functions within nodes; they are made when there are none yet."""
         codes, keys = pd.factorize((parents.astype(np.int64) << 32) | functions)
-        found: Ints = np.array([self._child(int(key)) for key in keys], dtype=np.int64)[codes]
+        known = self._known
+        nodes = [known.get(key, ROOT) for key in keys.tolist()]
+        nodes = [node or self._child(key) for node, key in zip(nodes, keys.tolist(), strict=True)]
+        found: Ints = np.array(nodes, dtype=np.int64)[codes]
         return found
 
     def _child(self, key: int) -> int:
