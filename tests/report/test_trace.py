@@ -12,7 +12,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from netdiag.analysis import read_bundle
-from netdiag.bundle import Bundle
+from netdiag.bundle import Bundle, open_bundle
 from netdiag.errors import UsageError
 from netdiag.report.snippet import Look
 from netdiag.report.trace import FORMATS, Wanted, as_json, folded, format_of, render, views
@@ -22,6 +22,7 @@ from netdiag.spans import Source
 from . import host_schema
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "formats"
+BUNDLE = SAMPLES.parent / "bundles" / "seed"
 GRAPH = "trace_cmd_report/seed.txt"
 STACKS = "perf_script/debian12-perf6.1-linux6.18-cpu-clock-stacks.txt"
 PACKETS = "perf_trace/seed.txt"
@@ -230,11 +231,35 @@ def test_json_tells_what_was_counted_and_lost() -> None:
 
 
 def test_only_a_part_is_told_when_only_a_part_is_wanted() -> None:
-    (trace,) = json.loads(made("json", PACKETS, wanted=Wanted(devices=("docker0",))))["traces"]
-    assert {count["device"] for count in trace["summary"]["events"]} == {"docker0"}
-    assert trace["journeys"] is None
-    (whole,) = json.loads(made("json", PACKETS))["traces"]
-    assert whole["journeys"]["packets"] == 2
+    def packets(wanted: Wanted) -> list[str]:
+        (trace,) = json.loads(made("json", PACKETS, wanted=wanted))["traces"]
+        return [
+            " ".join(stop["where"]["device"] for stop in path["stops"])
+            for path in (trace["journeys"] or {"paths": ()})["paths"]
+        ]
+
+    assert packets(Wanted()) == ["docker0 veth7233136 eth0", "eth0 veth7233136 docker0"]
+    assert packets(Wanted(devices=("docker0",))) == ["docker0 veth7233136 eth0", "eth0 veth7233136 docker0"]
+    assert packets(Wanted(devices=("eth9",))) == []
+    assert packets(Wanted(since=30_000)) == ["eth0 veth7233136 docker0"]
+    assert packets(Wanted(tasks=("ping",))) == []
+    assert packets(Wanted(function="ip_rcv")) == []
+
+
+def test_only_packets_of_a_container_are_told_and_events_of_its_devices() -> None:
+    reading = read_bundle(open_bundle(BUNDLE))
+    (view,) = [
+        view for view in views(reading, Wanted(containers=("static_site",))) if view.table.format == "perf_trace"
+    ]
+    assert view.journeys is not None
+    assert (view.journeys.packets, len(view.journeys.round_trips)) == (2, 1)
+    assert Counter(each.device for each in view.summary.events) == {"veth7233136": 4, "eth0": 4}
+    (other,) = [
+        view for view in views(reading, Wanted(containers=("c813884c8a9b",))) if view.table.format == "perf_trace"
+    ]
+    assert (other.journeys, other.summary.events) == (None, ())
+    with pytest.raises(UsageError, match="no container is named web; there are c813884c8a9b, static_site"):
+        views(reading, Wanted(containers=("web",)))
 
 
 # --- text ---

@@ -42,7 +42,10 @@ def _nanoseconds(ctx: click.Context, param: click.Parameter, value: str | None) 
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write FILE, its format taken from the ending; may be repeated.",
 )
-@click.option("--device", "devices", multiple=True, metavar="NAME", help="Only events of this device.")
+@click.option("--device", "devices", multiple=True, metavar="NAME", help="Only packets that came by this device.")
+@click.option(
+    "--container", "containers", multiple=True, metavar="NAME", help="Only packets of this container (name or id)."
+)
 @click.option("--task", "tasks", multiple=True, metavar="NAME", help="Only what ran in tasks of this name.")
 @click.option("--pid", "pids", multiple=True, metavar="N", type=int, help="Only what ran in this thread or process.")
 @click.option(
@@ -55,6 +58,7 @@ def command(
     format_name: str | None,
     outputs: tuple[Path, ...],
     devices: tuple[str, ...],
+    containers: tuple[str, ...],
     tasks: tuple[str, ...],
     pids: tuple[int, ...],
     since: int | None,
@@ -68,7 +72,7 @@ def command(
     """
     targets = [(path, format_of(path)) for path in outputs]
     opened = open_stream(sys.stdin.buffer, "stdin", Limits()) if bundle == _STDIN else open_bundle(bundle, Limits())
-    found = views(read_bundle(opened), Wanted(devices, tasks, pids, since, until, function))
+    found = views(read_bundle(opened), Wanted(devices, containers, tasks, pids, since, until, function))
     if format_name or not targets:
         look = Look(colour=_stdout.wants_colour(), width=_stdout.width(), unicode=_stdout.takes_unicode())
         for piece in render(found, format_name or "text", look):

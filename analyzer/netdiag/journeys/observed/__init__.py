@@ -5,6 +5,7 @@ keeps what is worth keeping, `_pairs` finds answers, `_where` whose a device is,
 puts it all into the facts of `facts`. pandas is loaded only when there is a trace.
 """
 
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from netdiag.journeys.observed.facts import (
@@ -29,6 +30,9 @@ from netdiag.journeys.observed.facts import (
 )
 from netdiag.model import Host, Traces
 
+if TYPE_CHECKING:
+    from netdiag.traces import TraceTable
+
 __all__ = [
     "Direction",
     "Drop",
@@ -49,9 +53,17 @@ __all__ = [
     "Stop",
     "Whereabouts",
     "observations",
+    "observe",
 ]
 
 _known: WeakKeyDictionary[Traces, tuple[Observation, ...]] = WeakKeyDictionary()
+
+
+def observe(table: "TraceTable", host: Host) -> Observation:
+    """What one trace, or a part of it, shows of packets."""
+    from netdiag.journeys.observed import _tell  # noqa: PLC0415  # pandas, which few bundles need
+
+    return _tell.observe(table, host)
 
 
 def observations(host: Host) -> tuple[Observation, ...]:
@@ -59,8 +71,6 @@ def observations(host: Host) -> tuple[Observation, ...]:
     if not host.traces.traces:
         return ()
     if host.traces not in _known:
-        from netdiag.journeys.observed._tell import observe  # noqa: PLC0415  # pandas, which few bundles need
-
         found = (observe(trace.table, host) for trace in host.traces.traces)
         _known[host.traces] = tuple(each for each in found if each.packets or each.drops)
     return _known[host.traces]

@@ -4,24 +4,30 @@ Importing this module imports none of the renderers; each is imported when it is
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netdiag.errors import UsageError
-from netdiag.journeys import observations
+from netdiag.journeys import observations, part
+from netdiag.journeys.observed import observe
 
 if TYPE_CHECKING:
     from netdiag.journeys.callgraph import CallGraph, Only
     from netdiag.journeys.observed import Observation
     from netdiag.journeys.summary import Summary
+    from netdiag.model import Host
     from netdiag.report.snippet import Look
     from netdiag.results import Reading
     from netdiag.traces import TraceTable
 
 __all__ = ["FORMATS", "TraceFormat", "TraceView", "Wanted", "format_of", "render", "views"]
+
+_SHORTEST_ID = 4
+#: A name that no device can have: of a container without packets nothing is wanted.
+_NO_DEVICE = "no device"
 
 
 @dataclass(frozen=True)
@@ -56,39 +62,33 @@ def format_of(path: Path) -> str:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What of the traces is wanted; what is empty or None asks for nothing. Times are in ns of the trace's clock."""
+    """What of the traces is wanted; what is empty or None asks for nothing. Times are in ns of the trace's clock.
+
+    `containers` are names or ids as the bundle has them.
+    """
 
     devices: tuple[str, ...] = ()
+    containers: tuple[str, ...] = ()
     tasks: tuple[str, ...] = ()
     pids: tuple[int, ...] = ()
     since: int | None = None
     until: int | None = None
     function: str | None = None
 
-    @cached_property
-    def only(self) -> "Only":
-        from netdiag.journeys.callgraph import Only  # noqa: PLC0415 - loads pandas
-
-        devices, tasks, pids = frozenset(self.devices), frozenset(self.tasks), frozenset(self.pids)
-        return Only(pids, tasks, devices, self.since, self.until)
+    @property
+    def some_rows(self) -> bool:
+        """Whether only a part of the time, or of what ran, is wanted."""
+        return bool(self.tasks or self.pids) or self.since is not None or self.until is not None
 
 
 @dataclass(frozen=True, eq=False)
 class TraceView:
-    """One trace, so far as it is wanted."""
+    """One trace, so far as it is wanted: `only` are the rows, `function` the calls."""
 
     table: "TraceTable"
-    wanted: Wanted
-    observation: "Observation | None" = None
-
-    @property
-    def only(self) -> "Only":
-        return self.wanted.only
-
-    @property
-    def journeys(self) -> "Observation | None":
-        """What the trace shows of packets, when all of it is wanted."""
-        return self.observation if self.wanted == Wanted() else None
+    only: "Only"
+    function: str | None = None
+    journeys: "Observation | None" = None
 
     @cached_property
     def summary(self) -> "Summary":
@@ -100,17 +100,44 @@ class TraceView:
     def graphs(self) -> "tuple[CallGraph, ...]":
         from netdiag.journeys.callgraph import call_graphs  # noqa: PLC0415 - loads pandas
 
-        return call_graphs(self.table, self.only, within=self.wanted.function)
+        return call_graphs(self.table, self.only, within=self.function)
 
 
 def views(reading: "Reading", wanted: Wanted) -> "tuple[TraceView, ...]":
-    """The traces of a bundle, in its order. Raises `UsageError` when there is none."""
-    seen = {observation.source: observation for observation in observations(reading.host)}
+    """The traces of a bundle, in its order. Raises `UsageError` when there is none, or no such container."""
     traces = reading.host.traces.traces
-    found = tuple(TraceView(trace.table, wanted, seen.get(trace.source)) for trace in traces)
-    if not found:
+    if not traces:
         raise UsageError(f"{reading.bundle.name}: there is no trace in it")
-    return found
+    names = frozenset(_name_of(reading.host, container) for container in wanted.containers)
+    seen = {observation.source: observation for observation in observations(reading.host)}
+    return tuple(_view(reading.host, trace.table, seen.get(trace.source), wanted, names) for trace in traces)
+
+
+def _view(
+    host: "Host", table: "TraceTable", seen: "Observation | None", wanted: Wanted, names: frozenset[str]
+) -> TraceView:
+    from netdiag.journeys.callgraph import Only  # noqa: PLC0415 - loads pandas
+
+    only = Only(frozenset(wanted.pids), frozenset(wanted.tasks), frozenset(), wanted.since, wanted.until)
+    if seen and wanted.some_rows:
+        seen = observe(part.with_rows(table, only), host)
+    devices = frozenset(wanted.devices)
+    if seen and (devices or names):
+        seen = part.on_the_way(seen, devices, names)
+    if names:
+        of_containers = part.devices_of(seen.paths if seen else (), names)
+        devices |= of_containers or {_NO_DEVICE}
+    shown = seen if seen and (seen.packets or seen.drops) and wanted.function is None else None
+    return TraceView(table, replace(only, devices=devices), wanted.function, shown)
+
+
+def _name_of(host: "Host", container: str) -> str:
+    """The namespace of a container as journeys name it. Raises `UsageError` when there is no such container."""
+    for known in host.containers:
+        if container == known.name or (len(container) >= _SHORTEST_ID and known.id.startswith(container)):
+            return f"container {known.name}"
+    there = ", ".join(known.name for known in host.containers)
+    raise UsageError(f"no container is named {container}; " + (f"there are {there}" if there else "none is known"))
 
 
 def render(found: Sequence[TraceView], name: str, look: "Look") -> Iterator[bytes]:

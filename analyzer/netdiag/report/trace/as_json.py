@@ -27,7 +27,7 @@ class TraceFacts:
     """One trace, as far as it is wanted.
 
     `command` printed it, empty when unknown. `unread` counts the lines that no rule of the grammar reads. `journeys` is
-    None when it has no events of packets, or when only a part of the trace is wanted.
+    None when no packets are in that, or when only calls of one function are wanted.
     """
 
     source: str
