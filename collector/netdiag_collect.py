@@ -129,10 +129,14 @@ SOCKET_UNIT = "systemctl show docker.socket -p Id,LoadState,ActiveState,SubState
 ZONES = "firewall-cmd --list-all-zones"
 POLICIES = "firewall-cmd --list-all-policies"
 # sysctl(8) would look at the settings of the whole kernel for these. Left out is what nobody, or only root, can read.
+# The pattern takes empty settings too.
 READ_SYSCTLS = (
-    "grep -r --exclude=flush --exclude=stable_secret --exclude=tcp_fastopen_key --exclude=bpf_jit_* . /proc/sys/net"
+    "grep -r --exclude=flush --exclude=stable_secret --exclude=tcp_fastopen_key --exclude=bpf_jit_* '' /proc/sys/net"
 )
-READ_ALL_SYSCTLS = "grep -r . /proc/sys/net"  # of busybox
+FIND_SYSCTLS = (  # with busybox, whose grep cannot leave out
+    "find /proc/sys/net -type f ! -name flush ! -name stable_secret ! -name tcp_fastopen_key ! -name bpf_jit_*"
+    " -exec grep -H '' {} +"
+)
 ITEMS = (
     Item("os-release", "os_release", FILES, "/etc/os-release", "the distribution, so its defaults"),
     Item("resolv-conf", "resolv_conf", FILES, "/etc/resolv.conf", "the name servers that containers inherit"),
@@ -182,10 +186,10 @@ ITEMS = (
     Item("ufw-defaults", "ufw_settings", FILES, "/etc/default/ufw", "what ufw does with forwarded packets"),
     Item("nmcli", "nmcli_device", HOST, "nmcli device", "which of them NetworkManager sets up"),
     Item("ss", "ss", BOTH, LISTENERS, "who listens", needs=("tcp_diag", "udp_diag"), instead=LISTENERS_OF_PROC),
-    Item("netstat", "netstat", BOTH, "netstat -tulpn", "who listens, where ss is missing", unless="ss"),
+    Item("netstat", "netstat", BOTH, "netstat -tulpn", "the same without ss", instead="netstat -tuln", unless="ss"),
     Item("tc-qdisc", "tc_qdisc", BOTH, "tc -s qdisc", "queues, and the packets that they dropped", moves=True),
     Item("nstat", "nstat", BOTH, "nstat -asz", "counters of the kernel's protocols", moves=True),
-    Item("sysctl", "sysctl", BOTH, READ_SYSCTLS, "forwarding and filtering", instead=READ_ALL_SYSCTLS),
+    Item("sysctl", "sysctl", BOTH, READ_SYSCTLS, "forwarding and filtering", instead=FIND_SYSCTLS),
     Item("nft-ruleset", "nft_ruleset", BOTH, "nft -a list ruleset", "nftables rules", needs=("nf_tables",)),
     Item("ebtables", "ebtables", HOST, "ebtables -L --Lc --Ln", "what bridges filter", needs=("ebtable_filter",)),
     Item("ebtables-nat", "ebtables", HOST, "ebtables -t nat -L --Lc --Ln", "MACs they change", needs=("ebtable_nat",)),
@@ -201,7 +205,7 @@ ITEMS = (
     Item("ethtool-driver-{device}", "ethtool", HOST, "ethtool -i {device}", "whose driver has which faults"),
     Item("ethtool-features-{device}", "ethtool", HOST, "ethtool -k {device}", "what the device does for the kernel"),
     Item("ethtool-rings-{device}", "ethtool", HOST, "ethtool -g {device}", "how many packets the device can hold"),
-    Item("ethtool-statistics-{device}", "ethtool", HOST, "ethtool -S {device}", "what the device dropped"),
+    Item("ethtool-statistics-{device}", "ethtool", HOST, "ethtool -S {device}", "what the device dropped", moves=True),
     # {tool} is iptables, ip6tables and the other backend of each; {table} is one of TABLES
     Item("{tool}-version", "iptables_version", HOST, "{tool} -V", "whether it is nftables or legacy"),
     Item("{tool}-save", "iptables_save", BOTH, "{tool}-save -c", "all rules of the tables there are, with counters"),
@@ -1242,10 +1246,12 @@ class Collector:
         for space in spaces:
             there, here = space.at(moment), HOST if space is ON_HOST else NETNS
             for item in ITEMS:
-                if item.moves and here in item.where and "{tool}" not in item.command:
+                if item.moves and here in item.where and "{" not in item.command:
                     self._take(item, there)
                 elif item.moves and item.where == FILES and space is ON_HOST:
                     self._copy(item, there, item.command, "{}/files{}".format(moment, item.command))
+            if space is ON_HOST:
+                self._devices(there, [item for item in ITEMS if item.moves])
             for family in FAMILIES:
                 for tool, backend in self._backends(family):
                     self._rules(there, family, tool, backend)
@@ -1482,15 +1488,15 @@ class Collector:
         for family in FAMILIES:
             self._firewall(space, family)
         if space is ON_HOST:
-            self._devices(space)
+            self._devices(space, ITEMS)
 
-    def _devices(self, space: Space) -> None:
+    def _devices(self, space: Space, items: Iterable[Item]) -> None:
         """What ethtool tells of each physical device."""
         devices = physical_devices()
         if len(devices) > MOST_DEVICES:
             self.note("{} of {} physical devices are left out".format(len(devices) - MOST_DEVICES, len(devices)))
         for device in devices[:MOST_DEVICES]:
-            for item in ITEMS:
+            for item in items:
                 if "{device}" in item.command:
                     self._take(filled(item.id, device=device), space)
 

@@ -50,7 +50,7 @@ _COMMANDS = {
     "tc": {"-s qdisc": "tc-qdisc"},
     "nstat": {"-asz": "nstat"},
     "grep": {
-        "-r --exclude=flush --exclude=stable_secret --exclude=tcp_fastopen_key --exclude=bpf_jit_* . /proc/sys/net": (
+        "-r --exclude=flush --exclude=stable_secret --exclude=tcp_fastopen_key --exclude=bpf_jit_*  /proc/sys/net": (
             "sysctl"
         )
     },

@@ -38,5 +38,8 @@ def test_what_busybox_prints_is_collected_and_read(tmp_path: Path) -> None:
     assert sorted(link.name for link in root.links) == ["br0", "lo"]
     assert [str(route.destination) for route in root.routes if route.table == "main"] == ["10.1.0.0/24"]
     assert [f"{each.path}:{line}: {why}" for each in analysis.coverage for line, why in each.unread] == []
+    forwarding = root.sysctl("net.ipv4.ip_forward")
+    assert (forwarding is not None, root.sysctls.whole) == (True, True)
+    assert (root.sockets.items, root.sockets.whole) == ((), True)
     skipped = {each.artifact: each.reason for each in analysis.bundle.not_collected}
     assert skipped["bridge-link"] == "bridge is not installed (not found in PATH)"

@@ -28,6 +28,12 @@ def test_each_physical_device_is_asked_for_all_listings(host_with_device: FakeHo
         assert bundle.text(f"ethtool{name}-lo") == f"answer to {arguments}\n"
 
 
+def test_the_counters_of_a_device_are_read_when_the_run_begins_and_when_it_ends(host_with_device: FakeHost) -> None:
+    rows = [row for row in host_with_device.collect().manifest["artifacts"] if row["format"] == "ethtool"]
+    assert [row["id"] for row in rows if row["scope"] != "host"] == ["ethtool-statistics-lo"] * 2
+    assert {row["scope"] for row in rows} == {"before:host", "host", "after:host"}
+
+
 def test_a_virtual_device_is_not_asked(fake_host: FakeHost) -> None:
     artifacts = fake_host.collect().manifest["artifacts"]
     assert [each["id"] for each in artifacts if each["format"] == "ethtool"] == []

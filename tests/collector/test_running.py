@@ -2,6 +2,8 @@
 
 import os
 import re
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +15,7 @@ import pytest
 
 import netdiag_collect as collect
 
-from .fakes import COLLECTOR, Collected, FakeHost
+from .fakes import COLLECTOR, DEBIAN_PATH, Collected, FakeHost
 
 
 def _reasons(bundle: Collected, scope: str) -> dict[str, Any]:
@@ -186,15 +188,32 @@ def test_a_tool_that_cannot_be_started_is_a_failure(fake_host: FakeHost) -> None
     assert "Exec format error" in bundle.files[row["stderr_path"]].decode()
 
 
-def test_sysctls_are_stored_as_sysctl_prints_them_whichever_grep_reads_them(fake_host: FakeHost) -> None:
+def test_sysctls_are_stored_as_sysctl_prints_them_where_grep_cannot_leave_out_too(fake_host: FakeHost) -> None:
     text = "/proc/sys/net/ipv4/ip_forward:1\n/proc/sys/net/ipv4/conf/eth0.5/arp_filter:0\n"
     (fake_host.folder / "sysctls").write_text(text)
-    fake_host.script(
-        "grep", f"[ \"$2\" = . ] || {{ echo unrecognized option >&2; exit 2; }}; /bin/cat '{fake_host.folder}/sysctls'"
-    )
+    fake_host.script("grep", "echo unrecognized option >&2; exit 2")
+    fake_host.script("find", f"exec /bin/cat '{fake_host.folder}/sysctls'")
     bundle = fake_host.collect()
     assert bundle.text("sysctl") == "net.ipv4.ip_forward = 1\nnet.ipv4.conf.eth0/5.arp_filter = 0\n"
-    assert bundle.artifact("sysctl")["argv"] == ["grep", "-r", ".", "/proc/sys/net"]
+    assert bundle.artifact("sysctl")["argv"][:2] == ["find", "/proc/sys/net"]
+
+
+@pytest.mark.skipif(not shutil.which("sysctl", path=DEBIAN_PATH), reason="needs sysctl (Debian: procps)")
+@pytest.mark.usefixtures("container_netns")  # skips where no network namespace can be made
+@pytest.mark.parametrize("command", [collect.READ_SYSCTLS, collect.FIND_SYSCTLS], ids=["grep", "find"])
+def test_what_is_read_of_proc_are_the_settings_that_sysctl_prints(command: str) -> None:
+    def printed(argv: list[str]) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(["unshare", "--net", *argv], env={"PATH": DEBIAN_PATH}, capture_output=True, check=False)
+
+    read = printed(shlex.split(command))
+    settings = set(collect.as_sysctl(read.stdout).decode().splitlines())
+    told = set(printed(["sysctl", "-a", "--pattern", r"^net\."]).stdout.decode().splitlines())
+    left_out = re.compile(
+        r"tcp_fastopen_key|stable_secret|bpf_jit_|\.(?:base_reachable|retrans)_time "
+    )  # or deprecated
+    assert read.returncode == 0
+    assert {line for line in settings ^ told if not left_out.search(line)} == set()
+    assert "net.ipv4.ip_local_reserved_ports = " in settings
 
 
 def test_netstat_says_who_listens_where_there_is_no_ss(fake_host: FakeHost) -> None:

@@ -46,8 +46,7 @@ HOST_COMMANDS = {
     "nstat": ("nstat", "nstat -asz"),
     "sysctl": (
         "sysctl",
-        "grep -r --exclude=flush --exclude=stable_secret --exclude=tcp_fastopen_key --exclude=bpf_jit_*"
-        " . /proc/sys/net",
+        "grep -r --exclude=flush --exclude=stable_secret --exclude=tcp_fastopen_key --exclude=bpf_jit_*  /proc/sys/net",
     ),
     "nft-ruleset": ("nft_ruleset", "nft -a list ruleset"),
     "ebtables": ("ebtables", "ebtables -L --Lc --Ln"),

@@ -84,6 +84,17 @@ def test_counters_that_grew_with_the_line_of_the_later_look(make_manifest: Any, 
     ]
 
 
+def test_counters_of_drivers_are_of_the_device_that_the_output_is_named_after(make_manifest: Any, read: Any) -> None:
+    documents = [
+        read("ethtool", f"NIC statistics:\n     rx_dropped: {dropped}\n", look, artifact=artifact)
+        for look, dropped in (("before:host", 3), ("after:host", 5))
+        for artifact in ("ethtool-statistics-eth0", "somebody-elses")
+    ]
+    host = host_that_moved(make_manifest, documents, fingerprint(), fingerprint())
+    grown = [(g.owner, g.counter, g.before, g.after, g.is_loss, g.span.line) for g in host.movement.counters]
+    assert grown == [("eth0", "rx_dropped", 3, 5, True, 2)]
+
+
 def test_the_two_looks_are_not_taken_for_the_state(make_manifest: Any, read: Any) -> None:
     documents = [
         read("ip_addr", LINK.format(bytes=1, dropped=1), "before:host"),

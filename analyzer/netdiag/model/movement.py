@@ -13,7 +13,16 @@ from typing import Any, TypeVar
 
 from netdiag.bundle import Bundle
 from netdiag.formats import Document
-from netdiag.formats.records import ConntrackStatistics, Container, KernelCounter, Link, Qdisc, Rule, SoftnetCounters
+from netdiag.formats.records import (
+    ConntrackStatistics,
+    Container,
+    DeviceCounter,
+    KernelCounter,
+    Link,
+    Qdisc,
+    Rule,
+    SoftnetCounters,
+)
 from netdiag.model.knowledge import Facts
 from netdiag.spans import Span
 
@@ -42,6 +51,8 @@ _NO_COUNTERS = frozenset(
 )
 #: Counters of an interface in `ip -s` that are no sign of trouble when they grow.
 _TRAFFIC = frozenset({"rx.bytes", "rx.packets", "rx.mcast", "tx.bytes", "tx.packets"})
+#: The artifacts with the counters of drivers, which do not name their device.
+_STATISTICS = "ethtool-statistics-"
 _SIGNS_OF_LOSS = ("drop", "err", "fail", "retrans", "discard", "overflow", "squeeze", "missed", "reset", "noroute")
 
 
@@ -253,12 +264,14 @@ def counters(documents: Sequence[Document], look: str) -> Iterator[tuple[Counter
         scope = document.source.scope
         if scope.startswith(look):
             for number, record in enumerate(document.records):
-                for owner, counter, value, span in _counters_of(record, number):
+                for owner, counter, value, span in _counters_of(record, number, document.source.artifact):
                     yield (scope.removeprefix(look), owner, counter), value, span
 
 
-def _counters_of(record: object, number: int) -> Iterator[tuple[str, str, int, Span]]:
+def _counters_of(record: object, number: int, artifact: str) -> Iterator[tuple[str, str, int, Span]]:
     match record:
+        case DeviceCounter() if artifact.startswith(_STATISTICS):
+            yield artifact.removeprefix(_STATISTICS), record.name, record.value, record.span
         case Link():
             for name, text in record.details.items():
                 if name.startswith(("rx.", "tx.")) and text.isdecimal() and name not in _TRAFFIC:
