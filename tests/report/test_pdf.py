@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import xml.etree.ElementTree as ET
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from netdiag import report
 from netdiag.errors import ReportUnavailable
 from netdiag.finding import Evidence, Verdict
 from netdiag.report import pdf
@@ -177,10 +179,13 @@ def test_control_characters_are_shown_with_signs_that_every_typeface_has(hostile
 
 
 @needs_poppler
-def test_many_containers_are_drawn_on_several_sheets(crowd: Callable[[int], Analysis]) -> None:
-    document = pdf.render(crowd(60))
-    assert pages(document) > 6
-    assert f"The first {pdf.MOST_SHEETS} of" in words(document)
+def test_many_containers_are_drawn_on_several_sheets(
+    crowd: Callable[[int], Analysis], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pdf, "MOST_SHEETS", 2)
+    text = words(pdf.render(crowd(60)))
+    assert "The first 2 of 4 parts of the drawing; all of it is in the HTML report." in text
+    assert text.count("outside networks and bridges veths") == 2
 
 
 @needs_poppler
@@ -195,20 +200,29 @@ def test_of_very_many_findings_the_first_are_printed_and_the_rest_is_told(
 
 
 @needs_poppler
-def test_the_paper_can_be_chosen(healthy: Analysis) -> None:
-    told = [poppler("pdfinfo", pdf.render(healthy, paper=paper)) for paper in ("A4", "letter")]
-    assert [re.findall(r"Page size: +(.*)", text) for text in told] == [
-        ["595.276 x 841.89 pts (A4)"],
-        ["612 x 792 pts (letter)"],
-    ]
+def test_the_paper_can_be_chosen(case_file: bytes, healthy: Analysis) -> None:
+    printed = (case_file, report.render(healthy, "pdf", paper="letter"))
+    sizes = [re.findall(r"Page size: +(.*)", poppler("pdfinfo", document)) for document in printed]
+    assert sizes == [["595.276 x 841.89 pts (A4)"], ["612 x 792 pts (letter)"]]
 
 
 @needs_poppler
 def test_it_is_tagged_for_those_who_have_it_read_to_them(case_file: bytes) -> None:
     assert re.search(r"Tagged: +yes", poppler("pdfinfo", case_file))
     assert 'pdfuaid:part="1"' in poppler("pdfinfo", case_file, "-meta")
-    structure = poppler("pdfinfo", case_file, "-struct-text")
+    structure = poppler("pdfinfo", case_file, "-struct")
     assert [kind for kind in ("H1", "H2", "H3", "H4", "L", "Table", "TH") if f"{kind}" not in structure] == []
+
+
+def test_every_figure_has_words_or_says_that_it_needs_none(case_file: bytes) -> None:
+    """Each figure is an object of the structure, and a mark in the content of a page."""
+    inside = b"".join(
+        zlib.decompress(found[1])
+        for found in re.finditer(rb"FlateDecode.*?>>\s*stream\n(.*?)\nendstream", case_file, re.DOTALL)
+    )
+    told = re.findall(rb"/Alt \((.*?)\)", inside)
+    assert len(told) == inside.count(b"/Figure") / 2
+    assert set(told) == {b" ", b"Network topology of web01"}
 
 
 @needs_poppler

@@ -7,13 +7,16 @@ Neither is for those who ask for another report.
 import os
 import subprocess
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
+
+from markupsafe import Markup
 
 from netdiag.errors import ReportUnavailable
 from netdiag.report import PAPERS, _calls, html
 from netdiag.report._page import Page
 from netdiag.report._printer import LIBRARIES_MISSING, NOT_INSTALLED
-from netdiag.report.drawings import _svg, topology
+from netdiag.report.drawings import _svg, signs, topology
 
 if TYPE_CHECKING:
     from netdiag.results import Analysis
@@ -25,6 +28,9 @@ MOST_SHEETS = 12
 # A page across is, less its margins, 273 mm wide and 180 mm high (A4) or 255 mm and 186 mm (Letter); the heading takes
 # some of that.
 _SHEET_HEIGHT = 750.0
+
+# What a screen reader is told of a sign: nothing, because the word stands beside it.
+_SILENCE = Markup(" ")
 
 _INSTALL = "apt-get install --no-install-recommends libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0"
 
@@ -43,6 +49,7 @@ def render(analysis: "Analysis", *, pedantic: bool = False, paper: str = PAPERS[
         calls=_calls.views(analysis, _calls.PAPER),
         calls_not_shown=_calls.not_shown(analysis, _calls.PAPER),
         css=html.asset("case_file.css"),
+        sign=partial(signs.sign, title=_SILENCE),
         paper=paper,
         groups=page.first_groups(MOST_FINDINGS),
         most_findings=MOST_FINDINGS,

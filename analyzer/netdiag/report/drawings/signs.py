@@ -24,11 +24,14 @@ _PAINT = {
 }
 
 
-def sign(meaning: Severity | Verdict) -> Markup:
-    """A sign as an SVG element of its own. It is hidden from screen readers: a word must stand beside it."""
+def sign(meaning: Severity | Verdict, title: Markup | None = None) -> Markup:
+    """A sign as an SVG element of its own. It is hidden from screen readers: a word must stand beside it.
+
+    `title` is for PDF/UA, which demands one of every figure.
+    """
     return _svg.element(
         "svg",
-        [badge(meaning, 0, 0)],
+        [*([_svg.element("title", title)] if title else []), badge(meaning, 0, 0)],
         xmlns="http://www.w3.org/2000/svg",
         viewBox="-10 -10 20 20",
         width=16,
