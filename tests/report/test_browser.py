@@ -80,7 +80,15 @@ def faulty() -> Analysis:
     return analyze(BUNDLES / "three-faults.tar.gz")
 
 
-@pytest.mark.parametrize(("name", "scheme", "size"), [("analysis", "light", DESK), ("faulty", "dark", PHONE)])
+@pytest.fixture(scope="module")
+def traced() -> Analysis:
+    """The loose files of a host with traces among them."""
+    return analyze(BUNDLES / "seed")
+
+
+@pytest.mark.parametrize(
+    ("name", "scheme", "size"), [("analysis", "light", DESK), ("traced", "light", DESK), ("faulty", "dark", PHONE)]
+)
 def test_no_rule_of_accessibility_is_broken(
     visit: Callable[..., Opened], name: str, scheme: str, size: object, request: pytest.FixtureRequest
 ) -> None:
@@ -94,7 +102,7 @@ def test_no_rule_of_accessibility_is_broken(
     assert [(each["id"], each["impact"], [node["target"] for node in each["nodes"]][:5]) for each in found] == []
 
 
-@pytest.mark.parametrize("name", ["analysis", "hostile", "healthy", "bare", "faulty"])
+@pytest.mark.parametrize("name", ["analysis", "hostile", "healthy", "bare", "faulty", "traced"])
 def test_the_page_asks_for_nothing_and_complains_of_nothing(
     visit: Callable[..., Opened], name: str, request: pytest.FixtureRequest
 ) -> None:

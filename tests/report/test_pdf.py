@@ -184,7 +184,7 @@ def test_many_containers_are_drawn_on_several_sheets(
 ) -> None:
     monkeypatch.setattr(pdf, "MOST_SHEETS", 2)
     text = words(pdf.render(crowd(60)))
-    assert "The first 2 of 4 parts of the drawing; all of it is in the HTML report." in text
+    assert "The first 2 of 5 parts of the drawing; all of it is in the HTML report." in text
     assert text.count("outside networks and bridges veths") == 2
 
 
