@@ -50,7 +50,7 @@ lint: $(VENV)/installed-dev
 	$(BIN)/lint-imports
 
 accept: $(VENV)/installed-dev
-	ACCEPT=1 $(BIN)/python -m pytest -q -m "not live" tests/formats tests/report tests/checks tests/test_bundles.py tests/test_docs.py
+	ACCEPT=1 $(BIN)/python -m pytest -q -m "not live" tests/formats tests/report tests/checks tests/comparison tests/test_bundles.py tests/test_docs.py
 
 bench: $(VENV)/installed-dev
 	$(BIN)/python benchmarks/startup.py
