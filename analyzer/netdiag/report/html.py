@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from netdiag.finding import Confidence, Role, Severity, Verdict
 from netdiag.formats.records import Link
-from netdiag.report import _anchors, _calls
+from netdiag.report import _anchors, _calls, _journeys
 from netdiag.report._listing import prose
 from netdiag.report._page import Page
 from netdiag.report.drawings import signs, topology
@@ -46,6 +46,7 @@ def render(analysis: "Analysis", *, pedantic: bool = False) -> str:
         "report.html.jinja",
         page,
         drawings=[drawing],
+        journeys=_journeys.views(analysis, _journeys.PAGE),
         calls=calls,
         calls_not_shown=_calls.not_shown(analysis, _calls.PAGE),
         css=asset("report.css") + (asset("flame.css") if calls else ""),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from netdiag.errors import ReportUnavailable
-from netdiag.report import PAPERS, _calls, html
+from netdiag.report import PAPERS, _calls, _journeys, html
 from netdiag.report._page import Page
 from netdiag.report._printer import LIBRARIES_MISSING, NOT_INSTALLED
 from netdiag.report.drawings import _svg, signs, topology
@@ -46,6 +46,7 @@ def render(analysis: "Analysis", *, pedantic: bool = False, paper: str = PAPERS[
         "case_file.html.jinja",
         page,
         drawings=topology.sheets(analysis.host, findings, height=_SHEET_HEIGHT),
+        journeys=_journeys.views(analysis, _journeys.PAPER),
         calls=_calls.views(analysis, _calls.PAPER),
         calls_not_shown=_calls.not_shown(analysis, _calls.PAPER),
         css=html.asset("case_file.css"),

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from netdiag.finding import Confidence, Finding, Outcome, Role, Severity, Verdict
 from netdiag.model import Grown, Host
+from netdiag.report import journeys_text
 from netdiag.report._asking import to_run
 from netdiag.report.snippet import Look, draw
 from netdiag.report.visible import columns, wrap
@@ -43,6 +44,7 @@ def render(
         _suppressed(analysis.suppressed, look),
         _crashed(analysis.outcomes, look),
         _unjudged(analysis.outcomes, look),
+        *_journeys(analysis, look),
         _moved(analysis, look),
         _notes(analysis, look),
         _please_run(analysis, look),
@@ -206,6 +208,12 @@ def _hanging(text: str, look: Look) -> Iterator[str]:
     first, *rest = wrap(text, look.columns - 4)
     yield f"  {first}"
     yield from (f"    {line}" for line in rest)
+
+
+def _journeys(analysis: Analysis, look: Look) -> Iterator[list[str]]:
+    """What each trace shows of packets, in short: `netdiag trace` tells more."""
+    for observation in analysis.journeys:
+        yield [*journeys_text.lines(observation, look, paths=4, drops=4, journeys=2)]
 
 
 def _moved(analysis: Analysis, look: Look) -> list[str]:

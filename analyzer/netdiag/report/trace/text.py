@@ -5,6 +5,7 @@ from typing import TypeAlias
 
 from netdiag.journeys.callgraph import FUNCTION_GRAPH, CallGraph, CallTree, Node
 from netdiag.journeys.summary import Summary
+from netdiag.report import journeys_text
 from netdiag.report.show import lines_of
 from netdiag.report.snippet import Look
 from netdiag.report.tables import Table
@@ -28,7 +29,8 @@ def render(found: Sequence[TraceView], *, look: Look, kind: str) -> Iterator[str
     """Each trace by itself."""
     del kind
     for number, view in enumerate(found):
-        blocks = [[*_head(view, look)], *_tables(view, look), *(_graph(graph, look) for graph in view.graphs)]
+        packets = [[*journeys_text.lines(view.journeys, look)]] if view.journeys else []
+        blocks = [[*_head(view, look)], *_tables(view, look), *packets, *(_graph(graph, look) for graph in view.graphs)]
         text = "\n".join("".join(f"{line}\n" for line in block) for block in blocks if block)
         yield ("\n" if number else "") + text
 
