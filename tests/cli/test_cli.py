@@ -183,12 +183,13 @@ except SystemExit:
     ]
 
 
-def test_analyze_to_json_loads_neither_pandas_nor_weasyprint() -> None:
+def test_analyze_to_json_loads_neither_pandas_nor_weasyprint_without_a_trace() -> None:
+    bundle = BUNDLES / "three-faults.tar.gz"
     script = f"""
 from pathlib import Path
 from netdiag.analysis import analyze
 from netdiag.report import render
-render(analyze(Path({str(SEED)!r})), "json")
+render(analyze(Path({str(bundle)!r})), "json")
 """
     assert modules_loaded_by(script, "lark", "pandas", "pyarrow", "weasyprint", "jinja2") == ["lark"]
 
