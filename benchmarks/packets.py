@@ -170,9 +170,8 @@ class Kernel:
 
         # a program has to be woken, unless it is the one that runs; even then it takes two system calls
         due = self._time[cpu] + self.random.randint(40_000, 120_000)
-        self.later(
-            due, reads, pid=pid or (self._pid[cpu] if self.random.random() < 0.1 else self.random.randint(200, 210))
-        )
+        running = self._pid[cpu] if self.random.random() < 0.1 else 0
+        self.later(due, reads, pid=pid or running or self.random.randint(200, 210))
         yield 0
 
     # --- packets ------------------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ class Phase(IntEnum):
     COPIED = 6
     FREED = 7
     DROPPED = 8
+    POLLED = 9
 
 
 FIRST_RECEIVING, FIRST_END = Phase.ENTER, Phase.COPIED
@@ -32,7 +33,7 @@ class Kind:
     order: int
 
 
-#: The tracepoints of include/trace/events/net.h and skb.h, in the order in which one device passes them.
+#: The tracepoints of include/trace/events/net.h, skb.h and napi.h, in the order in which one device passes them.
 KINDS: Mapping[str, Kind] = {
     "net_dev_queue": Kind(Phase.QUEUE, 0),
     "net_dev_start_xmit": Kind(Phase.START, 1),
@@ -48,6 +49,8 @@ KINDS: Mapping[str, Kind] = {
     "skb_copy_datagram_iovec": Kind(Phase.COPIED, 20),
     "consume_skb": Kind(Phase.FREED, 21),
     "kfree_skb": Kind(Phase.DROPPED, 21),
+    # of no packet: a CPU has done what it had to receive, so that what comes then is somebody else's doing
+    "napi_poll": Kind(Phase.POLLED, 30),
 }
 
 #: What the last event of a packet means, where nothing else decides it.

@@ -173,8 +173,11 @@ class Joined:
     origin: Ints
 
 
-def join(rows: Rows, wiring: Wiring) -> Joined:
-    """The packets of the rows; `wiring` learns what they show of the devices."""
+def join(rows: Rows, wiring: Wiring, at_once: Mask) -> Joined:
+    """The packets of the rows; `wiring` learns what they show of the devices.
+
+    `at_once` tells by the number of a drop's reason whether the kernel drops for it only at once.
+    """
     orders = _Orders(rows)
     sent, begun = _sendings(rows, orders)
     joins = np.full(len(rows), CODE[Join.SAME_DEVICE])
@@ -184,7 +187,7 @@ def join(rows: Rows, wiring: Wiring) -> Joined:
     steps = _Steps(
         rows, in_line[np.flatnonzero(of_one_skb) - 1], in_line[of_one_skb], orders.before_in_line(begun), sent
     )
-    _judge(steps, joins, wiring)
+    _judge(steps, joins, wiring, at_once)
 
     packet = np.empty(len(rows), dtype=np.int64)
     packet[in_line] = np.cumsum(joins[in_line] == CODE[Join.NEVER]) - 1
@@ -353,7 +356,7 @@ class _Steps:
         return np.asarray(self._sent[self.before] < 0)
 
 
-def _judge(steps: _Steps, joins: Ints, wiring: Wiring) -> None:
+def _judge(steps: _Steps, joins: Ints, wiring: Wiring, at_once: Mask) -> None:
     """Put the reason to join each pair into `joins`, by the second row; where there is none, it stays as it is."""
 
     def put(found: Mask, why: Join) -> _Steps:
@@ -376,10 +379,13 @@ def _judge(steps: _Steps, joins: Ints, wiring: Wiring) -> None:
     left = put(_peers(left, wiring), Join.PEERS)
     left = put(_handed_up(left, wiring), Join.HANDED_UP)
     left = put(_passed_up(left, wiring), Join.PASSED_UP)
-    left = put(_forwarded(left, wiring) & left.contiguous & (left.gap <= soon), Join.FORWARDED)
+    # the idle task is no program that could read and send
+    idle = (steps.rows.pid[left.after] == 0) & (left.gap <= _AT_ONCE)
+    left = put(_forwarded(left, wiring) & left.contiguous & ((left.gap <= soon) | idle), Join.FORWARDED)
     left = put(_forwarded(left, wiring) & (left.gap <= soon // 2), Join.SENT_ON)
     left = put(_ended(left) & left.together & (left.gap <= _AT_ONCE), Join.ENDED)
-    put(_ended(left), Join.ENDED_LATER)
+    waited = (left.phase_after != Phase.DROPPED) | ~at_once[steps.rows.reason[left.after]]
+    put(_ended(left) & waited, Join.ENDED_LATER)
 
 
 def _same_device(steps: _Steps) -> Mask:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from netdiag.journeys.observed._events import KINDS
 from netdiag.journeys.observed._join import Ints, Rows
+from netdiag.journeys.observed.drops import comes_at_once
 
 
 class Texts:
@@ -57,11 +58,12 @@ class Reader:
         self._nameless: set[int] = set()
 
     def read(self, batch: pd.DataFrame) -> Rows:
-        """The events of packets in a batch: those that are known, have a time, and name an skb."""
+        """The events of packets in a batch: those that are known, have a time, and name an skb; and `napi_poll`."""
         kinds = np.array([self._number.get(str(name), -1) for name in batch["name"].cat.categories] + [-1])
         event = kinds[batch["name"].cat.codes.to_numpy()]
         skb = batch["skb"].to_numpy()
-        rows = np.flatnonzero((event >= 0) & (skb != 0) & (batch["time"].to_numpy() >= 0))
+        known = (event >= 0) & ((skb != 0) | (event == self._number["napi_poll"]))
+        rows = np.flatnonzero(known & (batch["time"].to_numpy() >= 0))
         event = event[rows]
 
         def numbers(name: str) -> Ints:
@@ -84,6 +86,10 @@ class Reader:
             location=self.places.numbers(batch["location"], rows),
             protocol=numbers("protocol"),
         )
+
+    def at_once(self) -> "np.ndarray[Any, np.dtype[np.bool_]]":
+        """By the number of a reason whether it comes only in the call that received or sent the packet."""
+        return np.array([comes_at_once(text) for text in self.reasons.texts], dtype=bool)
 
     def _devices(self, column: "pd.Series[Any]", rows: Ints) -> Ints:
         known = len(self.devices.texts)

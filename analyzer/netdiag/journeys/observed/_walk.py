@@ -42,7 +42,7 @@ _ENOUGH = 100_000
 
 _ENDINGS = list(Ending)
 _ENDING_CODE = {ending: number for number, ending in enumerate(_ENDINGS)}
-_BY_PHASE = np.array([_ENDING_CODE[ENDING_OF_PHASE[phase]] for phase in Phase])
+_BY_PHASE = np.array([_ENDING_CODE[ENDING_OF_PHASE[phase]] for phase in ENDING_OF_PHASE])
 _LOST = [_ENDING_CODE[each] for each in Ending if each.outcome.value in ("unknown", "dropped")]
 
 #: One hop of a path: the number of the device, and whether it receives.
@@ -180,7 +180,7 @@ class Walk:
         self._new = []
         if not len(rows):
             return
-        joined = join(rows, self.wiring)
+        joined = join(rows, self.wiring, self.reader.at_once())
         over = np.ones(len(rows), dtype=bool) if finish else ~self._may_go_on(rows, joined)
         self._new = [rows.take(~over)]
         self._still_open = len(self._new[0])

@@ -1,6 +1,7 @@
 """What a drop means: the kernel's reason and the place that freed the packet, looked up in the tables of this package.
 
-`drop_reasons.csv` has each reason of the kernel (include/net/dropreason-core.h), `drop_places.csv` functions that say
+`drop_reasons.csv` has each reason of the kernel (include/net/dropreason-core.h; `later` is whether a packet may have
+waited before, in a queue or in a socket), `drop_places.csv` functions that say
 more than the reason that they give, or that say it where there is none (before Linux 5.17 there are no reasons).
 `drop_numbers.csv` has the numbers of the reasons, which `perf trace` prints instead of their names: they shift from
 release to release, and even within a stable series, so the kernel's own list in the bundle goes before the table.
@@ -43,6 +44,14 @@ def reason_of(printed: str, place: str, kernel: str, numbers: Mapping[int, str] 
     if name:
         return Reason(name, DropClass.OTHER, benign=False, text=f"the kernel's reason is {name}")
     return Reason("", DropClass.OTHER, benign=False, text="the trace gives no reason")
+
+
+def comes_at_once(printed: str) -> bool:
+    """Whether the kernel drops for this reason only in the very call that received or sent the packet.
+
+    What waits in a queue or in a socket may also be dropped later, by another task. A number may be any reason.
+    """
+    return _reasons().get(printed, {}).get("later") == "no"
 
 
 def function_of(place: str) -> str:
