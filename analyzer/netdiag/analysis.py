@@ -8,6 +8,7 @@ from netdiag.bundle import Bundle, Limits, open_bundle
 from netdiag.formats import Document
 from netdiag.journeys import observations
 from netdiag.model import build
+from netdiag.model.traces import TRACE_FORMATS, read_trace
 from netdiag.results import Analysis, CheckCard, Reading, SourceCoverage
 from netdiag.spans import Source
 
@@ -46,7 +47,7 @@ def read_bundle(bundle: Bundle, progress: Callable[[Source], None] | None = None
     """Read a bundle without judging it."""
     read = []
     for source in bundle.sources:
-        read.append((source, read_source(source)))
+        read.append((source, _read(source)))
         if progress:
             progress(source)
     documents = tuple(document for _, document in read if document)
@@ -54,12 +55,27 @@ def read_bundle(bundle: Bundle, progress: Callable[[Source], None] | None = None
     return Reading(bundle, documents, coverage, build(bundle, documents))
 
 
+def _read(source: Source) -> Document | None:
+    """As `read_source` does; but a trace, which may be long, becomes a table and no records."""
+    name = _format_of(source)
+    return read_trace(source, name) if name in TRACE_FORMATS else _read_as(source, name)
+
+
 def read_source(source: Source) -> Document | None:
     """The source as its format reads it, None when netdiag has no grammar for it, or it is kept for people only."""
+    return _read_as(source, _format_of(source))
+
+
+def _read_as(source: Source, name: str) -> Document | None:
+    return formats.get(name).read(source) if name else None
+
+
+def _format_of(source: Source) -> str:
+    """The name of the format that the source is in, empty when netdiag has none."""
     if source.format:
-        return formats.get(source.format).read(source) if source.format in formats.names() else None
+        return source.format if source.format in formats.names() else ""
     found = formats.recognise(source)
-    return found.read(source) if found else None
+    return found.name if found else ""
 
 
 def _coverage(source: Source, document: Document | None) -> SourceCoverage:

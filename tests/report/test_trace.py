@@ -314,3 +314,29 @@ def test_text_and_json_tell_where_packets_did_not_go_on() -> None:
         ("ip_forward", True),
         ("ip_output", False),  # of which no next step is in the trace at all
     ]
+
+
+HOSTILE = """\
+     0.000 a"b\x1b[2J\u202e/14357 net:net_dev_queue(skbaddr: 0xffff8881723e0900, len: 98, name: "=<b>\x07")
+     0.090 x/14357 skb:kfree_skb(skbaddr=0x1 rx_sk=(nil) protocol=2048 location=<script>\x1b reason: \u2028NO)
+"""
+
+
+@pytest.mark.parametrize("name", sorted(FORMATS.keys() - {"parquet"}))
+def test_no_name_of_a_trace_does_anything_where_it_is_written(name: str) -> None:
+    sources = (
+        Source("=tr\x1bace\ud800.txt", HOSTILE, format="perf_trace"),
+        Source("b.txt", HOSTILE, format="perf_trace"),
+    )
+    found = views(read_bundle(Bundle("b", "", "", "", sources)), Wanted())
+    out = b"".join(render(found, name, Look(colour=False, width=80, unicode=True))).decode()
+    assert [character for character in "\x1b\x07\u202e\u2028\ud800" if character in out] == []
+    if name == "csv":
+        assert {row["trace"][:2] for row in csv.DictReader(io.StringIO(out))} == {"'=", "b."}
+
+
+def test_parquet_takes_any_name() -> None:
+    sources = (Source("tr\ud800.txt", HOSTILE, format="perf_trace"), Source("b.txt", HOSTILE, format="perf_trace"))
+    found = views(read_bundle(Bundle("b", "", "", "", sources)), Wanted())
+    table = pd.read_parquet(io.BytesIO(b"".join(render(found, "parquet", Look(colour=False, width=80, unicode=True)))))
+    assert sorted(set(table["trace"])) == ["b.txt", "tr\\ud800.txt"]

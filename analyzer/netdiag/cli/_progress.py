@@ -18,7 +18,14 @@ _MUCH = 2_000_000
 def read(path: Path, limits: Limits) -> Iterator[tuple[Bundle, Callable[[Source], None]]]:
     """A bundle, and what to call with each source that was read."""
     bundle = open_bundle(path, limits)
+    with reading(bundle) as progress:
+        yield bundle, progress
+
+
+@contextmanager
+def reading(bundle: Bundle) -> Iterator[Callable[[Source], None]]:
+    """What to call with each source that was read of a bundle that is open."""
     total = sum(len(source.text) for source in bundle.sources)
     shown = sys.stderr.isatty() and total > _MUCH
     with click.progressbar(length=total, label="reading", file=sys.stderr, hidden=not shown) as bar:
-        yield bundle, lambda source: bar.update(len(source.text))
+        yield lambda source: bar.update(len(source.text))

@@ -10,6 +10,7 @@ import click
 from netdiag.analysis import read_bundle
 from netdiag.bundle import Limits, open_bundle, open_stream
 from netdiag.cli import _stdout
+from netdiag.cli._progress import reading
 from netdiag.errors import UsageError
 from netdiag.report.snippet import Look
 from netdiag.report.trace import FORMATS, Wanted, format_of, render, views
@@ -72,7 +73,9 @@ def command(
     """
     targets = [(path, format_of(path)) for path in outputs]
     opened = open_stream(sys.stdin.buffer, "stdin", Limits()) if bundle == _STDIN else open_bundle(bundle, Limits())
-    found = views(read_bundle(opened), Wanted(devices, containers, tasks, pids, since, until, function))
+    with reading(opened) as progress:
+        read = read_bundle(opened, progress)
+    found = views(read, Wanted(devices, containers, tasks, pids, since, until, function))
     if format_name or not targets:
         look = Look(colour=_stdout.wants_colour(), width=_stdout.width(), unicode=_stdout.takes_unicode())
         for piece in render(found, format_name or "text", look):

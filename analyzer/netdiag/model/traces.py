@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from netdiag.formats import Document
+from netdiag.formats import Document, Unread
 from netdiag.spans import Source
 
 if TYPE_CHECKING:
@@ -15,9 +15,37 @@ if TYPE_CHECKING:
 TRACE_FORMATS = frozenset({"perf_script", "perf_trace", "trace_cmd_report", "tracefs_trace"})
 
 
+@dataclass(frozen=True)
+class TraceDocument(Document):
+    """A trace that was read into its table alone: a record for each line would take many times its size."""
+
+    table: "TraceTable | None" = None
+
+    @property
+    def lines(self) -> int:
+        return self.table.lines if self.table else super().lines
+
+    @property
+    def read(self) -> int:
+        return self.table.read if self.table else super().read
+
+
+def read_trace(source: Source, format_name: str) -> TraceDocument:
+    """A trace as a document without records. This loads pandas."""
+    table = _table(source, format_name)
+    unread = tuple(Unread(line, reason) for line, reason in table.unread)
+    return TraceDocument(source, format_name, (), unread, table=table)
+
+
+def _table(source: Source, format_name: str) -> "TraceTable":
+    from netdiag.traces import read_table  # noqa: PLC0415  # pandas, which few bundles need
+
+    return replace(read_table(replace(source, format=format_name)), source=source)
+
+
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """One trace. Its table is made when it is asked for, which loads pandas."""
+    """One trace. Its table is made when it is asked for, if it was not read as one: that loads pandas."""
 
     document: Document
 
@@ -31,10 +59,8 @@ class Trace:
 
     @cached_property
     def table(self) -> "TraceTable":
-        from netdiag.traces import read_table  # noqa: PLC0415  # pandas, which few bundles need
-
-        table = read_table(replace(self.source, format=self.format))
-        return replace(table, source=self.source)
+        known = self.document.table if isinstance(self.document, TraceDocument) else None
+        return known or _table(self.source, self.format)
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,11 +5,13 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 from netdiag.errors import ReportUnavailable
 from netdiag.report.show import csv_cell
 from netdiag.report.snippet import Look
 from netdiag.report.trace import TraceView
+from netdiag.report.visible import visible
 from netdiag.traces import NOT_TOLD, Phase
 
 _PHASES = {phase.value: phase.name.lower() for phase in Phase}
@@ -28,7 +30,7 @@ def render(found: Sequence[TraceView], *, look: Look, kind: str) -> Iterator[byt
 
 def _as_csv(parts: Iterable[pd.DataFrame]) -> Iterator[bytes]:
     for number, part in enumerate(parts):
-        shown = part.apply(lambda column: column.map(csv_cell) if column.dtype == object else column)
+        shown = part.apply(lambda column: column if is_numeric_dtype(column) else column.map(csv_cell))
         yield shown.to_csv(index=False, header=not number, lineterminator="\r\n").encode("utf-8")
 
 
@@ -45,7 +47,7 @@ def _rows(view: TraceView, *, of_events: bool, named: bool) -> Iterator[pd.DataF
     for batch in view.table.event_batches() if of_events else view.table.call_batches():
         part = _told(batch[view.only.of(batch)])
         if named:
-            part.insert(0, "trace", view.table.source.path)
+            part.insert(0, "trace", visible(view.table.source.path))
         yield part
 
 
