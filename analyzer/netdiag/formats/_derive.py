@@ -127,6 +127,10 @@ class LineReader:
         self.by_pattern = 0
         self.by_grammar = 0
 
+    def expect_many(self) -> None:
+        """Make the patterns at once: more lines will come than are worth waiting for."""
+        self._few = 0
+
     def row(self, line: str) -> Row | str:
         """What the line means, or why it has no meaning here."""
         if self._few:
@@ -170,6 +174,10 @@ class ItemReader:
     def __init__(self, grammar: str) -> None:
         self._grammar = grammar
         self._few = FEW
+
+    def expect_many(self) -> None:
+        """Make the patterns at once: more texts will come than are worth waiting for."""
+        self._few = 0
 
     def rows(self, text: str) -> list[Row] | str:
         if self._few:

@@ -28,8 +28,8 @@ _HIGH_BITS = np.uint64(0x8080808080808080)
 class Chunk:
     """Whole lines, each with its line feed. Positions are those in `bytes`, which has some padding around the text."""
 
-    def __init__(self, text: bytes) -> None:
-        self.data = b"\n" * _PAD + text + b"\n" * _PAD
+    def __init__(self, *texts: bytes) -> None:
+        self.data = b"".join((b"\n" * _PAD, *texts, b"\n" * _PAD))
         self.bytes: npt.NDArray[np.uint8] = np.frombuffer(self.data, np.uint8)
         self._words = np.ndarray((len(self.data) - 7,), "<u8", self.data, 0, (1,))
         self._arrow = pa.py_buffer(self.data)

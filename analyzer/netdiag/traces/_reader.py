@@ -12,7 +12,7 @@ from typing import IO
 import numpy as np
 
 from netdiag import formats
-from netdiag.formats._derive import line_reader
+from netdiag.formats._derive import item_reader, line_reader
 from netdiag.spans import Source
 from netdiag.traces._chunk import Chunk, Flags, Ints
 from netdiag.traces._columns import TABLES, Batch, Column, Store, Stored, batch_of, merged
@@ -33,6 +33,8 @@ from netdiag.traces.table import NOT_TOLD, Rows, StackBook, TraceTable
 
 # bytes of columns that are held in memory
 _BUDGET = 64 * 1024 * 1024
+# bytes of a text that has enough lines to be worth the patterns of its grammar
+_MANY_LINES = 256 * 1024
 # an event and the lines below it are kept in one piece up to this size
 _LONGEST_GROUP = 64 * 1024 * 1024
 
@@ -82,8 +84,8 @@ class Reader:
     def __init__(self, format_name: str, file: IO[bytes] | None = None) -> None:
         self._format = formats.get(format_name)
         self._cut = CUTS.get(format_name, cut_nothing)
-        self._rest = b""
-        self._enough = 0
+        self._waiting: list[bytes] = []
+        self._size = self._enough = 0
         self.lines = 0
         self._unread: list[tuple[int, str]] = []
         self._ways = dict.fromkeys(("columns", "pattern", "grammar"), 0)
@@ -103,26 +105,36 @@ class Reader:
 
     def feed(self, block: bytes) -> None:
         """Read whole lines. The last line with a time waits for what the next block may have below it."""
-        self._rest += block
-        if len(self._rest) < self._enough:
+        if len(block) > _MANY_LINES:
+            for reader in (line_reader(self._format.name), item_reader("trace_fields"), item_reader("trace_arguments")):
+                reader.expect_many()
+        self._waiting.append(block)
+        self._size += len(block)
+        if self._size < self._enough:
             return
-        chunk = Chunk(self._rest)
+        chunk = Chunk(*self._waiting)
         cuts = self._cut(chunk)
         last = int(cuts.line[-1]) if len(cuts.line) else 0
         if last:
-            self._rest = chunk.cut_off(last)
-            self._enough = 0
+            self._wait(chunk.cut_off(last))
             self._read(chunk, cuts.before_last())
-        elif len(self._rest) > _LONGEST_GROUP:
-            self.finish()
+        elif self._size > _LONGEST_GROUP:
+            self._wait()
+            self._read(chunk, cuts)
         else:
-            self._enough = 2 * len(self._rest)
+            self._enough = 2 * self._size
 
     def finish(self) -> None:
         """Read what waits."""
-        chunk = Chunk(self._rest)
-        self._rest = b""
+        chunk = Chunk(*self._waiting)
+        self._wait()
         self._read(chunk, self._cut(chunk))
+
+    def _wait(self, *blocks: bytes) -> None:
+        """So much waits for what comes after it."""
+        self._waiting = [*blocks]
+        self._size = sum(map(len, blocks))
+        self._enough = 0
 
     def table(self, source: Source) -> TraceTable:
         store = self._store

@@ -27,7 +27,7 @@ from netdiag.spans import Source
 from netdiag.traces._chunk import Chunk, Flags, Ints
 from netdiag.traces._columns import TABLES, Categories, Column, dtype_of
 from netdiag.traces._cuts import Kind
-from netdiag.traces.table import Row, Rows, StackBook, absent, fitting
+from netdiag.traces.table import NOT_TOLD, Row, Rows, StackBook, absent, fitting
 
 # three codes and the kinds fit into a key of 63 bits
 _CODE_BITS = 18
@@ -343,8 +343,9 @@ class Frames:
         self._rows = line_reader(format_name)
         self._book = book
         self._of_symbols: dict[tuple[bytes, ...], int | None] = {}
-        self._lines = _FrameTexts(self._of_line)
-        self._behind_addresses = _FrameTexts(self._behind_address)
+        self._lines = _Numbers(self._of_line)
+        self._behind_addresses = _Numbers(self._behind_address)
+        self._stacks = _Numbers(self._of_stack)
 
     def stacks(self, chunk: Chunk, start: Ints, end: Ints, first: Ints) -> Ints:
         """The numbers of stacks: the lines of each, one of those from `start` to `end`, begin with the line `first`."""
@@ -355,20 +356,13 @@ class Frames:
         for ours, texts, skipped in ((plain, self._behind_addresses, 17), (~plain, self._lines, 0)):
             lines = np.flatnonzero(ours)
             if len(lines):
-                frames[lines] = texts.frames(chunk.spans([start[lines] + skipped, end[lines]])[0])
+                frames[lines] = texts.numbers(chunk.spans([start[lines] + skipped, end[lines]])[0])
         ends = np.append(first, len(frames)).astype(np.int32)
-        bad = np.add.reduceat(frames == self.BAD, first, dtype=np.int64) > 0
         buffers = [None, pa.py_buffer(ends * frames.itemsize), pa.py_buffer(frames)]
-        encoded = pa.Array.from_buffers(pa.binary(), len(first), buffers).dictionary_encode()
-        bad_stacks = np.zeros(len(encoded.dictionary), bool)
-        index = encoded.indices.to_numpy()
-        bad_stacks[index[bad]] = True
-        found = [
-            self.BAD if wrong else self._book.stack(stack)
-            for stack, wrong in zip(encoded.dictionary.to_pylist(), bad_stacks.tolist(), strict=True)
-        ]
-        numbers: Ints = np.array(found, np.int64)[index]
-        return numbers
+        return self._stacks.numbers(pa.Array.from_buffers(pa.binary(), len(first), buffers))
+
+    def _of_stack(self, frames: bytes) -> int:
+        return self.BAD if (np.frombuffer(frames, np.int32) == self.BAD).any() else self._book.stack(frames)
 
     def _of_line(self, line: bytes) -> int:
         found = self._frame(line)
@@ -398,8 +392,8 @@ class Frames:
         return frame(row.values) if isinstance(row, ReadRow) and row.rule == "frame" else None
 
 
-class _FrameTexts:
-    """The numbers of frames by their texts."""
+class _Numbers:
+    """Numbers of texts, each asked for once."""
 
     def __init__(self, number: Callable[[bytes], int]) -> None:
         self._number = number
@@ -407,15 +401,15 @@ class _FrameTexts:
 
     def _clear(self) -> None:
         self._parts = Parts()
-        self._numbers = Told({"frame": np.dtype(np.int32)})
+        self._numbers = Told({"number": np.dtype(np.int32)})
 
-    def frames(self, texts: Any) -> Ints:
+    def numbers(self, texts: Any) -> Ints:
         if len(self._parts) > MOST_PARTS:
             self._clear()
         codes = self._parts.codes(texts)
         for text in self._parts.texts_from(len(self._numbers)):
-            self._numbers.add((self._number(text),))
-        found: Ints = self._numbers.column("frame")[codes]
+            self._numbers.add((self._number(text) if text else NOT_TOLD,))
+        found: Ints = self._numbers.column("number")[codes]
         return found
 
 
