@@ -4,13 +4,16 @@ from pathlib import Path
 
 import click
 
-from netdiag.analysis import analyze
+from netdiag.analysis import analyze_bundle
+from netdiag.bundle import Limits
 from netdiag.cli import _stdout
+from netdiag.cli._progress import read
 from netdiag.comparison import Comparison, compare
 from netdiag.errors import UsageError
 from netdiag.finding import Severity
 from netdiag.report import diff
 from netdiag.report.snippet import Look
+from netdiag.results import Analysis
 
 GOT_WORSE = 1
 
@@ -51,7 +54,7 @@ def command(before: Path, after: Path, format_name: str, outputs: tuple[Path, ..
     finding of which nobody knows any more is never taken for fixed.
     """
     wanted = [(path, _format_of(path)) for path in outputs]
-    comparison = compare(analyze(before), analyze(after))
+    comparison = compare(_analysis(before), _analysis(after))
     look = Look(colour=_stdout.wants_colour(), width=_stdout.width(), unicode=_stdout.takes_unicode())
     _stdout.write(_rendered(comparison, format_name, look))
     for path, name in wanted:
@@ -62,6 +65,11 @@ def command(before: Path, after: Path, format_name: str, outputs: tuple[Path, ..
             raise UsageError(f"{path}: {error.strerror}") from None
         click.echo(f"netdiag: wrote {path}", err=True)
     return GOT_WORSE if fail_on != "never" and comparison.is_worse(Severity(fail_on)) else 0
+
+
+def _analysis(path: Path) -> Analysis:
+    with read(path, Limits()) as (bundle, progress):
+        return analyze_bundle(bundle, progress)
 
 
 def _format_of(path: Path) -> str:

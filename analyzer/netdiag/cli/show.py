@@ -6,8 +6,9 @@ from pathlib import Path
 import click
 
 from netdiag.analysis import read_bundle
-from netdiag.bundle import Limits, open_bundle
+from netdiag.bundle import Limits
 from netdiag.cli import _stdout
+from netdiag.cli._progress import read
 from netdiag.errors import UsageError
 from netdiag.report import show
 from netdiag.report.snippet import Look
@@ -30,7 +31,8 @@ def command(bundle: Path, table: str | None, format_name: str) -> None:
     """Show what a BUNDLE tells of the host: an overview, or all of one table."""
     if format_name == "csv" and table is None:
         raise UsageError(f"CSV is of one table: name one of {', '.join(TABLES)}")
-    reading = read_bundle(open_bundle(bundle, Limits()))
+    with read(bundle, Limits()) as (opened, progress):
+        reading = read_bundle(opened, progress)
     _stdout.write(_FORMATS[format_name](reading, table))
 
 

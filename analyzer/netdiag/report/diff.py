@@ -49,10 +49,10 @@ def _head(comparison: Comparison, look: Look) -> Iterator[str]:
     for doubt in comparison.doubts:
         yield look.paint("warning", f"but {look.text(doubt)}")
     if comparison.seconds:
-        yield f"between {_duration(comparison.seconds)}"
+        yield f"between {duration(comparison.seconds)}"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """A time between bundles in the largest units: `3 days 4 h`, `12 min 5 s`."""
     left, words = round(seconds), []
     for size, unit in ((86400, "days"), (3600, "h"), (60, "min"), (1, "s")):

@@ -5,6 +5,7 @@ from markupsafe import Markup
 from netdiag.comparison import Comparison
 from netdiag.report import html
 from netdiag.report._changes import FATES, counted, groups
+from netdiag.report.diff import duration
 from netdiag.report.terminal import collected_when
 from netdiag.report.visible import excerpt
 
@@ -24,6 +25,7 @@ def render(comparison: Comparison) -> str:
             groups=list(groups(comparison)),
             growths=[("+", growth.words) for growth in comparison.growths],
             when=collected_when,
+            between=duration(comparison.seconds) if comparison.seconds else "",
             excerpt=excerpt,
             css=html.asset("report.css") + Markup("\n") + html.asset("comparison.css"),
         )
