@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from netdiag.analysis import analyze
+from netdiag.analysis import analyze, read_bundle
+from netdiag.bundle import open_bundle
 from netdiag.cli.diff import command
 from netdiag.comparison import Comparison, compare
 from netdiag.report.diff import as_text
 from netdiag.report.snippet import Look
+from netdiag.results import Analysis
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 CASES = sorted(path.name for path in (SAMPLES / "diffs").iterdir() if path.is_dir())
@@ -74,3 +76,18 @@ def test_the_command_exits_with_1_when_it_got_worse(tmp_path: Path) -> None:
     assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
     assert '"diff-rules-vanished"' in data.read_text(encoding="utf-8")
     assert diff("--fail-on", "never") == 0
+
+
+def unjudged(path: Path) -> Analysis:
+    """What there is to compare of a bundle; no check is run."""
+    read = read_bundle(open_bundle(path))
+    return Analysis(read.bundle, read.documents, read.coverage, read.host, (), ())
+
+
+@pytest.mark.parametrize("check", sorted(path.name for path in (SAMPLES / "checks").iterdir())[::12])
+def test_poor_bundles_and_bundles_of_other_hosts_are_compared_without_a_fault(check: str) -> None:
+    fires, quiet = (unjudged(SAMPLES / "checks" / check / side) for side in ("fires", "quiet"))
+    for one, other in ((fires, quiet), (quiet, fires)):
+        assert as_text(compare(one, other), LOOK)
+        same = compare(one, one)
+        assert (same.remarks, same.changes, same.growths, same.not_compared) == ((), (), (), ())
