@@ -696,9 +696,9 @@ class Masker:
     @staticmethod
     def _is_password(flag: str, value: str, program: str, *, separate: bool) -> bool:
         """Whether a one-letter option carries a password: that depends on the program."""
-        if _PASSWORD_PROGRAMS[flag].search(program):
+        if flag == "-p" and separate and not _NO_PASSWORD.match(value):
             return True
-        return flag == "-p" and separate and not _NO_PASSWORD.match(value)
+        return bool(_PASSWORD_PROGRAMS[flag].search(program))
 
     def _broken_json(self, text: str) -> str:
         """Mask JSON that was cut off, or a message in its place, as well as can be done without its structure."""

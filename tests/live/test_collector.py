@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tarfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -193,6 +194,35 @@ def test_counters_that_the_reproduction_moved_are_shown(docker_host: Lend, tmp_p
     assert movement.objects == ()
     dropped = {grown.owner: grown.after - grown.before for grown in movement.counters if grown.is_loss}
     assert dropped[f"ipv4 filter -A {rule}"] == 3
+
+
+def test_no_secret_of_a_real_host_is_in_its_bundle(docker_host: Lend, tmp_path: Path) -> None:
+    host = docker_host()
+    secret = "Tr0ub4dor.and-3"
+    script = f"sleep 1000; redis-cli -a {secret}A ping; echo {secret}B | docker login --password-stdin"
+    told = {
+        "--env": f"DATABASE_URL=postgres://u:{secret}C@db/x",
+        "--label": f"com.docker.compose.x={{'password': '{secret}D'}}",
+        "--health-cmd": f"PGPASSWORD={secret}E true",
+        "--network": "secret",
+    }
+    host.docker("network", "create", "--label", f"api_token={secret}F", "secret")
+    try:
+        host.docker(
+            "run", "--detach", "--name=secret", *(f"{option}={value}" for option, value in told.items()), lab.IMAGE,
+            "sh", "-c", script, "--password", f"{secret}G", f"--token={secret}H",
+        )  # fmt: skip
+        host.docker("exec", "secret", "sh", "-c", f"echo {secret}I")
+        during = ["--during", f"sh -c 'echo password={secret}J'"]
+        paths = [lab.collect(host, tmp_path, *during), lab.collect(host, tmp_path, *during, "--keep-inspect")]
+    finally:
+        host.shell("docker rm -f secret; docker network rm secret", check=False)
+    for path in paths:
+        with tarfile.open(path) as archive:
+            files = {member.name: archive.extractfile(member) for member in archive.getmembers() if member.isfile()}
+            texts = {name: file.read() for name, file in files.items() if file}
+        assert [name for name, text in texts.items() if secret.encode() in text] == []
+        assert any(b"redis-cli -a <masked>" in text for text in texts.values()), "the container was looked at"
 
 
 def test_a_finding_about_a_container_that_restarts_meanwhile_is_possibly_a_race(
