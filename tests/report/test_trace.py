@@ -340,3 +340,9 @@ def test_parquet_takes_any_name() -> None:
     found = views(read_bundle(Bundle("b", "", "", "", sources)), Wanted())
     table = pd.read_parquet(io.BytesIO(b"".join(render(found, "parquet", Look(colour=False, width=80, unicode=True)))))
     assert sorted(set(table["trace"])) == ["b.txt", "tr\\ud800.txt"]
+
+
+def test_text_follows_the_packets_of_a_whole_trace() -> None:
+    text = made("text", PACKETS, width=80).decode()
+    assert "packets in perf_trace/seed.txt: 2 packets in 61.000 us\n" in text
+    assert "docker0 -> veth7233136 -> eth0" in text

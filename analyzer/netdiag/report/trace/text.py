@@ -47,7 +47,7 @@ def _head(view: TraceView, look: Look) -> Iterator[str]:
         tasks = ", ".join(f"{look.text(each.task)} {each.rows:,}" for each in summary.tasks[:_MOST_TASKS])
         more = f" and {len(summary.tasks) - _MOST_TASKS} more" if len(summary.tasks) > _MOST_TASKS else ""
         yield f"{counted(len(summary.cpus), 'CPU')}; tasks with their lines: {tasks or 'not told'}{more}"
-    if summary.losses:
+    if summary.losses and view.journeys is None:
         places = counted(len(summary.losses), "place")
         yield look.paint("warning", f"events are missing at {places}: what is not seen may have happened there")
 
@@ -66,7 +66,10 @@ def _tables(view: TraceView, look: Look) -> Iterator[list[str]]:
     summary = view.summary
     events = tuple((each.event, each.device, each.count) for each in summary.events)
     yield _table("Events", ("event", "device", "count"), events, look, _MOST_EVENTS)
-    drops = tuple((each.reason, each.location, each.device, each.count) for each in summary.drops)
+    # journeys tell of them what they mean
+    drops = tuple(
+        (each.reason, each.location, each.device, each.count) for each in summary.drops if view.journeys is None
+    )
     yield _table("Packets given up", ("reason", "location", "device", "count"), drops, look, _MOST_EVENTS)
     lost = tuple((loss.line, loss.cpu, loss.count) for loss in summary.losses)
     yield _table("Events missing", ("line", "cpu", "count"), lost, look, _MOST_LOSSES)
