@@ -58,7 +58,7 @@ def lines() -> Callable[[str], list[Event]]:
 
     def make(text: str) -> list[Event]:
         found = []
-        for line in text.strip().splitlines():
+        for line in filter(None, map(str.strip, text.splitlines())):
             time, cpu, pid, name, device, skb, length, *rest = line.split()
             fields = [f"dev={device}"] if device != "-" else []
             fields += [f"skbaddr=0x{skb}", *([f"len={length}"] if length != "-" else []), *rest]

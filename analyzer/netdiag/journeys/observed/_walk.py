@@ -24,6 +24,7 @@ from netdiag.journeys.observed._join import (
     Rows,
     Wiring,
     join,
+    stable_order,
 )
 from netdiag.journeys.observed._read import Reader, counts
 from netdiag.journeys.observed.facts import Ending
@@ -32,13 +33,14 @@ from netdiag.journeys.observed.facts import Ending
 MOST_PACKETS = 3_000_000
 #: Paths that are kept apart: a trace of noise has no two alike.
 MOST_PATHS = 5_000
-#: Packets that are kept whole: of a trace, of each path, and of each path and ending that is a loss.
-MOST_KEPT, FIRST_KEPT, KEPT_OF_PATH = 300, 20, 2
+#: Packets that are kept whole, by what they are kept for; of a path, and of each way to get lost on it, only a few.
+MOST_KEPT = {"first": 60, "path": 120, "lost": 120, "slow": 20}
+KEPT_OF_EACH = 2
 #: Rows of packets that may go on. Only a trace that names a new address all the time comes to so many.
 _MOST_OPEN = 1_000_000
 _OPEN_SENDING = 1_000_000_000
 #: New rows that are worth a round of joining.
-_ENOUGH = 100_000
+_ENOUGH = 200_000
 
 _ENDINGS = list(Ending)
 _ENDING_CODE = {ending: number for number, ending in enumerate(_ENDINGS)}
@@ -145,6 +147,8 @@ class Walk:
         self._numbers: dict[int, int] = {}
         self._whole_of: Counter[tuple[int, int]] = Counter()
         self._slowest: dict[int, int] = {}
+        self._kept_for: Counter[str] = Counter()
+        self._kept_lines: set[int] = set()
         self._new: list[Rows] = []
         self._still_open = 0
 
@@ -300,12 +304,13 @@ class Walk:
                 self.endings[path, ending] += count
         for path, count in zip(*np.unique(packets.path[packets.origin > 0], return_counts=True), strict=True):
             self.copies[int(path)] += int(count)
-        spans = (
-            pd.DataFrame({"path": packets.path, "start": packets.start}).groupby("path")["start"].agg(["min", "max"])
-        )
-        for each in spans.itertuples():
-            first, last = self.spans.get(int(each[0]), (int(each[1]), int(each[2])))
-            self.spans[int(each[0])] = min(first, int(each[1])), max(last, int(each[2]))
+        known = np.flatnonzero(packets.path >= 0)
+        first, last = np.full(len(self.paths), np.iinfo(np.int64).max), np.full(len(self.paths), -1)
+        np.minimum.at(first, packets.path[known], packets.start[known])
+        np.maximum.at(last, packets.path[known], packets.start[known])
+        for path in np.flatnonzero(last >= 0).tolist():
+            begin, end = self.spans.get(path, (int(first[path]), int(last[path])))
+            self.spans[path] = min(begin, int(first[path])), max(end, int(last[path]))
 
     def _note_drops(self, rows: Rows, hops: "_Hops", packets: Packets | None) -> None:
         if not len(hops.dropped):
@@ -341,27 +346,34 @@ class Walk:
     def _keep(self, rows: Rows, joined: Joined, hops: "_Hops", packets: Packets) -> None:
         """Keep some packets whole: the first of all, of each path, and of each way to get lost; the slowest."""
         time = packets.arrived - packets.start
-        table = pd.DataFrame({"path": packets.path, "ending": packets.ending, "time": time})
-        of_path = table.groupby("path").cumcount().to_numpy()
-        of_ending = table.groupby(["path", "ending"]).cumcount().to_numpy()
-        lost = np.isin(packets.ending, _LOST)
-        wanted = (of_path < KEPT_OF_PATH) | (lost & (of_ending < KEPT_OF_PATH))
-        wanted |= np.arange(len(packets)) < FIRST_KEPT - len(self.whole)
-        slowest = table.groupby("path")["time"].idxmax().to_numpy()
-        wanted[slowest] = True
-        for at in np.flatnonzero(wanted).tolist():
-            if len(self.whole) >= MOST_KEPT:
-                return
-            path, ending, took = int(packets.path[at]), int(packets.ending[at]), int(time[at])
-            slower = at in slowest and took > self._slowest.get(path, -1)
-            first = self._whole_of[path, -1] < KEPT_OF_PATH or len(self.whole) < FIRST_KEPT
-            loss = bool(lost[at]) and self._whole_of[path, ending] < KEPT_OF_PATH
-            if not (slower or first or loss):
-                continue
-            self._whole_of[path, -1] += 1
-            self._whole_of[path, ending] += 1
-            self._slowest[path] = max(took, self._slowest.get(path, -1))
-            self.whole.append(self._whole(rows, joined, hops, packets, at))
+        order = np.argsort(packets.start, kind="stable")
+        path, ending = packets.path[order], packets.ending[order]
+        lost = np.isin(ending, _LOST)
+        wanted = {
+            "first": np.arange(len(order)) < MOST_KEPT["first"],
+            "path": _ranks(path) < KEPT_OF_EACH,
+            "lost": lost & (_ranks(path * len(_ENDINGS) + ending) < KEPT_OF_EACH),
+            "slow": np.zeros(len(order), dtype=bool),
+        }
+        wanted["slow"][np.argsort(-time[order], kind="stable")[: MOST_KEPT["slow"]]] = True
+        for why, chosen in wanted.items():
+            for at in order[chosen].tolist():
+                if self._kept_for[why] >= MOST_KEPT[why]:
+                    break
+                self._keep_one(why, rows, joined, hops, packets, at)
+
+    def _keep_one(self, why: str, rows: Rows, joined: Joined, hops: "_Hops", packets: Packets, at: int) -> None:
+        line, path, took = int(packets.line[at]), int(packets.path[at]), int(packets.arrived[at] - packets.start[at])
+        key = (path, int(packets.ending[at]) if why == "lost" else -1)
+        enough = why in ("path", "lost") and self._whole_of[key] >= KEPT_OF_EACH
+        if line in self._kept_lines or enough or (why == "slow" and took <= self._slowest.get(path, -1)):
+            return
+        self._kept_lines.add(line)
+        self._kept_for[why] += 1
+        for counted in ((path, -1), (path, int(packets.ending[at]))):
+            self._whole_of[counted] += 1
+        self._slowest[path] = max(took, self._slowest.get(path, -1))
+        self.whole.append(self._whole(rows, joined, hops, packets, at))
 
     def _whole(self, rows: Rows, joined: Joined, hops: "_Hops", packets: Packets, at: int) -> Whole:
         number = hops.packet[at]
@@ -397,6 +409,16 @@ def _line_of_origin(rows: Rows, joined: Joined, hops: "_Hops") -> Ints:
     first_line = np.full(int(joined.packet.max()) + 1, np.iinfo(np.int64).max)
     np.minimum.at(first_line, joined.packet, rows.line)
     return np.asarray(first_line[joined.packet[joined.origin[hops.first]]])
+
+
+def _ranks(values: Ints) -> Ints:
+    """Of each value how often it was there before."""
+    codes, distinct = pd.factorize(values)
+    order = stable_order(codes.astype(np.int64), len(distinct))
+    begins = np.flatnonzero(np.append(True, np.diff(codes[order]) != 0)) if len(order) else order
+    ranks = np.empty(len(order), dtype=np.int64)
+    ranks[order] = np.arange(len(order)) - np.repeat(begins, np.diff(np.append(begins, len(order))))
+    return ranks
 
 
 @dataclass
