@@ -52,7 +52,6 @@ def test_a_drop_has_a_class(printed: str, place: str, kind: DropClass, *, benign
         ("12", "6.18.44-fc-v769", "NETFILTER_DROP"),
         ("11", "6.12.115+deb12-amd64", "NETFILTER_DROP"),
         ("7", "6.1.0-53-amd64", "NETFILTER_DROP"),
-        ("7", "5.18.3", "NETFILTER_DROP"),
     ],
 )
 def test_a_number_is_a_name_of_its_kernel(number: str, kernel: str, name: str) -> None:
@@ -71,9 +70,9 @@ def test_the_number_of_a_kernel_that_is_not_in_the_table_stays_a_number(kernel: 
     assert (reason.name, reason.text) == ("", text)
 
 
-def test_the_kernels_own_names_go_before_the_table() -> None:
-    assert reason_of("12", "", "6.18.44", {12: "QUEUE_PURGE"}).name == "QUEUE_PURGE"
-    assert reason_of("13", "", "6.18.44", {12: "QUEUE_PURGE"}).name == ""
+def test_a_number_that_only_a_later_kernel_of_the_series_has_is_not_given_to_an_earlier_one() -> None:
+    assert reason_of("65", "", "6.1.187").text == "reason number 65 of kernel 6.1.187"
+    assert reason_of("65", "", "6.1.192").name == "TC_CHAIN_NOTFOUND"
 
 
 def test_without_a_name_the_function_tells() -> None:

@@ -1,10 +1,11 @@
 """What a drop means: the kernel's reason and the place that freed the packet, looked up in the tables of this package.
 
 `drop_reasons.csv` has each reason of the kernel (include/net/dropreason-core.h; `later` is whether a packet may have
-waited before, in a queue or in a socket), `drop_places.csv` functions that say
-more than the reason that they give, or that say it where there is none (before Linux 5.17 there are no reasons).
-`drop_numbers.csv` has the numbers of the reasons, which `perf trace` prints instead of their names: they shift from
-release to release, and even within a stable series, so the kernel's own list in the bundle goes before the table.
+waited before, in a queue or in a socket), `drop_places.csv` functions that say more than the reason that they give, or
+that say it where there is none (before Linux 5.17 there are no reasons).
+`drop_numbers.csv` has the numbers of the reasons, which `perf trace` prints instead of their names. They shift from
+release to release, and even within a stable series: the lists were read in the headers of Debian's kernels 6.1 and 6.12
+and in the events/skb/kfree_skb/format of a running 6.18. The number of any other kernel stays a number.
 """
 
 import csv
@@ -22,12 +23,12 @@ _SERIES = re.compile(r"\d+\.\d+")
 _RELEASE = re.compile(r"\d+\.\d+\.\d+")
 
 
-def reason_of(printed: str, place: str, kernel: str, numbers: Mapping[int, str] | None = None) -> Reason:
+def reason_of(printed: str, place: str, kernel: str) -> Reason:
     """What `kfree_skb` tells by its reason as it is printed (a name, a number, or nothing) and its location.
 
-    `kernel` is its release (`6.1.0-53-amd64`), `numbers` the kernel's own names, when the bundle has them.
+    `kernel` is its release (`6.1.0-53-amd64`).
     """
-    names = _names(printed, kernel, numbers)
+    names = _names(printed, kernel)
     name = names[0] if len(names) == 1 else ""
     symbol = function_of(place)
     if printed and not name:
@@ -60,13 +61,11 @@ def function_of(place: str) -> str:
     return _SUFFIX.sub("", found[0]) if found else ""
 
 
-def _names(printed: str, kernel: str, numbers: Mapping[int, str] | None) -> tuple[str, ...]:
+def _names(printed: str, kernel: str) -> tuple[str, ...]:
     """The names that a printed reason may stand for."""
     if not printed or not printed.isdecimal():
         return (printed,) if printed else ()
     number = int(printed)
-    if numbers:
-        return (numbers[number],) if number in numbers else ()
     series = _SERIES.match(kernel)
     if not series:
         return ()
@@ -94,7 +93,7 @@ def _places() -> Mapping[tuple[str, str], dict[str, str]]:
 
 @cache
 def _numbers() -> Mapping[str, Mapping[int, str]]:
-    """By release the names of the numbers. The lists were read in these releases' sources or running kernels."""
+    """By release the names of the numbers."""
     rows = _rows("drop_numbers.csv")
     releases = [name for name in rows[0] if name != "reason"]
     return {each: {int(row[each]): row["reason"] for row in rows if row[each]} for each in releases}
