@@ -57,6 +57,7 @@ bench: $(VENV)/installed-dev
 	$(BIN)/python benchmarks/docker_inspect.py
 	$(BIN)/python benchmarks/grammars.py
 	$(BIN)/python benchmarks/hosts.py
+	$(BIN)/python benchmarks/reports.py
 
 clean:
 	rm -rf $(VENV) build dist report.html report.pdf

@@ -17,7 +17,7 @@ import pytest
 
 from netdiag import report
 from netdiag.errors import ReportUnavailable
-from netdiag.finding import Evidence, Verdict
+from netdiag.finding import Evidence, Subject, Verdict
 from netdiag.report import pdf
 from netdiag.results import Analysis
 from netdiag.spans import Source
@@ -242,6 +242,15 @@ def test_the_contents_name_the_page_of_each_part(case_file: bytes) -> None:
     ]
     for name in ("Findings", "Map", "Coverage", "Sources"):
         assert re.search(rf"^ *{name}$", text[told[name] - 1], re.MULTILINE)
+
+
+@needs_poppler
+def test_of_findings_that_are_alike_the_first_are_printed_and_the_rest_is_told(analysis: Analysis) -> None:
+    like = analysis.findings[0]
+    many = tuple(replace(like, subjects=(Subject("route", f"route {n}"),), message=f"number {n};") for n in range(24))
+    text = words(pdf.render(replace(analysis, findings=many)))
+    assert "The first 20 of 24 findings; all of them are in the HTML report." in text
+    assert [n for n in range(24) if text.count(f"number {n};") == 2] == list(range(20))
 
 
 def test_the_same_analysis_gives_the_same_bytes(analysis: Analysis, case_file: bytes) -> None:

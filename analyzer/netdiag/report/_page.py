@@ -301,7 +301,7 @@ class Page:
 
     @cached_property
     def layers(self) -> tuple[str, ...]:
-        """The layers that findings are of, the most often named first."""
+        """The layers that findings are of, in the order of the findings."""
         return tuple(dict.fromkeys(view.card.layer for view in self.findings if view.card.layer))
 
     @cached_property

@@ -123,7 +123,7 @@
   // --- links into what is folded or filtered out ---
 
   function reveal() {
-    const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    const target = document.getElementById(location.hash.slice(1));
     if (!target) return;
     let changed = Boolean(target.closest(".out"));
     if (changed) clear();
