@@ -133,17 +133,16 @@ def processes(options: argparse.Namespace, folder: Path) -> None:
 def printing(options: argparse.Namespace, folder: Path) -> None:
     """Reading against the tool that prints the same text, into a pipe that nobody waits for."""
     print(f"{'':16} {'MB':>6} {'printing, s':>12} {'reading':>8} {'ratio':>6}")
-    data, text = folder / "trace.dat", folder / "report.txt"
-    make_trace_dat(data)
-    report = ["trace-cmd", "report", "-i", str(data)]
-    compare("trace-cmd report", report, text, "trace_cmd_report", options.rounds)
+    reports = [["trace-cmd", "report", "-i", str(path)] for path in make_trace_dats(folder)]
+    compare("trace-cmd report", reports, folder / "report.txt", "trace_cmd_report", options.rounds)
     script = ["perf", "script", "-i", str(recording(options, folder))]
-    compare("perf script", script, folder / "script.txt", "perf_script", options.rounds)
+    compare("perf script", [script], folder / "script.txt", "perf_script", options.rounds)
 
 
-def compare(title: str, command: list[str], text: Path, name: str, rounds: int) -> None:
+def compare(title: str, commands: list[list[str]], text: Path, name: str, rounds: int) -> None:
     def printed(target: int) -> None:
-        subprocess.run(command, stdout=target, stderr=subprocess.DEVNULL, check=True)
+        for command in commands:
+            subprocess.run(command, stdout=target, stderr=subprocess.DEVNULL, check=True)
 
     with text.open("wb") as file:
         printed(file.fileno())
@@ -152,14 +151,23 @@ def compare(title: str, command: list[str], text: Path, name: str, rounds: int) 
     print(f"{title:16} {source.size / 1e6:6.1f} {tool:12.2f} {own:8.2f} {tool / own:6.2f}")
 
 
-def make_trace_dat(path: Path, count: int = 400_000) -> None:
+def make_trace_dats(folder: Path, files: int = 40, rows: int = 8_000) -> list[Path]:
+    """Several files, and only those that trace-cmd takes: 3.1.6 does not like each long one of that writer."""
     sys.path.insert(0, str(ROOT / "tests" / "formats"))
     of_tests, writer = import_module("test_trace_dat"), import_module("trace_dat")
     chance = random.Random("trace.dat")
-    cpus: list[list[object]] = [[], [], []]
-    for cpu, row in of_tests.rows_of(chance, of_tests.Clock(chance), count):
-        cpus[cpu].append(row)
-    path.write_bytes(writer.trace_dat(cpus, of_tests.TASKS))
+    made = []
+    for number in range(files):
+        cpus: list[list[object]] = [[], [], []]
+        for cpu, row in of_tests.rows_of(chance, of_tests.Clock(chance), rows):
+            # addresses as the kernel has them, and no losses, of which that writer makes one a second
+            kernels = {"skbaddr": row.skbaddr | 0xFFFF << 48} if isinstance(row, writer.Xmit) else {}
+            cpus[cpu].append(replace(row, lost=0, **kernels))
+        path = folder / f"{number}.dat"
+        path.write_bytes(writer.trace_dat(cpus, of_tests.TASKS))
+        if not subprocess.run(["trace-cmd", "report", "-i", str(path)], capture_output=True, check=False).returncode:
+            made.append(path)
+    return made
 
 
 def recording(options: argparse.Namespace, folder: Path) -> Path:
@@ -226,9 +234,8 @@ def archive(options: argparse.Namespace, folder: Path) -> None:
             lambda: whole(read_table(stored(packed, "trace_cmd_report"))),
         ],
         options.rounds,
-        wall=True,
     )
-    print(f"gzip -dc {unpack:.2f} s, trace in a .tar.gz to tables {own:.2f} s (wall): {unpack / own:.2f} times as fast")
+    print(f"gzip -dc {unpack:.2f} s, trace in a .tar.gz to tables {own:.2f} s: {unpack / own:.2f} times as fast")
 
 
 ONE = """

@@ -24,15 +24,20 @@ java  4886 [001]  6499.331280: net:net_dev_queue: dev=trx0 skbaddr=0xffff88816c6
 \t    7fb46db80404 (deleted) ([unknown])
 
 java  4886 [001]  6499.331290: net:net_dev_queue: dev=trx0 skbaddr=0xffff88816c6f2200 len=43
+
+c++  4887 [001]  6499.331290: net:netif_rx: dev=trx0 skbaddr=0xffff88816c6f2200 len=43
+\t    7fb46db80404 a::(anonymous namespace)::g(std::function<void (int)>)+0x3 (/opt/tool)
+\t    7fb46db80404 std::function<void (int)>::call(int) const+0x3 (/opt/tool)
 """
 
 
 def test_functions_are_named_as_flame_graph_tools_name_them() -> None:
     table = read_table(Source("perf.txt", TEXT, format="perf_script"))
-    assert table.ways["columns"] == TEXT.count("\n") - 4
+    assert table.ways["columns"] == TEXT.count("\n") - 5
     assert folded(table) == {
         "Web_Content;[unknown];[tool];net::Socket<int>::send;__dev_queue_xmit": 1_000_500,
         "java;net/http.(*Client).Do;java/io/PrintStream:::print;java/io/Writer:::write_[i]": 500_250,
-        "java": 2,
+        "java": 1,
+        "c++;std::function<void (int)>::call;a::(anonymous namespace)::g": 1,
     }
-    assert folded(table, "net_dev_queue") == {"java": 2}
+    assert folded(table, "net_dev_queue") == {"java": 1}

@@ -16,13 +16,14 @@ from netdiag.traces.table import NOT_TOLD, UNKNOWN, Stacks, TraceTable
 def folded(table: TraceTable, event: str = "") -> Mapping[str, int]:
     """How much was sampled at each stack: by task and functions, outermost first. Only events of one name if given.
 
-    A sample of a counter counts as much as its period (ns of a clock, cycles), any other event counts one.
+    A sample of a counter counts as much as its period (ns of a clock, cycles), any other event counts one. Events
+    without a stack are left out.
     """
     samples: Counter[tuple[str, int]] = Counter()
     width = len(table.stacks) + 1
     for batch in table.event_batches():
-        if event:
-            batch = batch[batch["name"] == event]  # noqa: PLW2901
+        wanted = batch["stack"] != NOT_TOLD
+        batch = batch[wanted & (batch["name"] == event) if event else wanted]  # noqa: PLW2901
         tasks = batch["task"].cat
         period = batch["period"].to_numpy()
         keys = tasks.codes.to_numpy().astype(np.int64) * width + (batch["stack"].to_numpy() + 1)
@@ -48,7 +49,7 @@ class _Folder:
         self._stacks = stacks
         self._java = java
         self._labels: list[str] | None = None
-        self._texts: dict[int, str] = {NOT_TOLD: ""}
+        self._texts: dict[int, str] = {}
 
     def functions(self, stack: int) -> str:
         if stack not in self._texts:
@@ -71,16 +72,30 @@ def _label(name: str, module: str, *, java: bool) -> str:
     return ";".join([functions[0], *(f"{inlined}_[i]" for inlined in functions[1:])])
 
 
+_OPENING, _CLOSING = "<{[", ">}]"
+
+
 def _tidy(function: str, *, java: bool) -> str:
-    """Without its arguments; the receiver of a method of Go and an anonymous namespace of C++ are none."""
+    """Without its arguments, which begin at the first round bracket outside of others; the receiver of a method of Go
+    and an anonymous namespace of C++ are none.
+    """
     function = function.replace(";", ":")
-    bracket = function.find("(")
-    if (
-        bracket >= 0
-        and not function.startswith("(anonymous namespace)", bracket)
-        and function[bracket - 1 : bracket] != "."
-    ):
-        function = function[:bracket]
+    if "(" in function:
+        function = function[: _length_without_arguments(function)]
     if java and function.startswith("L") and "/" in function:
         function = function[1:]
     return function
+
+
+def _length_without_arguments(function: str) -> int:
+    depth = 0
+    for place, character in enumerate(function):
+        if character in _OPENING:
+            depth += 1
+        elif character in _CLOSING:
+            depth -= 1
+        elif character == "(" and depth == 0:
+            go = function[place - 1 : place] == "."
+            if not go and not function.startswith("(anonymous namespace)", place):
+                return place
+    return len(function)
