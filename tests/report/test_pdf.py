@@ -17,7 +17,7 @@ import pytest
 
 from netdiag import report
 from netdiag.errors import ReportUnavailable
-from netdiag.finding import Evidence, Subject, Verdict
+from netdiag.finding import Evidence, Outcome, Subject, Verdict
 from netdiag.report import pdf
 from netdiag.results import Analysis
 from netdiag.spans import Source
@@ -97,6 +97,16 @@ def test_it_holds_what_was_not_judged_not_read_and_not_collected(case_file: byte
     assert packed("9 sources, 7 of them read whole.") in text
     assert packed("exit code 4") in text
     assert all(packed(item.reason) in text for item in analysis.bundle.not_collected)
+
+
+@needs_poppler
+def test_checks_that_one_reason_keeps_from_judging_stand_together(analysis: Analysis) -> None:
+    """A poor bundle leaves most checks open: a row for each would be pages that nobody reads."""
+    reason = "no sysctl was collected: no such command: sysctl"
+    more = tuple(Outcome(f"sysctl-{n:02d}", Verdict.UNKNOWN, reason, ("sysctl",)) for n in range(40))
+    text = words(pdf.render(replace(analysis, outcomes=(*analysis.outcomes, *more))))
+    assert text.count(reason) == 1
+    assert all(outcome.check in text for outcome in more)
 
 
 @needs_poppler

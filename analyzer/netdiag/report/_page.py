@@ -105,6 +105,18 @@ class CheckView:
 
 
 @dataclass(frozen=True)
+class QuestionView:
+    """The checks that one reason keeps from judging, and the outputs that would tell them."""
+
+    reason: str
+    checks: tuple[CheckView, ...]
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(name for check in self.checks for name in check.outcome.missing))
+
+
+@dataclass(frozen=True)
 class SourceView:
     """A source with how much of it was read. `listing` is None when its text is not at hand."""
 
@@ -332,6 +344,12 @@ class Page:
             or (check.outcome.verdict is Verdict.FINDING and check.outcome.reason)
         ]
         return tuple(sorted(found, key=lambda check: verdicts.index(check.outcome.verdict)))
+
+    @cached_property
+    def open_questions(self) -> tuple[QuestionView, ...]:
+        """The same checks by what stands in their way."""
+        groups = _grouped((check.outcome.reason, check) for check in self.unjudged)
+        return tuple(QuestionView(reason, checks) for reason, checks in groups)
 
     @cached_property
     def ask(self) -> tuple[str, ...]:
