@@ -163,7 +163,8 @@ class Joined:
 
     `packet` numbers the packet of each row, `join` says why the row belongs to it (a code of `CODE`). `sent` is for
     each row of a sending device the row of the `net_dev_xmit` that ends it, else -1, and `begun` the other way around.
-    `origin` is for each row that begins a packet a row of the packet that it is a copy of, else -1.
+    `origin` is for each row that begins a packet a row of the packet that it is a copy of, else -1. `last` are the last
+    rows of each skb address.
     """
 
     packet: Ints
@@ -171,6 +172,7 @@ class Joined:
     sent: Ints
     begun: Ints
     origin: Ints
+    last: Ints
 
 
 def join(rows: Rows, wiring: Wiring, at_once: Mask) -> Joined:
@@ -193,7 +195,8 @@ def join(rows: Rows, wiring: Wiring, at_once: Mask) -> Joined:
     packet[in_line] = np.cumsum(joins[in_line] == CODE[Join.NEVER]) - 1
     late = np.flatnonzero(begun >= 0)
     packet[late] = packet[begun[late]]
-    return Joined(packet, joins, sent, begun, _origins(rows, orders, packet, joins, sent, wiring))
+    origin = _origins(rows, orders, packet, joins, sent, wiring)
+    return Joined(packet, joins, sent, begun, origin, in_line[~np.append(of_one_skb[1:], False)[: len(in_line)]])
 
 
 def stable_order(codes: Ints, below: int) -> Ints:

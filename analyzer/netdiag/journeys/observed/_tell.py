@@ -297,12 +297,11 @@ class _Teller:
 
     def journeys(self) -> Iterator[Journey]:
         answered, _ = self._answers
-        row_of = {int(line): at for at, line in enumerate(self.packets.line)} if self.walk.whole else {}
-        for whole in self.walk.whole_packets():
-            line = int(whole.rows.line[0])
-            at = row_of.get(line, -1)
-            asked = int(answered[at]) if at >= 0 else -1
-            yield self._journey(whole, asked)
+        wholes = [*self.walk.whole_packets()]
+        mine = np.flatnonzero(np.isin(self.packets.line, [whole.rows.line[0] for whole in wholes]))
+        asked = {int(line): int(row) for line, row in zip(self.packets.line[mine], answered[mine], strict=True)}
+        for whole in wholes:
+            yield self._journey(whole, asked.get(int(whole.rows.line[0]), -1))
 
     def _journey(self, whole: Whole, asked: int) -> Journey:
         rows, packets = whole.rows, self.packets

@@ -194,11 +194,8 @@ class Walk:
         """Rows of packets to which the next batch may add something."""
         now = int(rows.time.max())
         packets = int(joined.packet.max()) + 1
-        in_line = np.flatnonzero(joined.begun < 0)
-        last_of_skb = pd.Series(in_line).groupby(rows.skb[in_line]).max().to_numpy()
         goes_on = np.zeros(packets, dtype=bool)
-        last = last_of_skb[rows.phase[last_of_skb] < Phase.FREED]
-        goes_on[joined.packet[last]] = True
+        goes_on[joined.packet[joined.last[rows.phase[joined.last] < Phase.FREED]]] = True
         sends = Phase.START if self.recorded["net_dev_start_xmit"] else Phase.QUEUE
         unsent = (rows.phase == sends) & (joined.sent < 0) & (now - rows.time <= _OPEN_SENDING)
         if self.recorded["net_dev_xmit"]:
