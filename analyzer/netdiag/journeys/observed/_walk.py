@@ -40,7 +40,7 @@ KEPT_OF_EACH = 2
 _MOST_OPEN = 1_000_000
 _OPEN_SENDING = 1_000_000_000
 #: New rows that are worth a round of joining.
-_ENOUGH = 200_000
+_ENOUGH = 50_000
 
 _ENDINGS = list(Ending)
 _ENDING_CODE = {ending: number for number, ending in enumerate(_ENDINGS)}
