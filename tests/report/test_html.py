@@ -390,9 +390,11 @@ def test_a_check_that_found_something_but_did_not_judge_all_is_listed_as_such(an
     outcome = Outcome(
         "link-stale-bridge", Verdict.FINDING, "networks of another engine may exist", ("x",), ("docker info",)
     )
-    section = Page(html.render(replace(analysis, outcomes=(outcome,)))).one("section", id="unjudged")
+    page = Page(html.render(replace(analysis, outcomes=(outcome,))))
+    section = page.one("section", id="unjudged")
     assert "link-stale-bridge judged in part networks of another engine may exist" in section.words
-    assert "docker info" in section.words
+    assert "Please also run" in page.one("section", id="coverage").words
+    assert "docker info" in page.all("pre", class_="commands")[-1].text
 
 
 def test_every_check_is_listed_with_its_outcome(page: Page, analysis: Analysis) -> None:

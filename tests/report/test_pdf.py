@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from netdiag import report
+from netdiag.cli import analyze
 from netdiag.errors import ReportUnavailable
 from netdiag.finding import Evidence, Outcome, Subject, Verdict
 from netdiag.report import pdf
@@ -214,6 +215,15 @@ def test_the_paper_can_be_chosen(case_file: bytes, healthy: Analysis) -> None:
     printed = (case_file, report.render(healthy, "pdf", paper="letter"))
     sizes = [re.findall(r"Page size: +(.*)", poppler("pdfinfo", document)) for document in printed]
     assert sizes == [["595.276 x 841.89 pts (A4)"], ["612 x 792 pts (letter)"]]
+
+
+def test_the_command_line_passes_the_paper_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    printed: list[str] = []
+    monkeypatch.setattr(pdf, "print_html", lambda text: printed.append(text) or b"%PDF-")
+    seed = Path(__file__).parents[2] / "samples" / "bundles" / "seed"
+    for options in ([], ["--paper", "letter"]):
+        analyze.command.main([str(seed), "-o", str(tmp_path / "case.pdf"), *options], standalone_mode=False)
+    assert [re.findall(r"@page { size: (\w+) }", text) for text in printed] == [["A4"], ["letter"]]
 
 
 @needs_poppler
