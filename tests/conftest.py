@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from netdiag.journeys.observed import _walk
+
 TOP = "netdiag-web01-20261123T101500Z"
 Files = Mapping[str, bytes | str]
 
@@ -116,3 +118,9 @@ def make_bundle(make_tar: Callable[..., Path], make_manifest: Callable[..., dict
         )
 
     return make
+
+
+@pytest.fixture
+def all_packets_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every packet of a trace is a journey of its own: usually those that are like others are only counted."""
+    monkeypatch.setitem(_walk.MOST_KEPT, "first", 1_000_000)

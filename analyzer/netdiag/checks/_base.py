@@ -33,6 +33,7 @@ LAYERS: Mapping[str, str] = {
     "dns": "names",
     "port": "published ports and who listens",
     "overlay": "swarm and overlay networks",
+    "trace": "packets that were traced",
     "security": "what is open that should not be",
     "bundle": "the engine, and the bundle itself",
 }

@@ -288,6 +288,10 @@ def _counters_of(record: object, number: int, artifact: str) -> Iterator[tuple[s
             for name, value in record.counters.items():
                 yield f"CPU {record.cpu}", name, value, record.span
         case Rule(target="DROP" | "REJECT") if record.counters and record.counters.exact:
-            text = record.span.excerpt
-            owner = f"{record.family} {record.table} {text[text.find('-A ') :] if '-A ' in text else record.chain}"
-            yield owner, "dropped packets", record.counters.packets, record.span
+            yield owner_of(record), "dropped packets", record.counters.packets, record.span
+
+
+def owner_of(rule: Rule) -> str:
+    """A rule as the owner of its counter."""
+    text = rule.span.excerpt
+    return f"{rule.family} {rule.table} {text[text.find('-A ') :] if '-A ' in text else rule.chain}"

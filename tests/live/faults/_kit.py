@@ -80,6 +80,7 @@ _NAMES: dict[str, Callable[[DockerHost], str]] = {
     "back_subnet": lambda host: _subnet(host, "back"),
     "web": lambda host: host.address("web", "front"),
     "app": lambda host: host.address("app", "back"),
+    "app_front": lambda host: host.address("app", "front"),
     "db": lambda host: host.address("db", "back"),
     "web_veth": lambda host: host.veth("web", "front"),
     "app_veth": lambda host: host.veth("app", "back"),

@@ -382,9 +382,10 @@ def _judge(steps: _Steps, joins: Ints, wiring: Wiring, at_once: Mask) -> None:
     left = put(_peers(left, wiring), Join.PEERS)
     left = put(_handed_up(left, wiring), Join.HANDED_UP)
     left = put(_passed_up(left, wiring), Join.PASSED_UP)
-    # the idle task is no program that could read and send
-    idle = (steps.rows.pid[left.after] == 0) & (left.gap <= _AT_ONCE)
-    left = put(_forwarded(left, wiring) & left.contiguous & ((left.gap <= soon) | idle), Join.FORWARDED)
+    # the idle task is no program that could read and send; nor could any, as long as the poll goes on that received it
+    kernel = (steps.rows.pid[left.after] == 0) | bool(np.any(steps.rows.phase == Phase.POLLED))
+    in_time = (left.gap <= soon) | (kernel & (left.gap <= _AT_ONCE))
+    left = put(_forwarded(left, wiring) & left.contiguous & in_time, Join.FORWARDED)
     left = put(_forwarded(left, wiring) & (left.gap <= soon // 2), Join.SENT_ON)
     left = put(_ended(left) & left.together & (left.gap <= _AT_ONCE), Join.ENDED)
     waited = (left.phase_after != Phase.DROPPED) | ~at_once[steps.rows.reason[left.after]]

@@ -61,7 +61,22 @@ class Places:
     def of_path(self, path: Sequence[NamedHop]) -> tuple[Whereabouts, ...]:
         """Whose each device of a path is."""
         legs = _legs(path)
-        choices = [self._choices(path, leg) for leg in legs]
+        everywhere = [self._choices(path, leg) for leg in legs]
+        # devices that the bundle has are taken for those, unless the way does not fit then
+        seen = [[each for each in choices if each] or choices for choices in everywhere]
+        choices = self._fitting(path, legs, seen)
+        if not all(choices):
+            choices = self._fitting(path, legs, everywhere)
+        found: list[Whereabouts] = []
+        for number, leg in enumerate(legs):
+            found += [self._whereabouts(path, legs, number, choices, path[at][0]) for at in leg]
+        return tuple(found)
+
+    def _fitting(
+        self, path: Sequence[NamedHop], legs: Sequence[Sequence[int]], possible: Sequence[Sequence[str]]
+    ) -> list[list[str]]:
+        """Of the namespaces that each leg may be in those that go with what is before and behind it."""
+        choices = [[*each] for each in possible]
         for (left, right), (one, other) in [*zip(pairwise(range(len(legs))), pairwise(legs), strict=True)]:
             crossing = path[one[-1]][0], path[other[0]][0]
             fitting = {(a, b) for a in choices[left] for b in choices[right] if self._fits(a, b, *crossing)}
@@ -70,10 +85,7 @@ class Places:
         for (left, right), (one, other) in reversed([*zip(pairwise(range(len(legs))), pairwise(legs), strict=True)]):
             crossing = path[one[-1]][0], path[other[0]][0]
             choices[left] = [a for a in choices[left] if any(self._fits(a, b, *crossing) for b in choices[right])]
-        found: list[Whereabouts] = []
-        for number, leg in enumerate(legs):
-            found += [self._whereabouts(path, legs, number, choices[number], path[at][0]) for at in leg]
-        return tuple(found)
+        return choices
 
     def _choices(self, path: Sequence[NamedHop], leg: Sequence[int]) -> list[str]:
         """The namespaces that have all devices of a leg, and the empty one, which was not collected."""
@@ -95,15 +107,21 @@ class Places:
         return netns.link(name) if netns else None
 
     def _whereabouts(
-        self, path: Sequence[NamedHop], legs: Sequence[Sequence[int]], number: int, choices: Sequence[str], device: str
+        self,
+        path: Sequence[NamedHop],
+        legs: Sequence[Sequence[int]],
+        number: int,
+        choices: Sequence[Sequence[str]],
+        device: str,
     ) -> Whereabouts:
-        seen = [each for each in choices if each]
+        seen = [each for each in choices[number] if each]
         if len(seen) > 1 and legs[number][0] == 0 and path[0][1]:
             # the first event of a veth would have been that its other end sends
             seen = [each for each in seen if (each, path[0][0]) not in self._peer] or seen
         if len(seen) == 1:
             others = len(self._with[device]) > 1
-            sure = not others or len(legs) > 1 or len(legs[number]) > 1
+            beside = (*choices[max(number - 1, 0) : number], *choices[number + 1 : number + 2])
+            sure = not others or len(legs[number]) > 1 or any(any(each) for each in beside)
             why = f"of {len(self._with[device])} namespaces with {device}, the one that the way fits" if others else ""
             confidence = Confidence.HIGH if sure else Confidence.MEDIUM
             return Whereabouts(device, seen[0], _name(self._namespaces[seen[0]]), confidence, why)

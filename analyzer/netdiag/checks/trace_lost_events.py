@@ -1,0 +1,60 @@
+"""Trace lost events - negative conclusions invalid.
+
+## What it finds
+A trace from which events are missing, because they came faster than the tracer could write them away.
+
+## Why it matters
+A packet that was not seen may have been there all the same. What the trace does show stays true; that something did
+not happen, and how often something happened, is no longer to be had from it.
+
+## How it is decided
+perf and trace-cmd say where they lost events and how many: `PERF_RECORD_LOST`, `LOST n events!`, `[n EVENTS
+DROPPED]`. Other checks of traces are less sure of their conclusions then, and say so.
+
+## Not a problem when
+The question is answered by what was seen.
+
+## Repair
+Trace a shorter time, less traffic or fewer events, or give the tracer larger buffers.
+
+## Verify
+The new trace has no such line.
+
+## References
+perf-record(1), `--mmap-pages`; trace-cmd-record(1), `-b`.
+"""
+
+from netdiag.checks._base import Fault, NotApplicable, Verdicts, check
+from netdiag.checks._docker import related
+from netdiag.checks._traces import MOST_LINES
+from netdiag.finding import Evidence, Severity, Subject
+from netdiag.model import Host, Trace
+
+_REMEDY = "perf record -a -m 8M -e net:net_dev_queue -e net:netif_receive_skb -e skb:kfree_skb -- sleep 5"
+_VERIFY = "perf script --show-lost-events | grep -c LOST"
+
+
+@check(Severity.NOTE, layer="trace")
+def trace_lost_events(host: Host) -> Verdicts:
+    if not host.traces.traces:
+        yield NotApplicable("the bundle has no trace")
+    for trace in host.traces.traces:
+        if len(trace.table.losses):
+            yield _fault(trace)
+
+
+def _fault(trace: Trace) -> Fault:
+    losses = trace.table.losses
+    counts = [int(count) for count in losses["count"]]
+    known = [count for count in counts if count >= 0]
+    least = "" if known == counts else "at least "
+    lost = f"{least}{sum(known)} events" if known else "events"
+    first, *others = (trace.source.span(int(line)) for line in losses["line"].head(MOST_LINES))
+    label = "events are missing here"
+    return Fault(
+        message=f"the trace lost {lost}: what it does not show may have happened all the same",
+        subjects=(Subject("bundle", trace.source.path),),
+        evidence=(Evidence(first, label), *(related(span, label) for span in others)),
+        remedy=(_REMEDY,),
+        verify=(_VERIFY,),
+    )

@@ -1,0 +1,91 @@
+"""What checks of traces make of lost events, of packets of other hosts, and of drops that are meant."""
+
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from netdiag.analysis import analyze
+from netdiag.finding import Confidence, Finding, Severity, Verdict
+
+SAMPLES = Path(__file__).parents[2] / "samples" / "checks"
+
+
+@pytest.fixture
+def edited(tmp_path: Path) -> Callable[..., list[Finding]]:
+    """`edited(check, path, change)`: the findings of a check in its firing sample with one file changed."""
+
+    def findings(check: str, path: str, change: Callable[[str], str]) -> list[Finding]:
+        bundle = tmp_path / "bundle"
+        shutil.copytree(SAMPLES / check / "fires", bundle)
+        before = (bundle / path).read_text()
+        after = change(before)
+        assert after != before
+        (bundle / path).write_text(after)
+        analysis = analyze(bundle)
+        (outcome,) = (outcome for outcome in analysis.outcomes if outcome.check == check)
+        assert outcome.verdict is not Verdict.CRASHED, outcome.reason
+        return [finding for finding in analysis.findings if finding.check == check]
+
+    return findings
+
+
+TRACE = "trace/perf-script.txt"
+Edited = Callable[..., list[Finding]]
+
+
+def with_losses(text: str) -> str:
+    """The trace with a line that tells of lost events in its middle."""
+    lines = text.splitlines(keepends=True)
+    middle = len(lines) // 2
+    time = re.search(r"\[\d+\] ([\d.]+):", lines[middle])
+    assert time
+    lines.insert(middle, f"            ping     1/1     [000] {time[1]}: PERF_RECORD_LOST lost 7\n")
+    return "".join(lines)
+
+
+def test_lost_events_make_what_was_not_seen_less_sure(edited: Edited) -> None:
+    (finding,) = edited("trace-one-way", TRACE, with_losses)
+    assert finding.confidence is Confidence.MEDIUM
+    assert "the trace lost 7 events" in finding.message
+
+
+def test_lost_events_do_not_make_a_drop_less_sure(edited: Edited) -> None:
+    (finding,) = edited("trace-drop-netfilter", TRACE, with_losses)
+    assert finding.confidence is Confidence.HIGH
+
+
+@pytest.mark.parametrize("check", ["trace-drop-netfilter", "trace-queued-not-xmitted", "trace-drop-reason-map"])
+def test_packets_of_devices_that_the_bundle_does_not_know_are_nobodys_fault(check: str, edited: Edited) -> None:
+    assert edited(check, TRACE, lambda text: re.sub(r"dev=(\w)", r"dev=other-\1", text)) == []
+
+
+def test_a_drop_that_no_rule_of_the_user_took_is_told_without_one(edited: Edited) -> None:
+    (finding,) = edited(
+        "trace-drop-netfilter", "after/host/iptables-save.txt", lambda text: re.sub(r"\[\d+:\d+\]", "[0:0]", text)
+    )
+    assert "meanwhile" not in finding.message
+    assert finding.severity is Severity.ERROR
+
+
+def test_what_the_engines_own_rules_drop_is_a_note(edited: Edited) -> None:
+    def of_engine(text: str) -> str:
+        return text.replace("-A FORWARD -i", "-A DOCKER-ISOLATION-STAGE-2 -i")
+
+    bundle = SAMPLES / "trace-drop-netfilter" / "fires"
+    assert "-A FORWARD -i" in (bundle / "host/iptables-save.txt").read_text()
+    (finding,) = edited("trace-drop-netfilter", "after/host/iptables-save.txt", of_engine)
+    assert "meanwhile" not in finding.message
+
+
+def test_a_queue_that_dropped_one_of_hundreds_is_no_finding(edited: Edited) -> None:
+    def once(text: str) -> str:
+        """Only the first drop stays."""
+        kept = text.splitlines(keepends=True)
+        drops = [number for number, line in enumerate(kept) if "QDISC_DROP" in line]
+        return "".join(line for number, line in enumerate(kept) if number not in drops[1:])
+
+    found = edited("trace-queued-not-xmitted", TRACE, once)
+    assert [finding.message for finding in found if "5 of 8" in finding.message] == []

@@ -1,0 +1,305 @@
+"""Packets whose way is known: what was sent on a real host while the collector traced it, and what became of it.
+
+What a packet is told apart by, and what its way is, ``known_ways`` tells.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import lab
+from known_ways import Sent
+from lab import DockerHost
+
+_HOLD = "touch /run/traced; until [ -e /run/traced.end ]; do sleep 0.05; done; rm /run/traced /run/traced.end"
+
+#: Sends UDP datagrams of these payload lengths and waits for an answer of each, if there is to be one.
+_SEND_UDP = """
+import socket, sys
+address, port, answered, lengths = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "answered", sys.argv[4:]
+family = socket.AF_INET6 if ":" in address else socket.AF_INET
+found = socket.socket(family, socket.SOCK_DGRAM)
+found.settimeout(5)
+for length in map(int, lengths):
+    found.sendto(bytes(length), (address, port))
+    if answered:
+        assert len(found.recv(65536)) == length
+"""
+
+_ANSWER_UDP = """
+import socket
+found = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+found.bind(("::", 9000))
+while True:
+    found.sendto(*found.recvfrom(65536))
+"""
+
+T = TypeVar("T")
+Run = Callable[[Sequence[str]], object]
+
+
+@dataclass(frozen=True)
+class Capture:
+    """What is done on a host while its packets are traced. `before` and `after` change the host and put it back."""
+
+    name: str
+    traffic: Callable[[DockerHost], Iterable[Sent]]
+    before: Callable[[DockerHost], object] = lambda _: None
+    after: Callable[[DockerHost], object] = lambda _: None
+    daemon_args: Sequence[str] = ()
+    options: Sequence[str] = field(default=())
+
+    def __str__(self) -> str:
+        return self.name
+
+    def take(self, host: DockerHost, directory: Path) -> tuple[Path, list[Sent]]:
+        """The bundle, and what was sent while it was collected."""
+        self.before(host)
+        try:
+            return traced(host, directory, lambda: list(self.traffic(host)), *self.options)
+        finally:
+            self.after(host)
+
+
+def traced(host: DockerHost, directory: Path, happen: Callable[[], T], *options: str) -> tuple[Path, T]:
+    """The bundle of a collector that traces while `happen` runs, and what that gave."""
+    bundles: list[Path] = []
+    hold = f"sh -c {shlex.quote(_HOLD)}"
+
+    def collect() -> None:
+        bundles.append(lab.collect(host, directory, "--trace-command", hold, *options))
+
+    collecting = threading.Thread(target=collect)
+    collecting.start()
+    deadline = time.monotonic() + 60
+    while host.run(["test", "-e", "/run/traced"], check=False).returncode != 0:
+        assert time.monotonic() < deadline, "the collector does not trace"
+        assert collecting.is_alive(), "the collector has ended"
+        time.sleep(0.05)
+    try:
+        given = happen()
+    finally:
+        host.run(["touch", "/run/traced.end"])
+        collecting.join()
+    return bundles[0], given
+
+
+# Who sends, and what
+
+
+def ping(run: Run, address: str, octets: Iterable[int]) -> None:
+    """One echo request of each length, the next when the last was answered, or a second has gone by."""
+    header = 48 if ":" in address else 28
+    for length in octets:
+        run(["ping", "-n", "-c1", "-W1", "-s", str(length - header), address])
+
+
+def send_udp(run: Run, address: str, octets: Iterable[int], *, answered: bool = True, port: int = 9000) -> None:
+    """One datagram of each length, each answered by one of the same length if there is to be an answer."""
+    header = 48 if ":" in address else 28
+    lengths = [str(length - header) for length in octets]
+    run(["python3", "-c", _SEND_UDP, address, str(port), "answered" if answered else "lost", *lengths])
+
+
+def answer_udp(host: DockerHost, container: str) -> None:
+    """Let a container answer each datagram to port 9000 with itself; until the container ends, or `end_answers`."""
+    pid = str(host.inspect(container)[0]["State"]["Pid"])
+    serve = shlex.join(["nsenter", "--target", pid, "--net", "--", "python3", "-c", _ANSWER_UDP])
+    host.shell(f"setsid {serve} >/run/answer_udp.log 2>&1 & echo $! >>/run/answer_udp.pids")
+    deadline = time.monotonic() + 10
+    while ":9000 " not in host.container(container, ["ss", "-Hlun"]).stdout:
+        assert time.monotonic() < deadline, host.shell("cat /run/answer_udp.log").stdout
+        time.sleep(0.05)
+
+
+def end_answers(host: DockerHost) -> None:
+    host.shell("kill $(cat /run/answer_udp.pids); rm /run/answer_udp.pids")
+
+
+def inside(host: DockerHost, container: str) -> Run:
+    return partial(host.container, container, check=False)
+
+
+def there_and_back(octets: Iterable[int], way: Sequence[str]) -> list[Sent]:
+    """Requests that were delivered, and answers of the same length on the same way."""
+    return [Sent(length, tuple(each)) for length in octets for each in (way, way[::-1])]
+
+
+# The ways
+
+
+def leg(host: DockerHost, container: str, network: str) -> list[str]:
+    """From a bridge into a container: the host's end of the veth, and the container's."""
+    return [f"host:{host.veth(container, network)}", f"{container}:{host.interface(container, network)}"]
+
+
+def bridge(host: DockerHost, network: str) -> str:
+    return f"host:{host.bridge(network)}"
+
+
+FEW = range(200, 205)
+
+
+def host_to_container(host: DockerHost) -> list[Sent]:
+    ping(host.run, host.address("web", "front"), FEW)
+    return there_and_back(FEW, [bridge(host, "front"), *leg(host, "web", "front")])
+
+
+def udp_to_container(host: DockerHost) -> list[Sent]:
+    send_udp(host.run, host.address("web", "front"), FEW)
+    return there_and_back(FEW, [bridge(host, "front"), *leg(host, "web", "front")])
+
+
+def same_bridge(host: DockerHost) -> list[Sent]:
+    ping(inside(host, "app"), host.address("web", "front"), FEW)
+    return there_and_back(FEW, [*leg(host, "app", "front")[::-1], *leg(host, "web", "front")])
+
+
+def across_bridges(host: DockerHost) -> list[Sent]:
+    ping(inside(host, "db"), host.address("web", "front"), FEW)
+    there = [*leg(host, "db", "back")[::-1], bridge(host, "back"), bridge(host, "front"), *leg(host, "web", "front")]
+    return there_and_back(FEW, there)
+
+
+def to_the_outside(host: DockerHost) -> list[Sent]:
+    ping(inside(host, "web"), lab.OUTSIDE_SERVER, FEW)
+    return there_and_back(FEW, [*leg(host, "web", "front")[::-1], bridge(host, "front"), "host:eth0", "wan:up0"])
+
+
+def published_udp(host: DockerHost) -> list[Sent]:
+    send_udp(partial(host.wan, check=True), lab.HOST_ADDRESS, FEW)
+    return there_and_back(FEW, ["wan:up0", "host:eth0", "host:docker0", f"host:{veth_of(host, 'game')}", "game:eth0"])
+
+
+def dropped(reason: str, *, by: str = "web") -> Callable[[DockerHost], list[Sent]]:
+    """Requests to the outside that the host drops when they come from the bridge."""
+
+    def traffic(host: DockerHost) -> list[Sent]:
+        send_udp(inside(host, by), lab.OUTSIDE_SERVER, FEW, answered=False)
+        way = (*leg(host, by, "front")[::-1], bridge(host, "front"))
+        return [Sent(length, way, reason) for length in FEW]
+
+    return traffic
+
+
+def shell(*lines: str) -> Callable[[DockerHost], None]:
+    """Run these lines on the host; <front> is the bridge, <web> the address of web, <veth> its end on the host."""
+
+    def run(host: DockerHost) -> None:
+        for line in lines:
+            filled = line.replace("<front>", host.bridge("front")).replace("<web>", host.address("web", "front"))
+            host.shell(filled.replace("<veth>", host.veth("web", "front")))
+
+    return run
+
+
+def too_long(host: DockerHost) -> list[Sent]:
+    """Echo requests of 3,528 octets: the host sends each in three pieces, and the container its answers.
+
+    The pieces of an answer are put together where the host's connection tracking sees them first, at the port of the
+    bridge; the bridge gets one long packet.
+    """
+    ping(host.run, host.address("web", "front"), [3528])
+    there, inside = leg(host, "web", "front")
+    sent = [Sent(octets, (bridge(host, "front"), there, inside)) for octets in (1500, 1500, 568)]
+    sent += [Sent(octets, (inside, there)) for octets in (1500, 1500, 568)]
+    return [*sent, Sent(3528, (bridge(host, "front"),))]
+
+
+def into_a_full_queue(host: DockerHost) -> list[Sent]:
+    """Datagrams into a queue that lets the first pass, holds two of them for a while, and drops the others.
+
+    Nobody waits for those that arrive.
+    """
+    send_udp(host.run, host.address("web", "front"), range(1400, 1408), answered=False)
+    time.sleep(1)  # 0.14 s for each that waits
+    way = (bridge(host, "front"), *leg(host, "web", "front"))
+    arrived = [Sent(length, way, "NO_SOCKET") for length in range(1400, 1403)]
+    return arrived + [Sent(length, way[:2], "QDISC_DROP") for length in range(1403, 1408)]
+
+
+def over_ipv6(host: DockerHost) -> list[Sent]:
+    ping(host.run, "fd00:db8::6", FEW)
+    return there_and_back(FEW, ["host:six0", f"host:{veth_of(host, 'six')}", "six:eth0"])
+
+
+def veth_of(host: DockerHost, container: str) -> str:
+    """The host's end of the only veth of a container."""
+    (link,) = json.loads(host.container(container, ["ip", "-json", "link", "show", "eth0"]).stdout)
+    links = json.loads(host.run(["ip", "-json", "link"]).stdout)
+    return next(str(each["ifname"]) for each in links if each["ifindex"] == link["link_index"])
+
+
+def start_six(host: DockerHost) -> None:
+    bridged = ["--opt=com.docker.network.bridge.name=six0"]
+    host.docker("network", "create", "--ipv6", "--subnet=fd00:db8::/64", *bridged, "six")
+    host.docker("run", "--detach", "--name=six", "--network=six", "--ip6=fd00:db8::6", lab.IMAGE)
+    deadline = time.monotonic() + 10
+    while host.run(["ping", "-c1", "-W1", "fd00:db8::6"], check=False).returncode:
+        assert time.monotonic() < deadline, "the kernel has not checked the address for a double within 10 s"
+
+
+def end_six(host: DockerHost) -> None:
+    host.docker("rm", "--force", "six")
+    host.docker("network", "rm", "six")
+
+
+def start_game(host: DockerHost) -> None:
+    host.docker("run", "--detach", "--name=game", "--publish=9000:9000/udp", lab.IMAGE)
+    answer_udp(host, "game")
+    send_udp(partial(host.wan, check=True), lab.HOST_ADDRESS, [100])  # the neighbours' addresses are known from then on
+
+
+def end_game(host: DockerHost) -> None:
+    end_answers(host)
+    host.docker("rm", "--force", "game")
+
+
+CAPTURES = (
+    Capture("host-to-container", host_to_container),
+    Capture("udp", udp_to_container, partial(answer_udp, container="web"), end_answers),
+    Capture("same-bridge", same_bridge),
+    Capture(
+        "across-bridges",
+        across_bridges,
+        shell("iptables -I DOCKER-USER -j ACCEPT"),
+        shell("iptables -D DOCKER-USER -j ACCEPT"),
+    ),
+    Capture("to-the-outside", to_the_outside),
+    Capture("published", published_udp, start_game, end_game),
+    Capture("published-without-proxy", published_udp, start_game, end_game, ["--userland-proxy=false"]),
+    Capture("ipv6", over_ipv6, start_six, end_six),
+    Capture("fragments", too_long),
+    Capture(
+        "docker-user",
+        dropped("NETFILTER_DROP"),
+        shell("iptables -I DOCKER-USER -s <web> -p udp -j DROP"),
+        shell("iptables -D DOCKER-USER -s <web> -p udp -j DROP"),
+    ),
+    Capture(
+        "rp-filter",
+        dropped("IP_RPFILTER"),
+        shell("sysctl -w net.ipv4.conf.<front>.rp_filter=1", "ip route add <web>/32 dev docker0"),
+        shell("sysctl -w net.ipv4.conf.<front>.rp_filter=0", "ip route del <web>/32 dev docker0"),
+    ),
+    Capture(
+        "ip-forward",
+        dropped("IP_INADDRERRORS"),
+        shell("sysctl -w net.ipv4.ip_forward=0"),
+        shell("sysctl -w net.ipv4.ip_forward=1"),
+    ),
+    Capture(
+        "full-queue",
+        into_a_full_queue,
+        shell("tc qdisc add dev <veth> root tbf rate 80kbit burst 1540 limit 3000"),
+        shell("tc qdisc del dev <veth> root"),
+    ),
+)

@@ -1,0 +1,105 @@
+"""What was really sent, packet by packet, against the journeys that are found in a trace of it.
+
+Each packet of a capture has a length of its own, or the few of one length take the same way, so that a trace that tells
+nothing but device and length can be compared with what was sent. A way is the devices that the packet passes, in order,
+each as ``namespace:device``; the namespace is ``host``, a container's name, or ``wan``, the outside world of the
+laboratory, which no bundle tells of.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from netdiag.journeys.observed.facts import Direction, DropClass, Journey, Outcome
+
+_ETHERNET_HEADER = 14  # octets; counted at a device that sends, no longer at one that receives
+_OUTSIDE = "wan"
+
+
+@dataclass(frozen=True)
+class Sent:
+    """One packet that somebody sent. `octets` is the length of the IP packet; `way` the devices it passes.
+
+    `fate` is `delivered`, or the reason of the kernel for dropping it.
+    """
+
+    octets: int
+    way: tuple[str, ...]
+    fate: str = "delivered"
+
+
+def write(sent: Iterable[Sent], path: Path) -> None:
+    path.write_text(json.dumps([asdict(each) for each in sent], indent=1) + "\n", encoding="utf-8")
+
+
+def read(path: Path) -> list[Sent]:
+    rows = json.loads(path.read_text(encoding="utf-8"))
+    return [Sent(row["octets"], tuple(row["way"]), row["fate"]) for row in rows]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """`missing` was sent and not found, `wrong` was found and nobody sent it; `mixed` are journeys in which events of
+    packets of several lengths were joined.
+    """
+
+    sent: int
+    found: int
+    missing: tuple[str, ...]
+    wrong: tuple[str, ...]
+    mixed: tuple[str, ...]
+
+
+def compare(sent: Sequence[Sent], journeys: Iterable[Journey]) -> Comparison:
+    """The journeys of packets that have one of the lengths that were sent and pass a device that no other host has."""
+    lengths = {each.octets for each in sent}
+    devices = {_device(place) for each in sent for place in each.way if not _device(place).startswith("eth")}
+    ours = [journey for journey in journeys if devices & {hop.where.device for hop in journey.hops}]
+    mixed = [_text(journey) for journey in ours if len(set(_lengths(journey))) > 1 and lengths & set(_lengths(journey))]
+    found = Counter(_found(journey) for journey in ours if set(_lengths(journey)) <= lengths)
+    expected = Counter((each.octets, _without_outside(each.way), each.fate) for each in sent)
+    return Comparison(
+        sent=expected.total(),
+        found=(found & expected).total(),
+        missing=tuple(map(str, (expected - found).elements())),
+        wrong=tuple(map(str, (found - expected).elements())),
+        mixed=tuple(mixed),
+    )
+
+
+def _device(place: str) -> str:
+    return place.partition(":")[2]
+
+
+def _lengths(journey: Journey) -> Iterator[int]:
+    """The length of the IP packet as each event tells it."""
+    for hop in journey.hops:
+        header = _ETHERNET_HEADER if hop.direction is Direction.SENDS else 0
+        for step in hop.steps:
+            if step.length is not None:
+                yield step.length - header
+
+
+def _without_outside(way: Iterable[str]) -> tuple[str, ...]:
+    """Of a place that the bundle does not tell of only the device is known."""
+    return tuple(f":{_device(place)}" if place.startswith(f"{_OUTSIDE}:") else place for place in way)
+
+
+def _found(journey: Journey) -> tuple[int, tuple[str, ...], str]:
+    way: list[str] = []
+    for hop in journey.hops:
+        place = f"{hop.where.name.removeprefix('container ')}:{hop.where.device}"
+        if way[-1:] != [place]:
+            way.append(place)
+    arrived = journey.drop is not None or journey.outcome in (Outcome.DELIVERED, Outcome.RECEIVED)
+    lost = journey.drop is not None and journey.drop.kind is not DropClass.CONSUMED
+    fate = journey.drop.name if journey.drop and lost else "delivered" if arrived else journey.ending.value
+    return next(_lengths(journey), 0), tuple(way), fate
+
+
+def _text(journey: Journey) -> str:
+    return f"line {journey.line}: {sorted(set(_lengths(journey)))} {_found(journey)[1]}"
