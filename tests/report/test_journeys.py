@@ -58,6 +58,13 @@ def test_no_line_is_wider_than_the_terminal(ping: Observation) -> None:
     assert all(line.isascii() for line in shown)
 
 
+def test_what_freed_a_packet_is_written_out() -> None:
+    sample = SEED.parents[1] / "formats" / "tracefs_trace" / "linux6.12-events.txt"
+    shown = [*lines(analyze(sample).journeys[0], PLAIN)]
+    assert "       0.607 ms            ends      consume_skb  CPU 0 ping" in shown
+    assert "       0.777 ms            ends      kfree_skb  CPU 0 ping" in shown
+
+
 def test_what_got_lost_is_shown_before_what_arrived(ping: Observation) -> None:
     request, reply = ping.journeys
     lone = replace(reply, line=3, answers=None)

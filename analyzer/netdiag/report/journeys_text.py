@@ -116,7 +116,8 @@ def _journey(observation: Observation, journey: Journey, look: Look) -> Iterator
     first, *rest = wrap(look.text(headline(journey)), look.columns - len(head))
     yield look.paint("strong", head) + first
     yield from (" " * len(head) + line for line in rest)
-    width = min(_WIDEST_PLACE, max(columns(look.text(hop.where.text)) for hop in journey.hops))
+    last = journey.end_step.event if journey.end_step else journey.ending.value
+    width = min(_WIDEST_PLACE, max(columns(look.text(text)) for text in (last, *(h.where.text for h in journey.hops))))
     for hop in journey.hops:
         yield _hop(observation, hop, width, look)
     if journey.end_step:
