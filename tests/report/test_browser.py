@@ -92,11 +92,12 @@ def traced() -> Analysis:
 def test_no_rule_of_accessibility_is_broken(
     visit: Callable[..., Opened], name: str, scheme: str, size: object, request: pytest.FixtureRequest
 ) -> None:
-    """WCAG 2.2 as far as axe-core can tell, of every severity, with all unfolded. Raw sources are all alike."""
+    """WCAG 2.2 as far as axe-core can tell, of every severity, with all unfolded. Of what is alike, some is enough."""
     opened = visit(request.getfixturevalue(name), color_scheme=scheme, viewport=size)
     opened.page.evaluate("""() => {
         document.querySelectorAll('details').forEach(e => e.open = true);
         [...document.querySelectorAll('details.raw')].slice(3).forEach(e => e.remove());
+        document.querySelectorAll('tr:nth-child(n + 8), .names li:nth-child(n + 5)').forEach(e => e.remove());
     }""")
     found = axe.Axe().run(opened.page).response["violations"]
     assert [(each["id"], each["impact"], [node["target"] for node in each["nodes"]][:5]) for each in found] == []
@@ -129,11 +130,15 @@ def test_the_policy_lets_no_other_script_run(visit: Callable[..., Opened], healt
     assert len(opened.complaints) == 1
 
 
-@pytest.mark.parametrize("width", [390, 768, 1024, 2560])
-def test_the_page_never_scrolls_sideways(visit: Callable[..., Opened], faulty: Analysis, width: int) -> None:
-    opened = visit(faulty, viewport={"width": width, "height": 800})
-    opened.page.evaluate("document.querySelectorAll('details').forEach(e => e.open = true)")
-    assert opened.page.evaluate("document.documentElement.scrollWidth") == width
+def test_the_page_never_scrolls_sideways(visit: Callable[..., Opened], faulty: Analysis) -> None:
+    page = visit(faulty).page
+    page.evaluate("document.querySelectorAll('details').forEach(e => e.open = true)")
+    widths = (390, 768, 1024, 2560)
+    found = []
+    for width in widths:
+        page.set_viewport_size({"width": width, "height": 800})
+        found.append(page.evaluate("document.documentElement.scrollWidth"))
+    assert found == list(widths)
 
 
 # --- search and filters ---
