@@ -16,6 +16,7 @@ from netdiag.cli.trace import command
 SAMPLES = Path(__file__).parents[2] / "samples" / "formats"
 GRAPH = SAMPLES / "trace_cmd_report" / "seed.txt"
 PACKETS = SAMPLES / "perf_trace" / "seed.txt"
+DROPPED = SAMPLES.parent / "bundles" / "journey-docker-user.tar.gz"
 
 
 def netdiag(*arguments: str | Path, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
@@ -64,6 +65,24 @@ def test_only_events_that_are_asked_for_are_told(options: list[str], count: int)
     assert sum(each["count"] for each in trace["summary"]["events"]) == count
 
 
+@pytest.mark.parametrize(
+    ("ends", "packets"),
+    [
+        (("web", "host"), 5),
+        (("host", "172.18.0.2"), 5),
+        (("203.0.113.10", "172.18.0.2"), 5),
+        (("web", "br-8107cdc39525"), 5),
+        (("web", "db"), None),
+        (("db", "host"), None),
+    ],
+)
+def test_a_flow_is_what_was_seen_at_both_its_ends(ends: tuple[str, str], packets: int | None) -> None:
+    done = CliRunner().invoke(command, [str(DROPPED), "--format", "json", "--flow", *ends])
+    (trace,) = json.loads(done.stdout)["traces"]
+    assert (trace["journeys"] and trace["journeys"]["packets"]) == packets
+    assert sum(each["count"] for each in trace["summary"]["events"]) == (40 if packets else 0)
+
+
 def test_only_calls_that_are_asked_for_are_told() -> None:
     within = CliRunner().invoke(command, [str(GRAPH), "--format", "folded", "--function", "netif_rx_internal"])
     assert within.stdout.splitlines()[0] == "netif_rx_internal 1165"
@@ -75,6 +94,7 @@ def test_only_calls_that_are_asked_for_are_told() -> None:
     ("arguments", "said"),
     [
         ([GRAPH, "-o", "a.poem"], b"a.poem: no format of traces has this ending"),
+        ([DROPPED, "--flow", "web", "198.51.100.7"], b"no container has the address 198.51.100.7, nor has the host"),
         ([GRAPH, "--since", "noon"], b"'noon' is no number of seconds"),
         ([SAMPLES / "perf_trace" / "ORIGIN.md"], b"ORIGIN.md: there is no trace in it"),
         (["absent.txt"], b"absent.txt: cannot be read"),

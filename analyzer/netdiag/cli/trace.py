@@ -47,6 +47,13 @@ def _nanoseconds(ctx: click.Context, param: click.Parameter, value: str | None) 
 @click.option(
     "--container", "containers", multiple=True, metavar="NAME", help="Only packets of this container (name or id)."
 )
+@click.option(
+    "--flow",
+    nargs=2,
+    metavar="A B",
+    help="Only packets that were seen at both ends, whichever way they went: containers, addresses of containers or of "
+    "the host, `host`, or devices.",
+)
 @click.option("--task", "tasks", multiple=True, metavar="NAME", help="Only what ran in tasks of this name.")
 @click.option("--pid", "pids", multiple=True, metavar="N", type=int, help="Only what ran in this thread or process.")
 @click.option(
@@ -60,6 +67,7 @@ def command(
     outputs: tuple[Path, ...],
     devices: tuple[str, ...],
     containers: tuple[str, ...],
+    flow: tuple[str, str] | None,
     tasks: tuple[str, ...],
     pids: tuple[int, ...],
     since: int | None,
@@ -75,7 +83,7 @@ def command(
     opened = open_stream(sys.stdin.buffer, "stdin", Limits()) if bundle == _STDIN else open_bundle(bundle, Limits())
     with reading(opened) as progress:
         read = read_bundle(opened, progress)
-    found = views(read, Wanted(devices, containers, tasks, pids, since, until, function))
+    found = views(read, Wanted(devices, containers, tasks, pids, since, until, function, flow))
     if format_name or not targets:
         look = Look(colour=_stdout.wants_colour(), width=_stdout.width(), unicode=_stdout.takes_unicode())
         for piece in render(found, format_name or "text", look):

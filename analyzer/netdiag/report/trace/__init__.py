@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import import_module
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from netdiag.journeys import observations, part
 from netdiag.journeys.observed import observe
 
 if TYPE_CHECKING:
+    from netdiag.formats.records import Container
     from netdiag.journeys.callgraph import CallGraph, Only
     from netdiag.journeys.observed import Observation
     from netdiag.journeys.summary import Summary
@@ -64,7 +66,8 @@ def format_of(path: Path) -> str:
 class Wanted:
     """What of the traces is wanted; what is empty or None asks for nothing. Times are in ns of the trace's clock.
 
-    `containers` are names or ids as the bundle has them.
+    `containers` are names or ids as the bundle has them. `flow` are the two ends of a way: such a name, an address of a
+    container or of the host, `host`, or a device.
     """
 
     devices: tuple[str, ...] = ()
@@ -74,6 +77,7 @@ class Wanted:
     since: int | None = None
     until: int | None = None
     function: str | None = None
+    flow: tuple[str, str] | None = None
 
     @property
     def some_rows(self) -> bool:
@@ -109,12 +113,18 @@ def views(reading: "Reading", wanted: Wanted) -> "tuple[TraceView, ...]":
     if not traces:
         raise UsageError(f"{reading.bundle.name}: there is no trace in it")
     names = frozenset(_name_of(reading.host, container) for container in wanted.containers)
+    flow = tuple(_end_of(reading.host, end) for end in wanted.flow or ())
     seen = {observation.source: observation for observation in observations(reading.host)}
-    return tuple(_view(reading.host, trace.table, seen.get(trace.source), wanted, names) for trace in traces)
+    return tuple(_view(reading.host, trace.table, seen.get(trace.source), wanted, names, flow) for trace in traces)
 
 
 def _view(
-    host: "Host", table: "TraceTable", seen: "Observation | None", wanted: Wanted, names: frozenset[str]
+    host: "Host",
+    table: "TraceTable",
+    seen: "Observation | None",
+    wanted: Wanted,
+    names: frozenset[str],
+    flow: Sequence[part.End],
 ) -> TraceView:
     from netdiag.journeys.callgraph import Only  # noqa: PLC0415 - loads pandas
 
@@ -123,10 +133,14 @@ def _view(
         seen = observe(part.with_rows(table, only), host)
     devices = frozenset(wanted.devices)
     if seen and (devices or names):
-        seen = part.on_the_way(seen, devices, names)
+        seen = part.on_the_way(seen, [part.End(devices, names)])
     if names:
         of_containers = part.devices_of(seen.paths if seen else (), names)
         devices |= of_containers or {_NO_DEVICE}
+    if flow:
+        seen = part.on_the_way(seen, flow) if seen else None
+        of_flow = part.devices_on(seen.paths if seen else ())
+        devices = (devices & of_flow if devices else of_flow) or frozenset({_NO_DEVICE})
     shown = seen if seen and (seen.packets or seen.drops) and wanted.function is None else None
     return TraceView(table, replace(only, devices=devices), wanted.function, shown)
 
@@ -138,6 +152,32 @@ def _name_of(host: "Host", container: str) -> str:
             return f"container {known.name}"
     there = ", ".join(known.name for known in host.containers)
     raise UsageError(f"no container is named {container}; " + (f"there are {there}" if there else "none is known"))
+
+
+def _end_of(host: "Host", end: str) -> part.End:
+    """What stands for an end of a flow. An address must be known: events of packets print none.
+
+    Raises `UsageError` for an address that neither a container nor the host has.
+    """
+    known = next((each for each in host.containers if end in (each.name, each.id)), None)
+    try:
+        address = ip_address(end)
+    except ValueError:
+        address = None
+    if address is not None:
+        known = next((each for each in host.containers if address in _addresses_of(each)), None)
+        if known is None and address not in (host.root.ground.local or ()):
+            raise UsageError(f"no container has the address {end}, nor has the host: name the device it is behind")
+    if known is not None:
+        return part.End(names=frozenset({f"container {known.name}"}))
+    if address is not None or end == "host":
+        return part.End(names=frozenset({"host"}))
+    return part.End(devices=frozenset({end}))
+
+
+def _addresses_of(container: "Container") -> Iterator[IPv4Address | IPv6Address]:
+    for endpoint in container.endpoints:
+        yield from (each.ip for each in (endpoint.address, endpoint.address6) if each is not None)
 
 
 def render(found: Sequence[TraceView], name: str, look: "Look") -> Iterator[bytes]:
