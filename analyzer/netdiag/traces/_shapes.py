@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from netdiag import formats
 from netdiag.formats import Record
@@ -83,31 +82,31 @@ class Parts:
     """The distinct texts among parts of lines, with codes in the order of their appearance; 0 is the empty text."""
 
     def __init__(self) -> None:
-        self._known = pa.array([b""])
+        self._codes = {b"": 0}
+        self._texts = [b""]
 
     def __len__(self) -> int:
-        return len(self._known)
+        return len(self._texts)
 
     def codes(self, texts: Any) -> Ints:
         encoded = texts.dictionary_encode()
-        known = pc.fill_null(pc.index_in(encoded.dictionary, value_set=self._known), -1).to_numpy(zero_copy_only=False)
-        new = np.flatnonzero(known < 0)
-        if len(new):
-            known = known.copy()
-            known[new] = len(self._known) + np.arange(len(new))
-            self._known = pa.concat_arrays([self._known, encoded.dictionary.take(pa.array(new))])
-        codes: Ints = known.astype(np.int64)[encoded.indices.to_numpy()]
+        distinct: list[bytes] = encoded.dictionary.to_pylist()
+        # not by Arrow's index_in, which would put all known texts into a new hash table each time
+        known = list(map(self._codes.get, distinct))
+        if None in known:
+            for place in [place for place, code in enumerate(known) if code is None]:
+                known[place] = self._codes[distinct[place]] = len(self._texts)
+                self._texts.append(distinct[place])
+        codes: Ints = np.array(known, np.int64)[encoded.indices.to_numpy()]
         return codes
 
     def text(self, code: int) -> bytes:
         """The text of a code, which may have other bits above it."""
-        found: bytes = self._known[code & (1 << _CODE_BITS) - 1].as_py()
-        return found
+        return self._texts[code & (1 << _CODE_BITS) - 1]
 
     def texts_from(self, first: int) -> list[bytes]:
         """The texts of all codes from one on."""
-        found: list[bytes] = self._known[first:].to_pylist()
-        return found
+        return self._texts[first:]
 
 
 class Told:
@@ -342,10 +341,10 @@ class Frames:
     def __init__(self, format_name: str, book: StackBook) -> None:
         self._rows = line_reader(format_name)
         self._book = book
-        self._of_symbols: dict[tuple[bytes, ...], int | None] = {}
-        self._lines = _Numbers(self._of_line)
-        self._behind_addresses = _Numbers(self._behind_address)
-        self._stacks = _Numbers(self._of_stack)
+        self._of_symbols: dict[tuple[bytes, bytes], int | None] = {}
+        self._lines = _Numbers(self._of_lines)
+        self._behind_addresses = _Numbers(self._of_texts_behind_addresses)
+        self._stacks = _Numbers(self._of_stacks)
 
     def stacks(self, chunk: Chunk, start: Ints, end: Ints, first: Ints) -> Ints:
         """The numbers of stacks: the lines of each, one of those from `start` to `end`, begin with the line `first`."""
@@ -361,31 +360,43 @@ class Frames:
         buffers = [None, pa.py_buffer(ends * frames.itemsize), pa.py_buffer(frames)]
         return self._stacks.numbers(pa.Array.from_buffers(pa.binary(), len(first), buffers))
 
-    def _of_stack(self, frames: bytes) -> int:
-        return self.BAD if (np.frombuffer(frames, np.int32) == self.BAD).any() else self._book.stack(frames)
+    def _of_stacks(self, stacks: Sequence[bytes]) -> list[int]:
+        bad = np.int32(self.BAD).tobytes()
+        return [
+            self.BAD if bad in stack and self.BAD in np.frombuffer(stack, np.int32) else self._book.stack(stack)
+            for stack in stacks
+        ]
+
+    def _of_lines(self, lines: Sequence[bytes]) -> list[int]:
+        return [self._of_line(line) for line in lines]
 
     def _of_line(self, line: bytes) -> int:
         found = self._frame(line)
         return self.BAD if found is None else self._book.frame(found)
 
-    def _behind_address(self, text: bytes) -> int:
-        """The number of a frame whose address is cut off. No rule sees which digits that and the offset have, but for
-        the one that takes a line with a time for an event.
+    def _of_texts_behind_addresses(self, texts: Sequence[bytes]) -> list[int]:
+        """The numbers of frames whose addresses are cut off. No rule sees which digits those and the offsets have, but
+        for the one that takes a line with a time for an event.
         """
-        line = _ADDRESS + text
-        if _LIKE_A_TIME.search(text):
-            return self.BAD
-        symbol, plus, rest = text.rpartition(b"+0x")
-        offset_and_module = _OFFSET_AND_MODULE.fullmatch(rest) if plus else None
-        if offset_and_module is None:
-            return self._of_line(line)
-        key = symbol, offset_and_module[1]
-        if key not in self._of_symbols:
-            made = self._frame(b"%b%b+0x%x %b" % (_ADDRESS, symbol, _OFFSET, key[1]))
-            good = made is not None and made.offset == _OFFSET
-            self._of_symbols[key] = self._book.frame(made) if made is not None and good else None
-        known = self._of_symbols[key]
-        return self._of_line(line) if known is None else known
+        joined = b"\n".join(texts)
+        known = self._of_symbols
+        cut = _SYMBOL_AND_MODULE.findall(joined)
+        for key in dict.fromkeys(cut):
+            if key not in known:
+                known[key] = self._of_symbol(key) if key[1] else None
+        found = [known[key] for key in cut]
+        if None in found or _LIKE_A_TIME.search(joined):
+            for place, text in enumerate(texts):
+                if _LIKE_A_TIME.search(text):
+                    found[place] = self.BAD
+                elif found[place] is None:
+                    found[place] = self._of_line(_ADDRESS + text)
+        return [self.BAD if number is None else number for number in found]
+
+    def _of_symbol(self, key: tuple[bytes, bytes]) -> int | None:
+        """The number of a frame of this symbol and module with any offset; None if that is not what the line says."""
+        made = self._frame(b"%b%b+0x%x %b" % (_ADDRESS, key[0], _OFFSET, key[1]))
+        return self._book.frame(made) if made is not None and made.offset == _OFFSET else None
 
     def _frame(self, line: bytes) -> Frame | None:
         row = self._rows.row(as_lines(line))
@@ -395,28 +406,33 @@ class Frames:
 class _Numbers:
     """Numbers of texts, each asked for once."""
 
-    def __init__(self, number: Callable[[bytes], int]) -> None:
-        self._number = number
+    def __init__(self, numbers: Callable[[Sequence[bytes]], list[int]]) -> None:
+        self._of = numbers
         self._clear()
 
     def _clear(self) -> None:
         self._parts = Parts()
-        self._numbers = Told({"number": np.dtype(np.int32)})
+        # that of the empty text, to begin with
+        self._numbers = np.array([NOT_TOLD], np.int32)
 
     def numbers(self, texts: Any) -> Ints:
         if len(self._parts) > MOST_PARTS:
             self._clear()
         codes = self._parts.codes(texts)
-        for text in self._parts.texts_from(len(self._numbers)):
-            self._numbers.add((self._number(text) if text else NOT_TOLD,))
-        found: Ints = self._numbers.column("number")[codes]
+        new = self._parts.texts_from(len(self._numbers))
+        if new:
+            self._numbers = np.append(self._numbers, np.array(self._of(new), np.int32))
+        found: Ints = self._numbers[codes]
         return found
 
 
 _ADDRESS = b"ffffffff81"
 _OFFSET = 0x5B5B5
 _LIKE_A_TIME = re.compile(rb"\.[0-9]{6}")
-_OFFSET_AND_MODULE = re.compile(rb"[0-9a-f]{1,16} (\((?:\[[^()]*\]|/[^()]*)\))")
+# of each line what stands around its last `+0x12ab`, or nothing
+_SYMBOL_AND_MODULE = re.compile(
+    rb"^(?:(.*)\+0x[0-9a-f]{1,16} (\((?:\[[^()\n]*\]|/[^()\n]*)\))|.*)$", re.MULTILINE
+)
 
 
 def _probe(kind: int) -> bytes:

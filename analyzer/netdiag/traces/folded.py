@@ -6,6 +6,7 @@ default: a task's blanks become underscores, a function without a name is called
 
 from collections import Counter
 from collections.abc import Mapping
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -48,17 +49,25 @@ class _Folder:
     def __init__(self, stacks: Stacks, *, java: bool) -> None:
         self._stacks = stacks
         self._java = java
-        self._labels: list[str] | None = None
         self._texts: dict[int, str] = {}
+
+    @cached_property
+    def _labels(self) -> list[str]:
+        named = zip(self._stacks.names, self._stacks.modules, strict=True)
+        return [_label(name, module, java=self._java) for name, module in named]
+
+    @cached_property
+    def _bounds(self) -> list[int]:
+        return self._stacks.offsets.tolist()
+
+    @cached_property
+    def _frames(self) -> list[int]:
+        return self._stacks.frames.tolist()
 
     def functions(self, stack: int) -> str:
         if stack not in self._texts:
-            if self._labels is None:
-                named = zip(self._stacks.names, self._stacks.modules, strict=True)
-                self._labels = [_label(name, module, java=self._java) for name, module in named]
-            frames = self._stacks.frames[self._stacks.offsets[stack] : self._stacks.offsets[stack + 1]]
-            labels = [self._labels[frame] for frame in frames[::-1].tolist()]
-            self._texts[stack] = ";".join(filter(None, labels))
+            start, end = self._bounds[stack : stack + 2]
+            self._texts[stack] = ";".join(filter(None, map(self._labels.__getitem__, self._frames[start:end][::-1])))
         return self._texts[stack]
 
 
