@@ -112,6 +112,48 @@ def test_any_text_is_read_alike(name: str) -> None:
     reads()
 
 
+CALL = " ping-77    [000]   456.123456: funcgraph_entry:        1.131 us   |  dev_xmit();\n"
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        # what stands in the column of the times is none, and there is one elsewhere in the line
+        "a 7 [1] 5.123456: net:x.abcdef: a=1\n",
+        "a 7 [1] 5.123456: b:c: d=xyz.abcdef: a=1\n",
+        "a 7 5.123456789: b:c: d=e5.123456: a=1\n",
+        "a 5.123456: 777   456.123456: b:c: d=e\n",
+        "kworker/u8:3-ev 123456 [001]   456.123456: a:b: c=1\n",
+        "12345678901234567890.123456: a:b: c=1\n",
+        ": \n",
+    ],
+)
+def test_a_line_whose_time_has_another_column_is_read_alike(odd: str) -> None:
+    usual = "a longer name 123456 [001]     456.123456: a:b: c=1\n"
+    column = usual.index(":")
+    for colon in [place for place in range(min(len(odd), column)) if odd[place] == ":"]:
+        shifted = " " * (column - colon) + odd + "\tffffffff81 xmit+0x5 ([kernel.kallsyms])\n\n"
+        fast, slow = both("perf_script", usual * 16 + shifted + usual * 16)
+        assert fast == slow
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        " ping-77    [000]   456.123456: funcgraph_entry:      1.131 us   |  dev_xmit();\n",
+        " ping-77    [000]   456.123456: funcgraph_entry:        1.131 us      dev|xmit();\n",
+        " ping-77    [000]   456.123456: funcgraph_entry:      | 1.131 us   |  dev_xmit();\n",
+        " ping-77    [000]   456.123456: funcgraph_entry:   \n",
+        " ping-77    [000]   456.123456: funcgraph_exit:       + 42.935 us  |  } /* a | b */\n",
+        " ping-77    [000]   456.123456: net_dev_xmit:         dev=eth0 | 5\n",
+    ],
+)
+def test_a_line_whose_bar_has_another_column_is_read_alike(odd: str) -> None:
+    for text in (CALL * 20 + odd + CALL, odd + CALL * 20):
+        fast, slow = both("trace_cmd_report", text)
+        assert fast == slow
+
+
 @pytest.mark.parametrize("trace", TRACES[::6], ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_a_trace_in_a_file_is_read_alike_and_columns_may_lie_in_one(
     trace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

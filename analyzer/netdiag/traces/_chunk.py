@@ -56,6 +56,12 @@ class Chunk:
         found: Flags = self._words[position] << unused == _word(text) << unused
         return found
 
+    def has_before(self, position: Ints, text: str) -> Flags:
+        """Whether a text of up to eight characters stands right before there."""
+        unused = np.uint64(8 * (8 - len(text)))
+        found: Flags = self._words[position - 8] >> unused == _word(text)
+        return found
+
     def is_blank(self, start: Ints, end: Ints) -> Flags:
         """Whether just blanks stand there, eight at most."""
         length = end - start
@@ -112,27 +118,23 @@ class Chunk:
     def number_at(self, start: Ints) -> tuple[Ints, Ints]:
         """The decimal number that begins there, and how many digits it has: up to eight."""
         words = self._words[start]
-        flags = _not_digits(words)
-        for shift in (8, 16, 32):
-            flags |= flags << np.uint64(shift)
-        count = 8 - ((((flags >> np.uint64(7)) * _ONES) >> np.uint64(56)).astype(np.int64))
+        count = _characters_before_flag(_not_digits(words))
         room = (8 * np.minimum(8 - count, 7)).astype(np.uint64)
         aligned = (words << room) | (_ZEROS & ((np.uint64(1) << room) - np.uint64(1)))
         return np.where(count > 0, _decimal(aligned), 0), count
 
     def blanks_at(self, start: Ints) -> Ints:
         """How many blanks stand there."""
-        count = np.zeros_like(start)
-        more = np.arange(len(start))
+        count = self._up_to_eight_blanks(start)
+        more = np.flatnonzero(count == 8)
         while len(more):
-            flags = _not_equal(self._words[start[more] + count[more]], _BLANKS)
-            # the first character that is none, and all behind it
-            for shift in (8, 16, 32):
-                flags |= flags << np.uint64(shift)
-            blanks = 8 - (((flags >> np.uint64(7)) * _ONES) >> np.uint64(56)).astype(np.int64)
+            blanks = self._up_to_eight_blanks(start[more] + count[more])
             count[more] += blanks
             more = more[blanks == 8]
         return count
+
+    def _up_to_eight_blanks(self, start: Ints) -> Ints:
+        return _characters_before_flag(_not_equal(self._words[start], _BLANKS))
 
     def blanks_before(self, end: Ints) -> Ints:
         """How many blanks stand there, eight at most."""
@@ -173,6 +175,12 @@ def _not_equal(words: Words, others: np.uint64) -> Words:
     low = difference & np.uint64(0x7F7F7F7F7F7F7F7F)
     unequal: Words = ((low + np.uint64(0x7F7F7F7F7F7F7F7F)) | difference) & _HIGH_BITS
     return unequal
+
+
+def _characters_before_flag(flags: Words) -> Ints:
+    """How many characters stand before the first one whose high bit is set: eight if none is."""
+    below = (flags & (~flags + np.uint64(1))) - np.uint64(1)
+    return ((((below >> np.uint64(7)) & _ONES) * _ONES) >> np.uint64(56)).astype(np.int64)
 
 
 def _not_digits(words: Words) -> Words:

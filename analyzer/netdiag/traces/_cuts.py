@@ -4,6 +4,7 @@ A cut decides nothing. What stands between the numbers is read by the grammar (`
 wrong place is found out there.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
@@ -42,10 +43,12 @@ class Number:
         return cls(np.zeros_like(line_end), line_end.copy(), line_end.copy(), np.zeros(len(line_end), np.uint64))
 
     def put(self, rows: Ints, kind: Kind, start: Ints, end: Ints, value: Ints | Words) -> None:
-        self.kind[rows] = kind
-        self.start[rows] = start
-        self.end[rows] = end
-        self.value[rows] = value.astype(np.uint64)
+        """These rows, which ascend, have a number."""
+        ours = slice(None) if len(rows) == len(self.kind) else rows
+        self.kind[ours] = kind
+        self.start[ours] = start
+        self.end[ours] = end
+        self.value[ours] = value
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,9 @@ class Cuts:
 # there as well. So heads are short, and a bar of function_graph is near.
 _LONGEST_HEAD = 48
 _FARTHEST_BAR = 60
+# of the first lines of a chunk, so many are asked for the column of the time
+_LINES_TO_LEARN_FROM = 4
+_LIKE_A_TIME = re.compile(rb"[0-9]\.[0-9]{6}(?:[0-9]{3})?:")
 
 
 def _first_in(positions: Ints, start: Ints, end: Ints) -> tuple[Ints, Ints]:
@@ -89,14 +95,67 @@ def _first_in(positions: Ints, start: Ints, end: Ints) -> tuple[Ints, Ints]:
     return found, positions[index[found]]
 
 
+def _behind_decimals(chunk: Chunk, places: Ints) -> Flags:
+    """Whether six or nine decimals may stand before these places."""
+    found: Flags = (chunk.bytes[places - 7] == ord(".")) | (chunk.bytes[places - 10] == ord("."))
+    return found
+
+
+def _all_colons(chunk: Chunk) -> Ints:
+    """The colons behind decimals."""
+    colons = chunk.positions(":")
+    return colons[_behind_decimals(chunk, colons)]
+
+
+def _colons_in_one_column(chunk: Chunk) -> Ints | None:
+    """If nearly all lines have a colon behind decimals in the same column: those, and all of the other lines. To find
+    every colon of a chunk takes longer.
+    """
+    start, end = chunk.line_starts, chunk.line_ends
+    for first, last in zip(start[:_LINES_TO_LEARN_FROM].tolist(), end[:_LINES_TO_LEARN_FROM].tolist(), strict=True):
+        time = _LIKE_A_TIME.search(chunk.text(first, last))
+        if time is None:
+            continue
+        places = np.minimum(start + (time.end() - 1), end)
+        alike = (chunk.bytes[places] == ord(":")) & _behind_decimals(chunk, places)
+        if np.count_nonzero(alike) * 8 < len(places) * 7:
+            return None
+        others = np.flatnonzero(~alike)
+        if not len(others):
+            return places
+        more = _positions_in(chunk, ":", start[others], end[others])
+        return np.sort(np.concatenate([places[alike], more[_behind_decimals(chunk, more)]]))
+    return None
+
+
+def _positions_in(chunk: Chunk, character: str, start: Ints, end: Ints) -> Ints:
+    """Where a character stands in some spans."""
+    count = end - start
+    first = np.cumsum(count) - count
+    places = np.repeat(start - first, count) + np.arange(int(count.sum()))
+    found: Ints = places[chunk.bytes[places] == ord(character)]
+    return found
+
+
 def _times(chunk: Chunk) -> tuple[Ints, Ints, Ints, Ints]:
     """Times of six or nine decimals that end at a colon, the first of each line: line, where it starts, colon, ns."""
-    colons = chunk.positions(":")
-    bytes_before = chunk.bytes
-    micro = bytes_before[colons - 7] == ord(".")
-    nano = bytes_before[colons - 10] == ord(".")
-    colons = colons[micro | nano]
-    nano = bytes_before[colons - 7] != ord(".")
+    colons = _colons_in_one_column(chunk)
+    if colons is not None:
+        start, value, found = _times_before(chunk, colons)
+    if colons is None or not found.all():
+        # if it is no time that stands in the column, there may be one elsewhere in the line
+        colons = _all_colons(chunk)
+        start, value, found = _times_before(chunk, colons)
+    line = np.searchsorted(chunk.line_ends, colons)
+    found[1:] &= line[1:] != line[:-1]
+    if not found.all():
+        line, start, colons, value = (each[found] for each in (line, start, colons, value))
+    return line, start, colons, value
+
+
+def _times_before(chunk: Chunk, colons: Ints) -> tuple[Ints, Ints, Flags]:
+    """The times that end at these colons: where they start, ns, and whether they are times."""
+    nano = chunk.bytes[colons - 7] != ord(".")
     value, found = chunk.eight_digits_before(colons, 6)
     whole_end = colons - 7
     if nano.any():
@@ -110,11 +169,7 @@ def _times(chunk: Chunk) -> tuple[Ints, Ints, Ints, Ints]:
     # nine digits of seconds are thirty years: below, no number of nanoseconds leaves its 64 bits
     found &= (count > 0) & (count < 10)
     value += whole * 10**9
-    line = np.searchsorted(chunk.line_ends, colons)
-    found[1:] &= line[1:] != line[:-1]
-    if not found.all():
-        line, count, whole_end, colons, value = (each[found] for each in (line, count, whole_end, colons, value))
-    return line, whole_end - count, colons, value
+    return whole_end - count, value, found
 
 
 def _packet(chunk: Chunk, rows: Ints, body: Ints, line_end: Ints, first: Number, second: Number) -> None:
@@ -142,11 +197,26 @@ def _packet(chunk: Chunk, rows: Ints, body: Ints, line_end: Ints, first: Number,
     second.put(rows, Kind.LENGTH, at, at + count[good], length[good])
 
 
+def _bars(chunk: Chunk, colon: Ints, line_end: Ints) -> tuple[Ints, Ints]:
+    """The lines of function_graph, by their numbers, and where the bar stands in them."""
+    rows = np.flatnonzero(chunk.has(colon, ": funcgr"))
+    colon, line_end = colon[rows], line_end[rows]
+    if not len(rows):
+        return rows, colon
+    # it has a column of its own as a rule
+    bar = colon + max(0, chunk.text(int(colon[0]), int(line_end[0])).find(b"|"))
+    if (bar >= line_end).any() or (chunk.bytes[bar] != ord("|")).any():
+        found, bar = _first_in(chunk.positions("|"), colon, line_end)
+        rows, colon = rows[found], colon[found]
+    near = bar - colon <= _FARTHEST_BAR
+    return (rows, bar) if near.all() else (rows[near], bar[near])
+
+
 def _durations(chunk: Chunk, rows: Ints, bar: Ints, number: Number) -> None:
     """`14.572 us  |`: the number before the bar; it has fewer decimals the longer it is."""
     end = np.zeros_like(bar)
     for blanks in (1, 2, 3):
-        end = np.where(chunk.has(bar - blanks - 3, " us" + " " * blanks + "|"), bar - blanks - 3, end)
+        end = np.where(chunk.has_before(bar, " us" + " " * blanks), bar - blanks - 3, end)
     found = np.flatnonzero(end)
     rows, end = rows[found], end[found]
     decimals, count = chunk.number_before(end)
@@ -169,15 +239,18 @@ def _indents(chunk: Chunk, rows: Ints, bar: Ints, first: Number, second: Number)
 
 def _pids(chunk: Chunk, head: Ints, head_end: Ints) -> Number:
     """The number before `[001]`, the CPU, or before the time."""
-    number = Number.none(head_end)
     end = head_end - chunk.blanks_before(head_end)
     with_cpu = (chunk.bytes[end - 1] == ord("]")) & (chunk.bytes[end - 5] == ord("["))
     end = np.where(with_cpu, end - 5, end)
     end -= chunk.blanks_before(end)
     value, count = chunk.number_before(end)
-    good = np.flatnonzero((count > 0) & (count < 9) & (end - count > head))
-    number.put(good, Kind.PID, end[good] - count[good], end[good], value[good])
-    return number
+    good = (count > 0) & (count < 9) & (end - count > head)
+    return Number(
+        np.where(good, np.int64(Kind.PID), 0),
+        np.where(good, end - count, head_end),
+        np.where(good, end, head_end),
+        np.where(good, value, 0).astype(np.uint64),
+    )
 
 
 def cut_trace_cmd(chunk: Chunk) -> Cuts:
@@ -185,10 +258,7 @@ def cut_trace_cmd(chunk: Chunk) -> Cuts:
     line, time_start, colon, time = _times(chunk)
     head, line_end = chunk.line_starts[line], chunk.line_ends[line]
     first, second = Number.none(line_end), Number.none(line_end)
-    with_bar, bar = _first_in(chunk.positions("|"), colon, line_end)
-    # of events, only those of function_graph have a bar right there
-    graph = (bar - colon[with_bar] <= _FARTHEST_BAR) & chunk.has(colon[with_bar], ": funcgr")
-    with_bar, bar = with_bar[graph], bar[graph]
+    with_bar, bar = _bars(chunk, colon, line_end)
     _durations(chunk, with_bar, bar, first)
     _indents(chunk, with_bar, bar, first, second)
     if len(with_bar) < len(line):

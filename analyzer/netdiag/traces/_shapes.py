@@ -422,17 +422,14 @@ class _Numbers:
         new = self._parts.texts_from(len(self._numbers))
         if new:
             self._numbers = np.append(self._numbers, np.array(self._of(new), np.int32))
-        found: Ints = self._numbers[codes]
-        return found
+        return self._numbers[codes].astype(np.int64)
 
 
 _ADDRESS = b"ffffffff81"
 _OFFSET = 0x5B5B5
 _LIKE_A_TIME = re.compile(rb"\.[0-9]{6}")
 # of each line what stands around its last `+0x12ab`, or nothing
-_SYMBOL_AND_MODULE = re.compile(
-    rb"^(?:(.*)\+0x[0-9a-f]{1,16} (\((?:\[[^()\n]*\]|/[^()\n]*)\))|.*)$", re.MULTILINE
-)
+_SYMBOL_AND_MODULE = re.compile(rb"^(?:(.*)\+0x[0-9a-f]{1,16} (\((?:\[[^()\n]*\]|/[^()\n]*)\))|.*)$", re.MULTILINE)
 
 
 def _probe(kind: int) -> bytes:

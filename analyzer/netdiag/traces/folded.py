@@ -58,11 +58,13 @@ class _Folder:
 
     @cached_property
     def _bounds(self) -> list[int]:
-        return self._stacks.offsets.tolist()
+        bounds: list[int] = self._stacks.offsets.tolist()
+        return bounds
 
     @cached_property
     def _frames(self) -> list[int]:
-        return self._stacks.frames.tolist()
+        frames: list[int] = self._stacks.frames.tolist()
+        return frames
 
     def functions(self, stack: int) -> str:
         if stack not in self._texts:
