@@ -31,7 +31,11 @@ def test_the_bundle_is_the_same_on_every_python(fake_host: FakeHost, interpreter
     fake_host.behave("ip", "neigh", r"printf '\377 password=x\n'; echo 'u:Tr0ub4dor-and-3' >&2; exit 1")
     expected = fake_host.collect(python=sys.executable)
     assert expected.manifest["redaction"]["environment"] == 2
-    assert _content(fake_host.collect("--label", "", python=interpreter)) == _content(expected)
+    files, manifest = _content(fake_host.collect("--label", "", python=interpreter))
+    expected_files, expected_manifest = _content(expected)
+    assert [row for row in manifest["artifacts"] if row not in expected_manifest["artifacts"]] == []
+    assert [key for key in expected_manifest if manifest.get(key) != expected_manifest[key]] == []
+    assert files == expected_files
 
 
 @pytest.mark.skipif(not shutil.which("ip", path=DEBIAN_PATH), reason="needs ip (Debian: iproute2)")
