@@ -8,9 +8,9 @@ from netdiag.bundle import Bundle, Limits, open_bundle
 from netdiag.formats import Document
 from netdiag.journeys import observations
 from netdiag.model import build
-from netdiag.model.traces import TRACE_FORMATS, read_trace
+from netdiag.model.traces import TRACE_FORMATS, read_trace, trace_format
 from netdiag.results import Analysis, CheckCard, Reading, SourceCoverage
-from netdiag.spans import Source
+from netdiag.spans import Source, StoredSource
 
 #: The format of what the collector keeps for people, such as what a command of the customer printed.
 _FOR_PEOPLE = "text"
@@ -18,11 +18,11 @@ _FOR_PEOPLE = "text"
 
 def analyze(path: Path, limits: Limits | None = None) -> Analysis:
     """Analyse one bundle. Raises `BundleRefused` when it cannot be read; what else is wrong is in the result."""
-    return analyze_bundle(open_bundle(path, limits or Limits()))
+    return analyze_bundle(open_bundle(path, limits or Limits(), trace_format))
 
 
-def analyze_bundle(bundle: Bundle, progress: Callable[[Source], None] | None = None) -> Analysis:
-    """Analyse a bundle that is open already. `progress` is called with each source that was read."""
+def analyze_bundle(bundle: Bundle, progress: Callable[[int], None] | None = None) -> Analysis:
+    """Analyse a bundle that is open already. `progress` is told how much more was read, as `length` counts."""
     reading = read_bundle(bundle, progress)
     ran = checks.all_checks()
     findings, outcomes = checks.run(ran, reading.host)
@@ -43,22 +43,36 @@ def _card(check: checks.Check) -> CheckCard:
     return CheckCard(check.layer, check.title, check.why, exceptions, decision)
 
 
-def read_bundle(bundle: Bundle, progress: Callable[[Source], None] | None = None) -> Reading:
+def read_bundle(bundle: Bundle, progress: Callable[[int], None] | None = None) -> Reading:
     """Read a bundle without judging it."""
-    read = []
-    for source in bundle.sources:
-        read.append((source, _read(source)))
-        if progress:
-            progress(source)
+    read = [(source, _read(source, progress or _nobody)) for source in bundle.sources]
     documents = tuple(document for _, document in read if document)
     coverage = tuple(_coverage(source, document) for source, document in read)
     return Reading(bundle, documents, coverage, build(bundle, documents))
 
 
-def _read(source: Source) -> Document | None:
+def length(source: Source) -> int:
+    """How much there is to read: characters of a text, bytes of a stored one."""
+    return source.size if isinstance(source, StoredSource) else len(source.text)
+
+
+def _nobody(_: int) -> None:
+    """Tells nobody."""
+
+
+def _read(source: Source, progress: Callable[[int], None]) -> Document | None:
     """As `read_source` does; but a trace, which may be long, becomes a table and no records."""
     name = _format_of(source)
-    return read_trace(source, name) if name in TRACE_FORMATS else _read_as(source, name)
+    told = 0
+
+    def further(done: int, _: int) -> None:
+        nonlocal told
+        progress(done - told)
+        told = done
+
+    document = read_trace(source, name, further) if name in TRACE_FORMATS else _read_as(source, name)
+    further(length(source), length(source))
+    return document
 
 
 def read_source(source: Source) -> Document | None:

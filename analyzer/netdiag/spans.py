@@ -6,9 +6,10 @@ every claim can show its proof.
 
 from abc import ABC, abstractmethod
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import count
 from typing import BinaryIO, overload
 
 
@@ -18,8 +19,9 @@ class Source:
 
     `path` is its place in the bundle, `command` what a person would type to get it (empty for a copied file), `scope`
     the namespace that it speaks of (`host`, `netns:<container id>`, `docker`, `files`), `artifact` and `format` are the
-    manifest's id and format (empty for a loose file whose format is yet to be recognised). `trouble` says why the text
-    may not be the whole answer (`exit code 1`, `timed out`, `truncated`), empty when nothing is known against it.
+    manifest's id and format (empty for a loose file; but a long trace was recognised as it was taken in). `trouble`
+    says why the text may not be the whole answer (`exit code 1`, `timed out`, `truncated`), empty when nothing is known
+    against it.
     """
 
     path: str
@@ -97,20 +99,28 @@ class StoredLines(Sequence[str]):
         if not wanted:
             return
         with self._open() as file:
-            line, offset, position = 0, 0, -1
+            line, position = 0, -1
             for number in wanted:
                 near = bisect_right(self._lines, number) - 1
                 if position < 0 or self._lines[near] > line:
-                    line, offset = self._lines[near], self._offsets[near]
-                    position = _move(file, max(position, 0), offset)
+                    line = self._lines[near]
+                    position = file.seek(self._offsets[near])
                 while line < number:
-                    position += len(file.readline())
+                    position += _read_line(file)[1]
                     line += 1
-                text = file.readline()
-                position += len(text)
+                text, size = _read_line(file)
+                position += size
                 line += 1
-                decoded = text.decode("utf-8-sig" if number == 0 else "utf-8", "backslashreplace")
-                self._kept[number] = decoded.removesuffix("\n").removesuffix("\r")
+                self._kept[number] = _decoded(text, number)
+
+    def __iter__(self) -> Iterator[str]:
+        """All lines, on one way through the text: none is kept."""
+        with self._open() as file:
+            for number in count():
+                text, size = _read_line(file)
+                if not size:
+                    return
+                yield _decoded(text, number)
 
     def __len__(self) -> int:
         if self._count is None:
@@ -139,29 +149,31 @@ class StoredLines(Sequence[str]):
         return self._kept[number]
 
 
-def _move(file: BinaryIO, position: int, offset: int) -> int:
-    """Go forward to an offset, by reading where the file cannot be moved in."""
-    if file.seekable():
-        return file.seek(offset)
-    while position < offset:
-        step = file.read(min(offset - position, _STEP))
-        if not step:
-            break
-        position += len(step)
-    return position
+def _read_line(file: BinaryIO) -> tuple[bytes, int]:
+    """A line, and its size in bytes; of one that is longer than a step only the beginning."""
+    text = file.readline(_STEP)
+    size, last = len(text), text
+    while len(last) == _STEP and not last.endswith(b"\n"):
+        last = file.readline(_STEP)
+        size += len(last)
+    return text, size
+
+
+def _decoded(line: bytes, number: int) -> str:
+    text = line.decode("utf-8-sig" if number == 0 else "utf-8", "backslashreplace")
+    return text.removesuffix("\n").removesuffix("\r")
 
 
 @dataclass(frozen=True, eq=False)
 class StoredSource(Source):
     """A source whose text stays where it lies: `text` is empty, `lines` reads single lines when they are asked for.
 
-    `open` gives its bytes from the first one on, each time anew; `size` is their number. `file` is the path of a plain
-    file, empty for a part of an archive.
+    `open` gives its bytes from the first one on, each time anew, and what it gives can be moved in; `size` is their
+    number.
     """
 
     open: Callable[[], BinaryIO] = field(kw_only=True, repr=False)
     size: int = field(kw_only=True)
-    file: str = field(default="", kw_only=True)
 
     @cached_property
     def lines(self) -> StoredLines:

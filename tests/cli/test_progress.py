@@ -25,7 +25,7 @@ def shown(make_tar: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Cal
         monkeypatch.setattr(sys, "stderr", stderr)
         with _progress.read(path, Limits()) as (bundle, progress):
             for source in bundle.sources:
-                progress(source)
+                progress(len(source.text))
         return stderr.getvalue()
 
     return read

@@ -3,7 +3,6 @@
 import os
 import random
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netdiag import formats
-from netdiag.bundle import stored_sources
-from netdiag.spans import Source
+from netdiag.spans import Source, StoredSource
 from netdiag.traces import TraceTable, _blocks, _parallel, _reader, folded, read_table, reading, table_of
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples" / "formats"
@@ -28,6 +26,10 @@ ODD_PARTS = [
 
 def text_of(trace: Path) -> str:
     return trace.read_bytes().decode("utf-8", "backslashreplace")
+
+
+def stored(path: Path, name: str) -> StoredSource:
+    return StoredSource(path.name, "", format=name, open=lambda: path.open("rb"), size=path.stat().st_size)
 
 
 def cells(table: TraceTable) -> Iterator[tuple[str, str, list[Any]]]:
@@ -162,8 +164,7 @@ def test_a_trace_in_a_file_is_read_alike_and_columns_may_lie_in_one(
     monkeypatch.setattr(_blocks, "BLOCK", 700)
     path = tmp_path / "trace.txt"
     path.write_bytes(trace.read_bytes().replace(b"\n", b"\r\n"))
-    (found,) = stored_sources(path)
-    source = replace(found, format=trace.parent.name)
+    source = stored(path, trace.parent.name)
     seen: list[tuple[int, int]] = []
     table = read_table(source, lambda done, size: seen.append((done, size)))
     _, slow = both(trace.parent.name, text_of(trace))
@@ -185,7 +186,7 @@ def test_a_long_file_is_read_alike_in_several_processes(
     text = "\n".join(text_of(trace) for trace in TRACES if trace.parent.name == name)
     path = tmp_path / "trace.txt"
     path.write_text(text)
-    source = replace(stored_sources(path)[0], format=name)
+    source = stored(path, name)
     seen: list[tuple[int, int]] = []
     table = read_table(source, lambda done, size: seen.append((done, size)))
     _, slow = both(name, text)
@@ -203,7 +204,7 @@ def test_the_range_of_a_process_that_dies_is_read_again(tmp_path: Path, monkeypa
     text = text_of(SAMPLES / "perf_script" / "debian12-perf6.1-linux6.18.txt") * 3
     path = tmp_path / "trace.txt"
     path.write_text(text)
-    source = replace(stored_sources(path)[0], format="perf_script")
+    source = stored(path, "perf_script")
     _, slow = both("perf_script", text)
     assert said(read_table(source)) == slow
     assert list(source.lines) == list(Source("", text).lines)

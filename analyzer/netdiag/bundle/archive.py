@@ -9,12 +9,13 @@ import gzip
 import re
 import tarfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib import import_module
 from importlib.util import find_spec
 from typing import BinaryIO
 
-from netdiag.bundle.gate import Gate
+from netdiag.bundle.inventory import Member
+from netdiag.bundle.stored import Intake
 
 # Such a header holds a path and a few attributes; the largest attribute of Linux has 64 KiB (limits.h, XATTR_SIZE_MAX).
 _EXTENSION_BYTES = 1024 * 1024
@@ -45,8 +46,8 @@ def is_tar(block: bytes) -> bool:
     return True
 
 
-def archive_members(file: BinaryIO, gate: Gate, *, gzipped: bool) -> Iterator[tuple[str, bytes]]:
-    """The checked path and the bytes of each file, in the order of the archive.
+def archive_members(file: BinaryIO, intake: Intake, *, gzipped: bool) -> Iterator[tuple[str, Member]]:
+    """Each file by its checked path, in the order of the archive.
 
     After the last member the archive is read to its end: it must hold the two blocks of zeros that end a tar (POSIX
     pax, "ustar interchange format"), nothing but zeros after them, and a right gzip checksum. Several gzip streams
@@ -54,21 +55,10 @@ def archive_members(file: BinaryIO, gate: Gate, *, gzipped: bool) -> Iterator[tu
     `BundleRefused`.
     """
     if gzipped:
-        with gzip.GzipFile(fileobj=file, mode="rb") as unpacked:
-            yield from _Tar(unpacked, gate).files()
-    else:
-        yield from _Tar(file, gate).files()
-
-
-def archive_places(
-    file: BinaryIO, gate: Gate, wanted: Callable[[str], bool], *, gzipped: bool
-) -> Iterator[tuple[str, int, int, bytes]]:
-    """Like `archive_members`, but of files whose paths are not wanted just the place: the first byte and the size."""
-    if gzipped:
         with inflated(file) as unpacked:
-            yield from _Tar(unpacked, gate).places(wanted)
+            yield from _Tar(unpacked, intake).files(None)
     else:
-        yield from _Tar(file, gate).places(wanted)
+        yield from _Tar(file, intake).files(file)
 
 
 def _inflate_errors() -> tuple[type[Exception], ...]:
@@ -86,33 +76,28 @@ def inflated(file: BinaryIO) -> gzip.GzipFile:
 
 
 class _Tar:
-    def __init__(self, file: BinaryIO | gzip.GzipFile, gate: Gate) -> None:
+    def __init__(self, file: BinaryIO | gzip.GzipFile, intake: Intake) -> None:
         self._file = file
-        self._gate = gate
+        self._intake = intake
+        self._gate = intake.gate
         self._position = 0
         self._global_records: dict[str, str] = {}
 
-    def files(self) -> Iterator[tuple[str, bytes]]:
+    def files(self, plain: BinaryIO | None) -> Iterator[tuple[str, Member]]:
+        """Each file; `plain` is the archive itself if it is not packed."""
         for path, header in self._headers():
-            yield path, self._data(header)
+            lies_at = (plain, self._position) if plain else None
+            yield path, self._intake.take(path, header.size, self._chunks(header), lies_at)
+            self._exactly(-header.size % tarfile.BLOCKSIZE, path)
         self._read_to_end()
 
-    def places(self, wanted: Callable[[str], bool]) -> Iterator[tuple[str, int, int, bytes]]:
-        """The path, place and size of each file, and the bytes of those whose paths are wanted."""
-        for path, header in self._headers():
-            start = self._position
-            data = b""
-            if wanted(path):
-                data = self._data(header)
-            else:
-                self._skip(header, path)
-            yield path, start, header.size, data
-        self._read_to_end()
-
-    def _skip(self, header: tarfile.TarInfo, path: str) -> None:
-        left = header.size + -header.size % tarfile.BLOCKSIZE
+    def _chunks(self, header: tarfile.TarInfo) -> Iterator[bytes]:
+        """The bytes of a file, which count when they are taken in."""
+        left = header.size
         while left > 0:
-            left -= len(self._exactly(min(left, _CHUNK), path))
+            chunk = self._whole(min(left, _CHUNK), header.name)
+            left -= len(chunk)
+            yield chunk
 
     def _headers(self) -> Iterator[tuple[str, tarfile.TarInfo]]:
         while (header := self._next_header()) is not None:
@@ -125,7 +110,6 @@ class _Tar:
             path = self._gate.admit_file(header.name)
             if header.size < 0:
                 raise self._gate.refusal("corrupt tar: its size is negative", path)
-            self._gate.admit_size(header.size, path)
             yield path, header
 
     def _next_header(self) -> tarfile.TarInfo | None:
@@ -205,6 +189,9 @@ class _Tar:
 
     def _exactly(self, size: int, member: str = "") -> bytes:
         self._gate.spend(size, member)
+        return self._whole(size, member)
+
+    def _whole(self, size: int, member: str) -> bytes:
         data = self._read(size)
         if len(data) < size:
             if not self._position:

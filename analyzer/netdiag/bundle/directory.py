@@ -4,11 +4,11 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 from netdiag.bundle.gate import Gate
+from netdiag.bundle.inventory import Member
+from netdiag.bundle.stored import Intake, chunks_of
 
-_CHUNK = 1024 * 1024
 _KINDS = (
     (stat.S_ISLNK, "a symbolic link"),
     (stat.S_ISCHR, "a character device"),
@@ -18,8 +18,9 @@ _KINDS = (
 )
 
 
-def directory_members(directory: Path, gate: Gate) -> Iterator[tuple[str, bytes]]:
-    """The checked path, relative to the directory, and the bytes of each file. Raises `BundleRefused` and `OSError`."""
+def directory_members(directory: Path, intake: Intake) -> Iterator[tuple[str, Member]]:
+    """Each file by its checked path, relative to the directory. Raises `BundleRefused` and `OSError`."""
+    gate = intake.gate
     root = directory.resolve()
     for folder, directories, files, handle in os.fwalk(root, onerror=_fail):
         directories.sort()
@@ -30,27 +31,16 @@ def directory_members(directory: Path, gate: Gate) -> Iterator[tuple[str, bytes]
                 gate.admit_directory(path)
             else:
                 _check_plain(mode, path, gate)
-                yield gate.admit_file(path), _file_bytes(name, handle, path, gate)
+                yield gate.admit_file(path), _member(name, handle, path, intake)
 
 
-def read_within_limits(file: BinaryIO, gate: Gate, member: str) -> bytes:
-    """The rest of an open file, refused as soon as it passes a limit, whatever size the file system states."""
-    data = bytearray()
-    while chunk := file.read(_CHUNK):
-        data += chunk
-        gate.admit_size(len(data), member)
-        gate.spend(len(chunk), member)
-    return bytes(data)
-
-
-def _file_bytes(name: str, handle: int, path: str, gate: Gate) -> bytes:
+def _member(name: str, handle: int, path: str, intake: Intake) -> Member:
     # what was a plain file a moment ago may be a link or a fifo now
     number = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=handle)
     with open(number, "rb", buffering=0) as file:
         status = os.fstat(number)
-        _check_plain(status.st_mode, path, gate)
-        gate.admit_size(status.st_size, path)
-        return read_within_limits(file, gate, path)
+        _check_plain(status.st_mode, path, intake.gate)
+        return intake.take(path, status.st_size, chunks_of(file), (file, 0))
 
 
 def _check_plain(mode: int, path: str, gate: Gate) -> None:

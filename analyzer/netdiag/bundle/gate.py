@@ -40,6 +40,7 @@ class Gate:
         self._members = 0
         self._bytes = 0
         self._text_bytes = 0
+        self._trace_bytes = 0
         self._files: set[str] = set()
         self._directories: set[str] = set()
 
@@ -81,6 +82,13 @@ class Gate:
         self._bytes += size
         if self._bytes > self.limits.total_bytes:
             raise self.over("total_bytes", f"the bundle holds more than {self.limits.total_bytes} bytes", member)
+
+    def spend_trace(self, size: int, member: str) -> None:
+        """Count bytes of a long trace."""
+        self._trace_bytes += size
+        if self._trace_bytes > self.limits.trace_bytes:
+            reason = f"the long traces of the bundle take more than {self.limits.trace_bytes} bytes"
+            raise self.over("trace_bytes", reason, member)
 
     def spend_text(self, text: str, member: str) -> None:
         """Count the memory of decoded text against the limit on all bytes."""

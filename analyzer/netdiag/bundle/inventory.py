@@ -3,11 +3,14 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from shlex import join
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from netdiag.bundle.contents import NotCollected, Problem
 from netdiag.bundle.gate import one_line
-from netdiag.spans import Source
+from netdiag.spans import Source, StoredSource
+
+if TYPE_CHECKING:
+    from netdiag.bundle.stored import StoredBytes
 
 # A log that is still being written when the manifest is cannot be listed with its hash.
 _LOGS = "logs/"
@@ -16,11 +19,23 @@ _ABSENT = "listed in the manifest, but absent from the bundle"
 
 @dataclass(frozen=True)
 class Member:
-    """One file of a bundle: its decoded text, and the size in bytes and SHA-256 of what was decoded."""
+    """One file of a bundle: its decoded text, and the size in bytes and SHA-256 of what was decoded.
+
+    A long trace is `stored`, its text is empty and `trace_format` says which format its beginning is in.
+    """
 
     text: str
     size: int
     sha256: str
+    stored: "StoredBytes | None" = None
+    trace_format: str = ""
+
+    def source(self, path: str, **told: str) -> Source:
+        """The file as a source; `told` are the fields that the manifest tells."""
+        if self.stored is None:
+            return Source(path, self.text, **told)
+        told = {"format": self.trace_format, **told}
+        return StoredSource(path, "", **told, open=self.stored.open, size=self.size)
 
 
 @dataclass(frozen=True)
@@ -56,7 +71,7 @@ def take_inventory(manifest: Mapping[str, Any], members: Mapping[str, Member]) -
     problems.extend(Problem(path, _ABSENT) for path in errors - members.keys())
     loose = [path for path in members if path not in listed and path not in errors and not path.startswith(_LOGS)]
     problems.extend(Problem(path, "present in the bundle, but not listed in its manifest") for path in loose)
-    sources = [*listed.values(), *(Source(path, members[path].text) for path in loose)]
+    sources = [*listed.values(), *(members[path].source(path) for path in loose)]
     return Inventory(
         sources=tuple(sorted(sources, key=lambda source: source.path)),
         not_collected=tuple(not_collected),
@@ -65,9 +80,8 @@ def take_inventory(manifest: Mapping[str, Any], members: Mapping[str, Member]) -
 
 
 def _source(artifact: Mapping[str, Any], path: str, members: Mapping[str, Member]) -> Source:
-    return Source(
-        path=path,
-        text=members[path].text,
+    return members[path].source(
+        path,
         command=_command(artifact),
         scope=artifact["scope"],
         artifact=artifact["id"],

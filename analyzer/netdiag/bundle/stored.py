@@ -1,129 +1,171 @@
-"""Files of a bundle that stay where they lie: for traces, which may be longer than memory.
+"""Taking in the files of a bundle: a long trace stays where it lies, all else is held in memory.
 
-A plain file is read where it is, a file of an archive by unpacking the archive up to it, each time anew; nothing is
-written to disk under a name. What comes from a pipe is kept in a file without one.
+What is no bytes of a plain file, because it is packed or comes from a pipe, is kept in a file without a name. Nothing
+is written at a place that a bundle names.
 """
 
-import gzip
+import hashlib
 import io
-import shutil
-import stat
-import sys
+import os
 import tempfile
 import weakref
-from dataclasses import dataclass, fields
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import chain
 from typing import BinaryIO
 
-from netdiag.bundle.archive import archive_places, inflated, is_tar
 from netdiag.bundle.gate import Gate
-from netdiag.bundle.inventory import Member, take_inventory
-from netdiag.bundle.limits import Limits
-from netdiag.bundle.reader import GZIP, MANIFEST, manifest_place, refuse_foreign, relative
-from netdiag.spans import Source, StoredSource
+from netdiag.bundle.inventory import Member
+from netdiag.spans import Source
 
-_STEP = 1024 * 1024
+#: A trace of more bytes is not held in memory.
+LONG = 16 * 1024 * 1024
 
+#: Who knows formats tells of a file, from its beginning or by its `format`, which format of traces it is in; else "".
+TraceFormat = Callable[[Source], str]
 
-def find(path: Path, limits: Limits) -> tuple[StoredSource, ...]:
-    """See `netdiag.bundle.stored_sources`."""
-    gate = Gate(str(path), limits)
-    try:
-        if str(path) == "-":
-            return (_of_pipe(),)
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise gate.refusal("is no file")
-        return _of_file(path, gate)
-    except OSError as error:
-        raise gate.refusal(f"cannot be read: {error.strerror or error}") from None
-
-
-def _of_pipe() -> StoredSource:
-    file = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as its source is in use
-    shutil.copyfileobj(sys.stdin.buffer, file, _STEP)
-    file.flush()
-    # each reader has a handle of its own: a copy of this one would share its place in the file
-    own = Path(f"/proc/self/fd/{file.fileno()}")
-    source = StoredSource("stdin", "", open=lambda: own.open("rb"), size=file.tell())
-    weakref.finalize(source, file.close)
-    return source
-
-
-def _of_file(path: Path, gate: Gate) -> tuple[StoredSource, ...]:
-    with path.open("rb") as file:
-        start = file.read(512)
-        refuse_foreign(start, gate)
-        gzipped = start.startswith(GZIP)
-        if not gzipped and not is_tar(start):
-            name = gate.admit_file(path.name)
-            return (StoredSource(name, "", open=lambda: path.open("rb"), size=path.stat().st_size, file=str(path)),)
-        file.seek(0)
-        places: dict[str, _Part] = {}
-        members: dict[str, Member] = {}
-        for name, offset, size, data in archive_places(file, gate, _may_be_manifest, gzipped=gzipped):
-            places[name] = _Part(path, offset, size, gzipped)
-            members[name] = Member(data.decode("utf-8-sig", "backslashreplace"), size, "")
-    if not members:
-        raise gate.refusal("holds no files")
-    return tuple(_stored(source, places[name]) for name, source in _named(members, gate).items())
-
-
-def _may_be_manifest(path: str) -> bool:
-    return path == MANIFEST or (path.endswith("/" + MANIFEST) and path.count("/") == 1)
-
-
-def _named(members: dict[str, Member], gate: Gate) -> dict[str, Source]:
-    """What the manifest says of the files, by their paths in the archive."""
-    place = manifest_place(members, gate)
-    if place is None:
-        return {name: Source(name, "") for name in sorted(members)}
-    from netdiag.bundle.manifest import read_manifest  # noqa: PLC0415 - it loads jsonschema
-
-    manifest = read_manifest(members.pop(place), place, gate)
-    top = place.removesuffix(MANIFEST)
-    listed = take_inventory(manifest, relative(members, top, gate)).sources
-    return {top + source.path if top + source.path in members else source.path: source for source in listed}
-
-
-def _stored(source: Source, part: "_Part") -> StoredSource:
-    told = {each.name: getattr(source, each.name) for each in fields(Source)}
-    return StoredSource(**told, open=part.open, size=part.size)
+_CHUNK = 1024 * 1024
 
 
 @dataclass(frozen=True)
-class _Part:
-    """A file of an archive: `offset` and `size` are bytes of the unpacked archive."""
+class StoredBytes:
+    """Some bytes of an open file, which is closed when nobody wants them any more.
 
-    archive: Path
-    offset: int
+    Each reader has its own place in them, in a process that was forked as well.
+    """
+
+    file: BinaryIO
+    start: int
     size: int
-    gzipped: bool
+
+    def __post_init__(self) -> None:
+        weakref.finalize(self, self.file.close)
 
     def open(self) -> BinaryIO:
-        file = self.archive.open("rb")
-        unpacked = inflated(file) if self.gzipped else file
-        return io.BufferedReader(_Window(file, unpacked, self.offset, self.size), _STEP)
+        return io.BufferedReader(_Window(self), _CHUNK)
 
 
 class _Window(io.RawIOBase):
-    """Some bytes of a file, from an offset on."""
-
-    def __init__(self, file: BinaryIO, unpacked: BinaryIO | gzip.GzipFile, offset: int, size: int) -> None:
-        self._file = file
-        self._unpacked = unpacked
-        self._left = size
-        unpacked.seek(offset)
+    def __init__(self, stored: StoredBytes) -> None:
+        self._stored = stored
+        self._position = 0
 
     def readable(self) -> bool:
         return True
 
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        origin = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._stored.size}[whence]
+        self._position = max(0, origin + offset)
+        return self._position
+
     def readinto(self, buffer: bytearray | memoryview, /) -> int:  # type: ignore[override]
-        data = self._unpacked.read(min(len(buffer), self._left))
-        self._left -= len(data)
+        wanted = max(0, min(len(buffer), self._stored.size - self._position))
+        data = os.pread(self._stored.file.fileno(), wanted, self._stored.start + self._position)
         buffer[: len(data)] = data
+        self._position += len(data)
         return len(data)
 
-    def close(self) -> None:
-        self._unpacked.close()
-        self._file.close()
-        super().close()
+
+def chunks_of(file: BinaryIO) -> Iterator[bytes]:
+    """The rest of an open file."""
+    while chunk := file.read(_CHUNK):
+        yield chunk
+
+
+class Intake:
+    """Takes in one file after the other, within the limits."""
+
+    def __init__(self, gate: Gate, trace_format: TraceFormat | None) -> None:
+        self.gate = gate
+        self._trace_format: TraceFormat = trace_format or (lambda _: "")
+        self._most = gate.limits.total_bytes + (gate.limits.trace_bytes if trace_format else 0)
+
+    def admit_whole(self, size: int) -> None:
+        """Check the size in bytes of an archive or a single file: what is larger holds too much, whatever it holds."""
+        if size > self._most:
+            raise self.gate.over("total_bytes", f"is larger than {self._most} bytes")
+
+    def take(self, path: str, size: int, chunks: Iterator[bytes], lies_at: tuple[BinaryIO, int] | None) -> Member:
+        """A file of the bundle, of which the bytes are read as they are needed. `size` is what is stated of it, and
+        `lies_at` the file and the place where it lies as it is, if it does.
+        """
+        if size <= LONG or size > self.gate.limits.trace_bytes:
+            self.gate.admit_size(size, path)
+        begin = next(chunks, b"")
+        chunks = chain((begin,), chunks)
+        if size > LONG and (name := self._trace_format(_beginning(path, begin))):
+            return self._store(path, chunks, lies_at, name)
+        self.gate.admit_size(size, path)
+        return self._hold(path, chunks)
+
+    def settle(self, source: Source, member: Member) -> Source:
+        """The source as it is to be read: one that the manifest takes for something else than a trace is held."""
+        if member.stored is None or self._trace_format(source):
+            return source
+        self.gate.admit_size(member.size, source.path)
+        with member.stored.open() as file:
+            held = self._hold(source.path, chunks_of(file))
+        return Source(
+            source.path,
+            held.text,
+            command=source.command,
+            scope=source.scope,
+            artifact=source.artifact,
+            format=source.format,
+            trouble=source.trouble,
+        )
+
+    def _hold(self, path: str, chunks: Iterable[bytes]) -> Member:
+        data = bytearray()
+        for chunk in chunks:
+            data += chunk
+            self.gate.admit_size(len(data), path)
+            self.gate.spend(len(chunk), path)
+        text = data.decode("utf-8-sig", "backslashreplace")
+        self.gate.spend_text(text, path)
+        return Member(text, len(data), hashlib.sha256(data).hexdigest())
+
+    def _store(self, path: str, chunks: Iterable[bytes], lies_at: tuple[BinaryIO, int] | None, name: str) -> Member:
+        digest = hashlib.sha256()
+        size = 0
+
+        def counted() -> Iterator[bytes]:
+            nonlocal size
+            for chunk in chunks:
+                self.gate.spend_trace(len(chunk), path)
+                digest.update(chunk)
+                size += len(chunk)
+                yield chunk
+
+        if lies_at:
+            for _ in counted():
+                pass
+            file: BinaryIO = os.fdopen(os.dup(lies_at[0].fileno()), "rb")
+            start = lies_at[1]
+        else:
+            file, start = spooled(counted(), self.gate, path), 0
+        return Member("", size, digest.hexdigest(), StoredBytes(file, start, size), name)
+
+
+def spooled(chunks: Iterable[bytes], gate: Gate, member: str = "") -> BinaryIO:
+    """A file without a name that holds all this."""
+    with ExitStack() as stack:
+        file = stack.enter_context(tempfile.TemporaryFile())
+        try:
+            for chunk in chunks:
+                file.write(chunk)
+            file.flush()
+        except OSError as error:
+            reason = f"cannot be kept in {tempfile.gettempdir()} ({error.strerror}), TMPDIR names another place"
+            raise gate.refusal(reason, member) from None
+        stack.pop_all()
+    return file
+
+
+def _beginning(path: str, data: bytes) -> Source:
+    """The whole lines at the beginning of a file."""
+    return Source(path, data[: data.rfind(b"\n") + 1].decode("utf-8-sig", "backslashreplace"))

@@ -12,6 +12,7 @@ from netdiag.bundle import Limits, open_bundle, open_stream
 from netdiag.cli import _stdout
 from netdiag.cli._progress import reading
 from netdiag.errors import UsageError
+from netdiag.model.traces import trace_format
 from netdiag.report.snippet import Look
 from netdiag.report.trace import FORMATS, Wanted, format_of, render, views
 
@@ -80,7 +81,10 @@ def command(
     (ui.perfetto.dev), .speedscope.json. An option that may be repeated takes what any of them asks for.
     """
     targets = [(path, format_of(path)) for path in outputs]
-    opened = open_stream(sys.stdin.buffer, "stdin", Limits()) if bundle == _STDIN else open_bundle(bundle, Limits())
+    if bundle == _STDIN:
+        opened = open_stream(sys.stdin.buffer, "stdin", Limits(), trace_format)
+    else:
+        opened = open_bundle(bundle, Limits(), trace_format)
     with reading(opened) as progress:
         read = read_bundle(opened, progress)
     found = views(read, Wanted(devices, containers, tasks, pids, since, until, function, flow))

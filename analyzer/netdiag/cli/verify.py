@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from netdiag.bundle import Bundle, open_bundle
+from netdiag.model.traces import trace_format
 from netdiag.report.visible import visible
 
 DAMAGED = 1
@@ -19,7 +20,7 @@ def command(bundle: Path) -> int:
 
     Exits with 1 when something is not as it was collected, and with 2 when the bundle cannot be read.
     """
-    opened = open_bundle(bundle)
+    opened = open_bundle(bundle, trace_format=trace_format)
     damages = [*_checksum(bundle, opened), *(f"{each.path}: {each.message}" for each in opened.problems)]
     for line in (*damages, *_completeness(opened)):
         click.echo(visible(line))

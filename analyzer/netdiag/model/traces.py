@@ -1,10 +1,11 @@
 """The traces of a bundle: event streams, of which the host's facts are none, for whoever walks through them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from netdiag import formats
 from netdiag.formats import Document, Unread
 from netdiag.spans import Source
 
@@ -30,17 +31,27 @@ class TraceDocument(Document):
         return self.table.read if self.table else super().read
 
 
-def read_trace(source: Source, format_name: str) -> TraceDocument:
-    """A trace as a document without records. This loads pandas."""
-    table = _table(source, format_name)
+def trace_format(source: Source) -> str:
+    """The name of the format of traces that a source is in; empty when it is no trace."""
+    if source.format:
+        return source.format if source.format in TRACE_FORMATS else ""
+    found = formats.recognise(source)
+    return found.name if found and found.name in TRACE_FORMATS else ""
+
+
+def read_trace(source: Source, format_name: str, progress: Callable[[int, int], None] | None = None) -> TraceDocument:
+    """A trace as a document without records; `progress` is told how much of how much is read. This loads pandas."""
+    table = _table(source, format_name, progress)
     unread = tuple(Unread(line, reason) for line, reason in table.unread)
     return TraceDocument(source, format_name, (), unread, table=table)
 
 
-def _table(source: Source, format_name: str) -> "TraceTable":
+def _table(source: Source, format_name: str, progress: Callable[[int, int], None] | None = None) -> "TraceTable":
     from netdiag.traces import read_table  # noqa: PLC0415  # pandas, which few bundles need
 
-    return replace(read_table(replace(source, format=format_name)), source=source)
+    if source.format == format_name:  # as of a stored source, whose lines are marked on the way
+        return read_table(source, progress)
+    return replace(read_table(replace(source, format=format_name), progress), source=source)
 
 
 @dataclass(frozen=True, eq=False)

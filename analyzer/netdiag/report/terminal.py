@@ -267,7 +267,7 @@ def _kind(kind: str, items: Sequence[tuple[str, str]], look: Look) -> Iterator[s
 
 def _taken_for(coverage: Iterable[SourceCoverage], look: Look) -> Iterator[str]:
     """No manifest says what a loose file is: this tells what each was taken for."""
-    taken = [f"{c.path} as {c.format}" for c in coverage if c.format and c.source and not c.source.format]
+    taken = [f"{c.path} as {c.format}" for c in coverage if c.format and c.source and not c.source.artifact]
     if taken:
         yield _heading(f"{_plural(len(taken), 'file')} recognised by content", look)
         for entry in taken:

@@ -32,7 +32,7 @@ _WINDOW = 256 * 1024
 
 def processes(source: StoredSource) -> int:
     """How many processes read a source."""
-    if not source.file or source.size < LONG or source.format not in CUTS:
+    if source.size < LONG or source.format not in CUTS:
         return 1
     return min(len(os.sched_getaffinity(0)), source.size // (LONG // 2))
 
