@@ -42,6 +42,26 @@ while True:
     found.sendto(*found.recvfrom(65536))
 """
 
+#: Sends payloads of these lengths through one connection; each goes when the one before has come back.
+_SEND_TCP = """
+import socket, sys
+address, port, lengths = sys.argv[1], int(sys.argv[2]), sys.argv[3:]
+with socket.create_connection((address, port), timeout=5) as found:
+    for length in map(int, lengths):
+        found.sendall(bytes(length))
+        assert len(found.recv(length, socket.MSG_WAITALL)) == length
+"""
+
+_ANSWER_TCP = """
+import socket
+with socket.create_server(("", 9000)) as listening:
+    while True:
+        found, _ = listening.accept()
+        with found:
+            while data := found.recv(65536):
+                found.sendall(data)
+"""
+
 T = TypeVar("T")
 Run = Callable[[Sequence[str]], object]
 
@@ -109,19 +129,37 @@ def send_udp(run: Run, address: str, octets: Iterable[int], *, answered: bool = 
     run(["python3", "-c", _SEND_UDP, address, str(port), "answered" if answered else "lost", *lengths])
 
 
+def send_tcp(run: Run, address: str, octets: Iterable[int]) -> None:
+    """One segment with data of each length, answered by one of the same length, all through one connection.
+
+    No other segment of the connection is as long: those without data have 60 octets at most.
+    """
+    header = 20 + 32  # of IPv4, and of TCP with a timestamp
+    run(["python3", "-c", _SEND_TCP, address, "9000", *(str(length - header) for length in octets)])
+
+
 def answer_udp(host: DockerHost, container: str) -> None:
     """Let a container answer each datagram to port 9000 with itself; until the container ends, or `end_answers`."""
+    _answer(host, container, _ANSWER_UDP, ["ss", "-Hlun"])
+
+
+def answer_tcp(host: DockerHost, container: str) -> None:
+    """Let a container send back what a connection to port 9000 brings; until it ends, or `end_answers`."""
+    _answer(host, container, _ANSWER_TCP, ["ss", "-Hltn"])
+
+
+def _answer(host: DockerHost, container: str, program: str, sockets: Sequence[str]) -> None:
     pid = str(host.inspect(container)[0]["State"]["Pid"])
-    serve = shlex.join(["nsenter", "--target", pid, "--net", "--", "python3", "-c", _ANSWER_UDP])
-    host.shell(f"setsid {serve} >/run/answer_udp.log 2>&1 & echo $! >>/run/answer_udp.pids")
+    serve = shlex.join(["nsenter", "--target", pid, "--net", "--", "python3", "-c", program])
+    host.shell(f"setsid {serve} >/run/answers.log 2>&1 & echo $! >>/run/answers.pids")
     deadline = time.monotonic() + 10
-    while ":9000 " not in host.container(container, ["ss", "-Hlun"]).stdout:
-        assert time.monotonic() < deadline, host.shell("cat /run/answer_udp.log").stdout
+    while ":9000 " not in host.container(container, sockets).stdout:
+        assert time.monotonic() < deadline, host.shell("cat /run/answers.log").stdout
         time.sleep(0.05)
 
 
 def end_answers(host: DockerHost) -> None:
-    host.shell("kill $(cat /run/answer_udp.pids); rm /run/answer_udp.pids")
+    host.shell("kill $(cat /run/answers.pids); rm /run/answers.pids")
 
 
 def inside(host: DockerHost, container: str) -> Run:
@@ -177,6 +215,36 @@ def to_the_outside(host: DockerHost) -> list[Sent]:
 def published_udp(host: DockerHost) -> list[Sent]:
     send_udp(partial(host.wan, check=True), lab.HOST_ADDRESS, FEW)
     return there_and_back(FEW, ["wan:up0", "host:eth0", "host:docker0", f"host:{veth_of(host, 'game')}", "game:eth0"])
+
+
+def published_tcp(host: DockerHost) -> list[Sent]:
+    send_tcp(partial(host.wan, check=True), lab.HOST_ADDRESS, FEW)
+    return there_and_back(FEW, ["wan:up0", "host:eth0", *to_shop(host)])
+
+
+def published_tcp_by_own_address(host: DockerHost) -> list[Sent]:
+    """A client on the host itself: the host changes the address before it sends."""
+    send_tcp(host.run, lab.HOST_ADDRESS, FEW)
+    return there_and_back(FEW, to_shop(host))
+
+
+def published_tcp_by_loopback(host: DockerHost) -> list[Sent]:
+    """Two connections: from the client to docker-proxy, and from there to the container.
+
+    Every namespace has a device lo, and nothing in a trace tells whose it is.
+    """
+    send_tcp(host.run, "127.0.0.1", FEW)
+    return there_and_back(FEW, [":lo"]) + there_and_back(FEW, to_shop(host))
+
+
+def published_tcp_by_loopback_without_proxy(host: DockerHost) -> list[Sent]:
+    """The address 127.0.0.1 is changed before the packet is sent, so that none passes lo."""
+    send_tcp(host.run, "127.0.0.1", FEW)
+    return there_and_back(FEW, to_shop(host))
+
+
+def to_shop(host: DockerHost) -> list[str]:
+    return ["host:docker0", f"host:{veth_of(host, 'shop')}", "shop:eth0"]
 
 
 def dropped(reason: str, *, by: str = "web") -> Callable[[DockerHost], list[Sent]]:
@@ -263,6 +331,19 @@ def end_game(host: DockerHost) -> None:
     host.docker("rm", "--force", "game")
 
 
+def start_shop(host: DockerHost) -> None:
+    host.docker("run", "--detach", "--name=shop", "--publish=9000:9000/tcp", lab.IMAGE)
+    answer_tcp(host, "shop")
+    send_tcp(partial(host.wan, check=True), lab.HOST_ADDRESS, [100])  # the neighbours' addresses are known from then on
+
+
+def end_shop(host: DockerHost) -> None:
+    end_answers(host)
+    host.docker("rm", "--force", "shop")
+
+
+_WITHOUT_PROXY = ("--userland-proxy=false",)
+
 CAPTURES = (
     Capture("host-to-container", host_to_container),
     Capture("udp", udp_to_container, partial(answer_udp, container="web"), end_answers),
@@ -275,7 +356,18 @@ CAPTURES = (
     ),
     Capture("to-the-outside", to_the_outside),
     Capture("published", published_udp, start_game, end_game),
-    Capture("published-without-proxy", published_udp, start_game, end_game, ["--userland-proxy=false"]),
+    Capture("published-without-proxy", published_udp, start_game, end_game, _WITHOUT_PROXY),
+    Capture("tcp", published_tcp, start_shop, end_shop),
+    Capture("tcp-without-proxy", published_tcp, start_shop, end_shop, _WITHOUT_PROXY),
+    Capture("tcp-by-own-address", published_tcp_by_own_address, start_shop, end_shop),
+    Capture("tcp-by-loopback", published_tcp_by_loopback, start_shop, end_shop),
+    Capture(
+        "tcp-by-loopback-without-proxy",
+        published_tcp_by_loopback_without_proxy,
+        start_shop,
+        end_shop,
+        _WITHOUT_PROXY,
+    ),
     Capture("ipv6", over_ipv6, start_six, end_six),
     Capture("fragments", too_long),
     Capture(

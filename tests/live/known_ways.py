@@ -3,7 +3,7 @@
 Each packet of a capture has a length of its own, or the few of one length take the same way, so that a trace that tells
 nothing but device and length can be compared with what was sent. A way is the devices that the packet passes, in order,
 each as ``namespace:device``; the namespace is ``host``, a container's name, or ``wan``, the outside world of the
-laboratory, which no bundle tells of.
+laboratory, which no bundle tells of. It is empty where it can not be known, as that of a packet that only passes lo.
 """
 
 from __future__ import annotations
