@@ -26,6 +26,8 @@ _MICROSECOND, _MILLISECOND, _SECOND = 1_000, 1_000_000, 1_000_000_000
 
 #: One call chain of the kernel passes a packet on within this time, as long as nothing interrupts it for long.
 _AT_ONCE = 1 * _MILLISECOND
+#: A virtual machine may stand still for so long within a call. Even then a driver returns to the task that called it.
+_STOPPED = 50 * _MILLISECOND
 #: What was received is sent on within so many times the time of a step; a program that reads it and sends as much takes
 #: longer, and may do so as the very task in which it was received. With something else between, half of it.
 _STEPS_TO_FORWARD = 20
@@ -267,7 +269,7 @@ def _sendings(rows: Rows, orders: _Orders) -> tuple[Ints, Ints]:
     gap = rows.time[next_one] - rows.time[one]
     ends = (orders.skb[one] == orders.skb[next_one]) & (rows.device[one] == rows.device[next_one])
     # a driver returns to the task that called it, and nothing is received on that CPU while it sends
-    returned = (rows.cpu[one] == rows.cpu[next_one]) & (rows.pid[one] == rows.pid[next_one]) & (gap <= 10 * _AT_ONCE)
+    returned = (rows.cpu[one] == rows.cpu[next_one]) & (rows.pid[one] == rows.pid[next_one]) & (gap <= _STOPPED)
     returned &= (orders.last_received[next_one] < one) | (rows.cpu[one] < 0)
     # only what was queued may be sent by another one, later
     later = (rows.phase[one] == Phase.QUEUE) & (not np.any(rows.phase == Phase.START))
