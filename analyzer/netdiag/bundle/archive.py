@@ -10,8 +10,6 @@ import re
 import tarfile
 import zlib
 from collections.abc import Iterator
-from importlib import import_module
-from importlib.util import find_spec
 from typing import BinaryIO
 
 from netdiag.bundle.inventory import Member
@@ -55,24 +53,10 @@ def archive_members(file: BinaryIO, intake: Intake, *, gzipped: bool) -> Iterato
     `BundleRefused`.
     """
     if gzipped:
-        with inflated(file) as unpacked:
+        with gzip.GzipFile(fileobj=file, mode="rb") as unpacked:
             yield from _Tar(unpacked, intake).files(None)
     else:
         yield from _Tar(file, intake).files(file)
-
-
-def _inflate_errors() -> tuple[type[Exception], ...]:
-    """What the modules raise for bytes that are no gzip."""
-    own = (gzip.BadGzipFile, zlib.error)
-    return (*own, import_module("isal.isal_zlib").error) if find_spec("isal") else own
-
-
-def inflated(file: BinaryIO) -> gzip.GzipFile:
-    """The text of a gzip, by the fastest module that is installed (the extra `fast` brings it)."""
-    if find_spec("isal"):
-        fast: gzip.GzipFile = import_module("isal.igzip").IGzipFile(fileobj=file, mode="rb")
-        return fast
-    return gzip.GzipFile(fileobj=file, mode="rb")
 
 
 class _Tar:
@@ -213,7 +197,7 @@ class _Tar:
             data = self._file.read(size)
         except EOFError:
             raise self._gate.refusal(f"truncated: its gzip stops after {self._position} unpacked bytes") from None
-        except _inflate_errors() as error:
+        except (gzip.BadGzipFile, zlib.error) as error:
             raise self._gate.refusal(f"corrupt gzip after {self._position} unpacked bytes: {error}") from None
         self._position += len(data)
         return data
