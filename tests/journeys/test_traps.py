@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from netdiag.journeys.observed import Observation, Outcome
+from netdiag.report.journeys_text import headline
 
 from .conftest import Event, packets, printed, seen
 
@@ -140,6 +141,17 @@ def test_a_ping_that_was_lost_is_not_answered_by_the_answer_to_the_next(look: Lo
     assert (reply.answers, reply.round_trip) == (request.line, 13_000)
     assert found.round_trips[0].count == 1
     assert lost.answers is None
+
+
+@pytest.mark.parametrize(("length", "in_doubt"), [(98, False), (74, True)])
+def test_an_answer_of_another_length_may_be_none(look: Look, length: int, in_doubt: bool) -> None:  # noqa: FBT001
+    asked = "0 0 7 net_dev_queue veth1 a0 98\n1 0 7 netif_rx eth0 a0 84\n3 0 7 netif_receive_skb eth0 a0 84\n"
+    back = "{} 0 7 net_dev_queue eth0 a1 {}\n{} 0 7 netif_rx veth1 a1 {}\n{} 0 7 netif_receive_skb veth1 a1 {}\n"
+    inner = length - 14
+    found = look(asked + back.format(10, length, 11, inner, 13, inner))
+    request, reply = found.journeys
+    assert (reply.answers, reply.may_not_answer) == (request.line, in_doubt)
+    assert ("may answer line 1" in headline(reply)) is in_doubt
 
 
 def test_a_trace_without_a_clock_has_no_journeys() -> None:

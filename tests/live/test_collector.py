@@ -171,10 +171,10 @@ def test_a_traced_ping_is_in_the_bundle_and_tracing_is_off_again(docker_host: Le
     bundle = lab.collect(host, tmp_path, "--trace-command", f"ping -c1 {address}")
     enabled = host.shell("cat /sys/kernel/tracing/set_event").stdout
     analysis = analyze(bundle)
-    (trace,) = [document for document in analysis.documents if document.format == "perf_script"]
-    assert trace.unread == ()
-    devices = {record.fields.get("dev") for record in trace.records if record.name == "net_dev_queue"}  # type: ignore[attr-defined]
-    assert host.bridge("front") in devices
+    (trace,) = analysis.host.traces.traces
+    assert (trace.format, trace.table.unread) == ("perf_script", ())
+    events = trace.table.events()
+    assert host.bridge("front") in set(events.device[events.name == "net_dev_queue"])
     assert enabled == ""
     rows = json.loads(json.dumps(analysis.bundle.manifest))["artifacts"]
     assert [row["exit_code"] for row in rows if row["id"] == "perf-record"] == [0]

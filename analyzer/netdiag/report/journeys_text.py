@@ -97,7 +97,8 @@ def headline(journey: Journey) -> str:
     after = f" after {in_time(journey.time)}" if len(journey.hops) > 1 or journey.time else ""
     said = f"packet{length} from {way}: {journey.outcome.value}{after}"
     if journey.answers is not None:
-        said += f", answers line {journey.answers} (round trip {in_time(journey.round_trip or 0)})"
+        answers = "may answer" if journey.may_not_answer else "answers"
+        said += f", {answers} line {journey.answers} (round trip {in_time(journey.round_trip or 0)})"
     if journey.copy_of is not None:
         said += f", a copy of line {journey.copy_of}"
     if journey.drop:

@@ -296,15 +296,18 @@ class _Teller:
     # --- packets ------------------------------------------------------------------------------------------------------
 
     def journeys(self) -> Iterator[Journey]:
-        answered, _ = self._answers
+        answered, doubt = self._answers
         wholes = [*self.walk.whole_packets()]
         mine = np.flatnonzero(np.isin(self.packets.line, [whole.rows.line[0] for whole in wholes]))
-        asked = {int(line): int(row) for line, row in zip(self.packets.line[mine], answered[mine], strict=True)}
+        rows = zip(self.packets.line[mine].tolist(), answered[mine].tolist(), doubt[mine].tolist(), strict=True)
+        asked = {line: (row, doubtful > 0) for line, row, doubtful in rows}
         for whole in wholes:
-            yield self._journey(whole, asked.get(int(whole.rows.line[0]), -1))
+            yield self._journey(whole, asked.get(int(whole.rows.line[0]), (-1, False)))
 
-    def _journey(self, whole: Whole, asked: int) -> Journey:
+    def _journey(self, whole: Whole, answered: tuple[int, bool]) -> Journey:
+        """`answered` is the row of the packet that it answers, or -1, and whether that is in doubt."""
         rows, packets = whole.rows, self.packets
+        asked, may_not_answer = answered
         steps = [self._step(whole, at) for at in range(len(rows))]
         where: Sequence[Whereabouts] = (
             self.where[whole.path] if whole.path >= 0 else [Whereabouts("")] * (int(whole.hop.max()) + 1)
@@ -354,6 +357,7 @@ class _Teller:
             copy_of=whole.origin or None,
             answers=int(packets.line[asked]) if asked >= 0 else None,
             round_trip=arrived - int(packets.start[asked]) if asked >= 0 else None,
+            may_not_answer=may_not_answer,
         )
 
     def _step(self, whole: Whole, at: int) -> Step:

@@ -219,7 +219,8 @@ class Journey:
 
     `doubt` says why an unknown outcome may mean nothing: events were lost, or the capture ended. `copy_of` is the
     journey of the packet that this one is a copy or a part of (a bridge floods copies), `answers` the journey that it
-    is the answer to, with `round_trip` from that one's start to this one's arrival. `drop` is the reason of a drop.
+    is the answer to, with `round_trip` from that one's start to this one's arrival. It `may_not_answer` it when their
+    lengths differ or other packets of that way were waiting for an answer. `drop` is the reason of a drop.
     """
 
     line: int
@@ -241,6 +242,7 @@ class Journey:
     copy_of: int | None = None
     answers: int | None = None
     round_trip: int | None = None
+    may_not_answer: bool = False
 
     @property
     def time(self) -> int:
