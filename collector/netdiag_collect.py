@@ -1198,6 +1198,8 @@ class Collector:
         for item in ITEMS:
             if item.where == FILES:
                 self._copy(item, OF_FILES, item.command, "files" + item.command)
+        socket = self._take(ITEM["docker-socket"], ON_HOST)
+        self._asleep = bool(socket and b"SubState=listening" in socket.stdout)
         with concurrent.futures.ThreadPoolExecutor(self._plan.jobs) as pool:
             network = pool.submit(self._space, ON_HOST, HOST)
             if self._plan.jobs == 1:
@@ -1216,8 +1218,11 @@ class Collector:
         self._look("after", watched)
         self.fingerprints["after"]["interfaces"] = interface_indexes()
         self.fingerprints["after"]["containers"] = self._running()
-        places = list(dict.fromkeys(row["scope"] for row in self.rows))
-        self.rows.sort(key=lambda row: places.index(row["scope"]))
+        # what ran side by side was entered as it ended
+        side_by_side = (ON_HOST, OF_DOCKER, OF_PODMAN, *spaces)
+        scopes = [OF_FILES.scope, *(space.scope for space in side_by_side), *(row["scope"] for row in self.rows)]
+        place = {scope: number for number, scope in enumerate(dict.fromkeys(scopes))}
+        self.rows.sort(key=lambda row: place[row["scope"]])
 
     def _running(self) -> Optional[Dict[str, str]]:
         """When each running container was started, by its id; None when docker does not tell."""
@@ -1579,8 +1584,6 @@ class Collector:
 
     def _docker(self) -> List[Dict[str, Any]]:
         """Ask the engine, unless that would start it. Returns its containers."""
-        socket = self._take(ITEM["docker-socket"], ON_HOST)
-        self._asleep = bool(socket and b"SubState=listening" in socket.stdout)
         self._engine_arguments(ITEM["dockerd-cmdline"])
         self._take(ITEM["docker-version"], OF_DOCKER)
         self._take(ITEM["docker-info"], OF_DOCKER)

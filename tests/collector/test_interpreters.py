@@ -34,6 +34,8 @@ def test_the_bundle_is_the_same_on_every_python(fake_host: FakeHost, interpreter
     files, manifest = _content(fake_host.collect("--label", "", python=interpreter))
     expected_files, expected_manifest = _content(expected)
     assert [row for row in manifest["artifacts"] if row not in expected_manifest["artifacts"]] == []
+    order = [(row["scope"], row["id"]) for row in manifest["artifacts"]]
+    assert order == [(row["scope"], row["id"]) for row in expected_manifest["artifacts"]]
     assert [key for key in expected_manifest if manifest.get(key) != expected_manifest[key]] == []
     assert files == expected_files
 
