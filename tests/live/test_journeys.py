@@ -35,11 +35,14 @@ def test_every_packet_is_found_on_the_way_that_it_took(capture: Capture, docker_
     assert found == Comparison(sent=len(sent), found=len(sent), missing=(), wrong=(), mixed=())
 
 
+#: The data of a ping, by whose length it is known again.
+_ECHOED = 500
+_HEADERS = 42  # Ethernet, IP and ICMP
 _IN_WEB = "nsenter -t {pid} -n"
 
 #: What healthy hosts do, and what looks like trouble to a careless eye.
 _ORDINARY = (
-    "ping -c3 -i0.1 {web}",
+    f"ping -c3 -i0.1 -s {_ECHOED} {{web}}",
     "curl -s http://{web}/",
     "curl -s http://127.0.0.1:8080/",
     "curl -s http://{web}:81/ || true",  # nobody listens there
@@ -51,12 +54,12 @@ _ORDINARY = (
     "curl -s http://{web}/",
     "tcpdump -c1 -i any >/dev/null 2>&1 & sleep 0.3",
     "ip neigh flush dev {bridge}",
-    "ping -c1 {web}",
+    f"ping -c1 -s {_ECHOED} {{web}}",
     "sleep 1.2",
 )
 
 
-@pytest.mark.usefixtures("tracer")
+@pytest.mark.usefixtures("tracer", "all_packets_are_kept")
 def test_a_healthy_host_with_ordinary_traffic_gives_no_alarm(
     docker_host: Lend, backend: lab.Backend, tmp_path: Path
 ) -> None:
@@ -71,4 +74,7 @@ def test_a_healthy_host_with_ordinary_traffic_gives_no_alarm(
     analysis = analyze(lab.collect(host, tmp_path, "--trace-command", "sh /root/ordinary.sh"))
     alarms = [f"{f.check}: {f.message}" for f in analysis.findings if f.severity is not Severity.NOTE]
     assert alarms == []
-    assert sum(seen.packets for seen in observations(analysis.host)) > 50  # TCP cuts its data as it likes
+    journeys = [journey for seen in observations(analysis.host) for journey in seen.journeys]
+    echoes = [each for each in journeys if each.length == _ECHOED + _HEADERS]
+    ours = [each for each in echoes if names["bridge"] in (hop.where.device for hop in each.hops)]
+    assert len(ours) == 2 * (3 + 1)  # there and back
