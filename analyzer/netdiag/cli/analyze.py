@@ -12,7 +12,7 @@ import click
 from netdiag.analysis import analyze_bundle
 from netdiag.baseline import against, read_baseline
 from netdiag.bundle import Limits
-from netdiag.cli import _stdout
+from netdiag.cli import _options, _stdout
 from netdiag.cli._progress import read
 from netdiag.errors import ReportUnavailable, UsageError
 from netdiag.finding import Severity, Verdict
@@ -51,22 +51,8 @@ def _limit_options(function: Callable[..., Any]) -> Callable[..., Any]:
     help="What to write to stdout.",
     show_default=True,
 )
-@click.option(
-    "-o",
-    "--output",
-    "outputs",
-    multiple=True,
-    metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Write a report to FILE as well, its format taken from the ending; may be repeated.",
-)
-@click.option(
-    "--fail-on",
-    type=click.Choice([*(severity.value for severity in Severity), "never"]),
-    default="error",
-    show_default=True,
-    help="Exit with 1 when there is a finding of this severity or a graver one.",
-)
+@_options.outputs("Write a report to FILE as well, its format taken from the ending; may be repeated.")
+@_options.fail_on("Exit with 1 when there is a finding of this severity or a graver one.")
 @click.option(
     "--baseline",
     metavar="FILE",

@@ -6,7 +6,7 @@ import click
 
 from netdiag.analysis import analyze_bundle
 from netdiag.bundle import Limits
-from netdiag.cli import _stdout
+from netdiag.cli import _options, _stdout
 from netdiag.cli._progress import read
 from netdiag.comparison import Comparison, compare
 from netdiag.errors import UsageError
@@ -31,22 +31,8 @@ _ENDINGS = {".txt": "text", ".json": "json", ".html": "html", ".htm": "html"}
     show_default=True,
     help="What to write to stdout.",
 )
-@click.option(
-    "-o",
-    "--output",
-    "outputs",
-    multiple=True,
-    metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Write the comparison to FILE as well, its format taken from the ending; may be repeated.",
-)
-@click.option(
-    "--fail-on",
-    type=click.Choice([*(severity.value for severity in Severity), "never"]),
-    default="error",
-    show_default=True,
-    help="Exit with 1 when there is a new finding, or a remark, of this severity or a graver one.",
-)
+@_options.outputs("Write the comparison to FILE as well, its format taken from the ending; may be repeated.")
+@_options.fail_on("Exit with 1 when there is a new finding, or a remark, of this severity or a graver one.")
 def command(before: Path, after: Path, format_name: str, outputs: tuple[Path, ...], fail_on: str) -> int:
     """Say what changed on a host between the bundles BEFORE and AFTER, and what became of the findings.
 

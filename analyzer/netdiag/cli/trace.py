@@ -9,7 +9,7 @@ import click
 
 from netdiag.analysis import read_bundle
 from netdiag.bundle import Limits, open_bundle, open_stream
-from netdiag.cli import _stdout
+from netdiag.cli import _options, _stdout
 from netdiag.cli._progress import reading
 from netdiag.errors import UsageError
 from netdiag.model.traces import trace_format
@@ -35,15 +35,7 @@ def _nanoseconds(ctx: click.Context, param: click.Parameter, value: str | None) 
     type=click.Choice(list(FORMATS)),
     help="What to write to stdout.  [default: text, nothing with -o]",
 )
-@click.option(
-    "-o",
-    "--output",
-    "outputs",
-    multiple=True,
-    metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Write FILE, its format taken from the ending; may be repeated.",
-)
+@_options.outputs("Write FILE, its format taken from the ending; may be repeated.")
 @click.option("--device", "devices", multiple=True, metavar="NAME", help="Only packets that came by this device.")
 @click.option(
     "--container", "containers", multiple=True, metavar="NAME", help="Only packets of this container (name or id)."
