@@ -268,9 +268,33 @@ def test_a_wrong_address_that_another_one_has_is_one_finding(site: Any) -> None:
 
 def test_a_machine_of_the_lan_with_a_containers_address(site: Any) -> None:
     site.replace("host/ip-neigh.txt", "02:42:ac:12:00:02", "52:54:00:99:99:99")
+    site.files["host/bridge-fdb.txt"] += f"52:54:00:99:99:99 dev eth1 master {site.BRIDGE}\n"
     assert site.verdict("address-duplicate-ip")[0] is FINDING
     site.replace("host/ip-neigh.txt", "52:54:00:99:99:99 REACHABLE", "52:54:00:99:99:99 STALE")
     assert site.verdict("address-duplicate-ip")[0] is CLEAN
+
+
+@pytest.mark.parametrize(
+    ("learned", "verdict"),
+    [
+        ("", CLEAN),
+        ("52:54:00:99:99:99 dev eth1 master docker0\n", CLEAN),
+        ("52:54:00:99:99:99 dev veth1a2b3c4 master {}\n", CLEAN),
+        ("52:54:00:99:99:99 dev veth0000014 master {}\n", FINDING),
+    ],
+    ids=["nowhere", "on-another-bridge", "behind-its-own-veth", "behind-another-veth"],
+)
+def test_the_host_remembers_a_container_that_had_the_address_before(site: Any, learned: str, verdict: Verdict) -> None:
+    """An entry stays REACHABLE for half a minute; a bridge forgets what is behind a port when that is removed."""
+    site.replace("host/ip-neigh.txt", "02:42:ac:12:00:02", "52:54:00:99:99:99")
+    site.files["host/bridge-fdb.txt"] += learned.format(site.BRIDGE)
+    assert site.verdict("address-duplicate-ip")[0] is verdict
+
+
+def test_without_bridge_fdb_nobody_knows_whether_a_stranger_is_still_there(site: Any) -> None:
+    site.replace("host/ip-neigh.txt", "02:42:ac:12:00:02", "52:54:00:99:99:99")
+    del site.files["host/bridge-fdb.txt"]
+    assert site.verdict("address-duplicate-ip")[0] is UNKNOWN
 
 
 @pytest.mark.parametrize(("flags", "verdict"), [("", FINDING), (" dadfailed tentative", CLEAN)])

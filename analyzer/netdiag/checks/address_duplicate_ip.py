@@ -10,12 +10,13 @@ Whoever answers an ARP request last gets the packets: connections work every sec
 Gates: the network is a local bridge; the namespaces of its running containers were collected. An address counts for the
 bridge that the interface's veth is a port of. Besides, a machine that is not in the bundle shows in the host's
 neighbour table: an entry for a container's address that was confirmed lately (REACHABLE) and has another MAC address
-than the container's; on the parent of a macvlan network, where no container ever answers its own host, any entry with a
-MAC address.
+than the container's, one that the bridge has learned behind another port; on the parent of a macvlan network, where no
+container ever answers its own host, any entry with a MAC address.
 
 ## Not a problem when
 The two are on different networks; swarm gives a service's virtual address to each of its tasks (on the loopback
-interface); or the kernel refused the second one (`dadfailed`), which is `ipv6-dad-failed`.
+interface); the kernel refused the second one (`dadfailed`), which is `ipv6-dad-failed`; or the host still remembers the
+MAC address of a removed container that had the address before: the bridge forgets it with its port.
 
 ## Repair
 Take the address away from the one that the engine did not give it to; when that is a machine of the LAN, connect the
@@ -33,12 +34,12 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from netdiag.checks._addresses import inside
-from netdiag.checks._base import Fault, NotApplicable, Verdicts, check, unjudged
+from netdiag.checks._base import Fault, NotApplicable, Unjudged, Verdicts, check, unjudged
 from netdiag.checks._docker import Attachment, attachments, bridge_networks, related, sh
 from netdiag.checks._lans import lan_networks
 from netdiag.finding import Confidence, Evidence, Severity, Subject
-from netdiag.formats.records import Address, Container, Endpoint, IpAddress, IpInterface, Neighbour
-from netdiag.model import Host
+from netdiag.formats.records import Address, Container, Endpoint, FdbEntry, IpAddress, IpInterface, Neighbour
+from netdiag.model import Extent, Host
 from netdiag.model.gates import collected, unknown
 from netdiag.spans import Span
 
@@ -55,6 +56,16 @@ class _Holder:
     address: IpInterface
     mac: str | None
     span: Span
+
+
+@dataclass(frozen=True)
+class _Stranger:
+    """Somebody who answers for a container's address, and the port of the bridge behind which that MAC address is."""
+
+    container: Container
+    endpoint: Endpoint
+    entry: Neighbour
+    place: FdbEntry | None = None
 
 
 @check(Severity.ERROR, layer="address", symptom_of=("address-container-ip-mismatch",))
@@ -75,9 +86,13 @@ def address_duplicate_ip(host: Host) -> Verdicts:
     for (bridge, address), holders in shared.items():
         yield _fault(host, bridge, address, holders)
     yield from _given_twice(attached, shared.keys())
-    for container, endpoint, entry in _strangers(host, attached):
-        if (entry.device, entry.address) not in shared:
-            yield _of_stranger(container, endpoint, entry)
+    for stranger in _strangers_on_bridges(host, attached):
+        if isinstance(stranger, Unjudged):
+            yield stranger
+        elif (stranger.entry.device, stranger.entry.address) not in shared:
+            yield _of_stranger(stranger)
+    for stranger in _strangers_on_lans(host):
+        yield _of_stranger(stranger)
 
 
 def _given_twice(attached: list[Attachment], known: Collection[tuple[str, IpAddress]]) -> Verdicts:
@@ -161,16 +176,31 @@ def _removal(host: Host, intruder: _Holder) -> str:
     return inside(container, command) if container else command
 
 
-def _strangers(host: Host, attached: list[Attachment]) -> Iterator[tuple[Container, Endpoint, Neighbour]]:
+def _strangers_on_bridges(host: Host, attached: list[Attachment]) -> Iterator[_Stranger | Unjudged]:
     """Entries of the host's neighbour table for a container's address that are not the container's."""
     for each in attached:
         netns = host.namespace_of(each.container)
         link = netns.link_of(each.endpoint) if netns else None
         address = each.endpoint.address
-        for entry in host.root.neighbours_at(address.ip) if address and link else ():
-            confirmed = entry.device == each.bridge.device and entry.state == "REACHABLE"
-            if confirmed and link and entry.mac not in (None, link.mac, each.endpoint.mac):
-                yield each.container, each.endpoint, entry
+        if not (netns and link and address):
+            continue
+        own = host.veth_pair_of(netns, link)
+        for entry in host.root.neighbours_at(address.ip):
+            if entry.device != each.bridge.device or entry.state != "REACHABLE":
+                continue
+            if entry.mac in (None, link.mac, each.endpoint.mac):
+                continue
+            if host.root.fdb.extent is Extent.NONE:
+                what = f"whether {entry.mac} is still on `{entry.device}`"
+                yield unjudged(unknown(what, "bridge_fdb", because=host.root.fdb.why))
+                continue
+            for place in host.root.learned(entry.mac or ""):
+                if place.bridge == entry.device and not (own and place.device == own.outer.name):
+                    yield _Stranger(each.container, each.endpoint, entry, place)
+                    break
+
+
+def _strangers_on_lans(host: Host) -> Iterator[_Stranger]:
     for lan in lan_networks(host)[0]:
         for container, endpoint in lan.running if not lan.shares_mac else ():
             entries = host.root.neighbours_at(endpoint.address.ip) if endpoint.address else ()
@@ -178,11 +208,13 @@ def _strangers(host: Host, attached: list[Attachment]) -> Iterator[tuple[Contain
             others = (e for e in entries if e.device == lan.parent and e.mac not in (None, endpoint.mac))
             found = next((each for each in others if each.state != "PERMANENT" and "M" not in each.flags), None)
             if found:
-                yield container, endpoint, found
+                yield _Stranger(container, endpoint, found)
 
 
-def _of_stranger(container: Container, endpoint: Endpoint, entry: Neighbour) -> Fault:
+def _of_stranger(stranger: _Stranger) -> Fault:
+    container, endpoint, entry, place = stranger.container, stranger.endpoint, stranger.entry, stranger.place
     words = container.engine, endpoint.network, container.name
+    learned = (related(place.span, f"`{entry.device}` has learned it behind `{place.device}`"),) if place else ()
     return Fault(
         message=(
             f"{entry.address} of container `{container.name}` on network `{endpoint.network}` is also "
@@ -191,6 +223,7 @@ def _of_stranger(container: Container, endpoint: Endpoint, entry: Neighbour) -> 
         subjects=(Subject("address", str(entry.address)), Subject("container", container.name)),
         evidence=(
             Evidence(entry.span, f"{entry.mac} answers for it"),
+            *learned,
             related(endpoint.place.at("IPAddress").span, f"the engine gave it to {container.name}"),
             related(endpoint.place.at("MacAddress").span, f"whose MAC address is {endpoint.mac}"),
         ),

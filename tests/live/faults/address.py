@@ -237,6 +237,20 @@ NEAR_MISSES = (
             "nsenter -t <db_pid> -n ip addr del 10.9.9.9/32 dev lo",
         ),
     ),
+    NearMiss(  # the host has just talked to a container that had the address before, with another MAC address
+        "address-duplicate-ip",
+        lines(
+            "docker network create --subnet 192.168.77.0/24 lent",
+            run("other", "--network lent --ip 192.168.77.7"),  # a bridge without a port forgets its neighbours
+            run("before", "--network lent --ip 192.168.77.9"),
+            "ping -c 1 -W 2 192.168.77.9",
+            "docker rm -f before",
+            run("after", "--network lent --ip 192.168.77.9 --mac-address 02:42:ac:63:00:07"),
+            "ip neigh show to 192.168.77.9 | grep -q '02:42:c0:a8:4d:09 REACHABLE'",
+        ),
+        lines("docker rm -f other after", "docker network rm lent"),
+        variant="remembered",
+    ),
     NearMiss(  # the user asked for a MAC address
         "address-mac-ip-mismatch",
         lines(run("chosen", "--mac-address 02:42:ac:63:00:09")),
