@@ -2,6 +2,8 @@
 
 import re
 import tarfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -94,5 +96,11 @@ def test_a_page_shows_a_long_trace_cut_with_its_count(tmp_path: Path, monkeypatc
 def test_progress_is_told_as_a_trace_is_read(tmp_path: Path) -> None:
     bundle = opened(JOURNEY)
     steps: list[int] = []
-    read_bundle(bundle, steps.append)
+
+    @contextmanager
+    def stage(name: str, total: int | None) -> Iterator[Callable[[int], None]]:
+        assert (name, total) == ("reading", sum(map(length, bundle.sources)))
+        yield steps.append
+
+    read_bundle(bundle, stage)
     assert sum(steps) == sum(map(length, bundle.sources))

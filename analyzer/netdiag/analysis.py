@@ -1,7 +1,9 @@
 """The whole line: open the bundle, read each source, build the host, run the checks. Newcomers start here."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import TypeAlias
 
 from netdiag import checks, formats
 from netdiag.bundle import Bundle, Limits, open_bundle
@@ -12,6 +14,10 @@ from netdiag.model.traces import TRACE_FORMATS, read_trace, trace_format
 from netdiag.results import Analysis, CheckCard, Reading, SourceCoverage
 from netdiag.spans import Source, StoredSource
 
+#: What is told of the stages of the work: the name of one, and how much there is to do in it, None when nobody knows.
+#: It gives what to tell, while the stage lasts, how much more was done.
+Stage: TypeAlias = Callable[[str, int | None], AbstractContextManager[Callable[[int], None]]]
+
 #: The format of what the collector keeps for people, such as what a command of the customer printed.
 _FOR_PEOPLE = "text"
 
@@ -21,11 +27,20 @@ def analyze(path: Path, limits: Limits | None = None) -> Analysis:
     return analyze_bundle(open_bundle(path, limits or Limits(), trace_format))
 
 
-def analyze_bundle(bundle: Bundle, progress: Callable[[int], None] | None = None) -> Analysis:
-    """Analyse a bundle that is open already. `progress` is told how much more was read, as `length` counts."""
-    reading = read_bundle(bundle, progress)
+@contextmanager
+def unwatched(name: str, total: int | None) -> Iterator[Callable[[int], None]]:  # noqa: ARG001 - a `Stage`
+    """A stage of which nobody is told."""
+    yield lambda _: None
+
+
+def analyze_bundle(bundle: Bundle, stage: Stage = unwatched) -> Analysis:
+    """Analyse a bundle that is open already."""
+    reading = read_bundle(bundle, stage)
     ran = checks.all_checks()
-    findings, outcomes = checks.run(ran, reading.host)
+    with stage("judging", len(ran)) as judged:
+        findings, outcomes = checks.run(_each(ran, judged), reading.host)
+    with stage("following packets", None):
+        journeys = observations(reading.host)
     return Analysis(
         bundle=bundle,
         documents=reading.documents,
@@ -33,9 +48,15 @@ def analyze_bundle(bundle: Bundle, progress: Callable[[int], None] | None = None
         host=reading.host,
         findings=findings,
         outcomes=outcomes,
-        journeys=observations(reading.host),
+        journeys=journeys,
         cards={each.name: _card(each) for each in ran},
     )
+
+
+def _each(ran: Iterable[checks.Check], judged: Callable[[int], None]) -> Iterator[checks.Check]:
+    for each in ran:
+        yield each
+        judged(1)
 
 
 def _card(check: checks.Check) -> CheckCard:
@@ -43,9 +64,10 @@ def _card(check: checks.Check) -> CheckCard:
     return CheckCard(check.layer, check.title, check.why, exceptions, decision)
 
 
-def read_bundle(bundle: Bundle, progress: Callable[[int], None] | None = None) -> Reading:
+def read_bundle(bundle: Bundle, stage: Stage = unwatched) -> Reading:
     """Read a bundle without judging it."""
-    read = [(source, _read(source, progress or _nobody)) for source in bundle.sources]
+    with stage("reading", sum(map(length, bundle.sources))) as progress:
+        read = [(source, _read(source, progress)) for source in bundle.sources]
     documents = tuple(document for _, document in read if document)
     coverage = tuple(_coverage(source, document) for source, document in read)
     return Reading(bundle, documents, coverage, build(bundle, documents))
@@ -54,10 +76,6 @@ def read_bundle(bundle: Bundle, progress: Callable[[int], None] | None = None) -
 def length(source: Source) -> int:
     """How much there is to read: characters of a text, bytes of a stored one."""
     return source.size if isinstance(source, StoredSource) else len(source.text)
-
-
-def _nobody(_: int) -> None:
-    """Tells nobody."""
 
 
 def _read(source: Source, progress: Callable[[int], None]) -> Document | None:

@@ -178,9 +178,22 @@ try:
 except SystemExit:
     pass
 """
-    assert modules_loaded_by(script, "click", "pandas", "lark", "pyarrow", "jsonschema", "weasyprint", "jinja2") == [
-        "click"
-    ]
+    heavy = ("pandas", "lark", "pyarrow", "jsonschema", "weasyprint", "jinja2", "rich")
+    assert modules_loaded_by(script, "click", *heavy) == ["click"]
+
+
+def test_nothing_that_draws_for_a_watcher_is_loaded_where_nobody_watches() -> None:
+    bundle = BUNDLES / "three-faults.tar.gz"
+    script = f"""
+import sys
+sys.argv = ["netdiag", "analyze", {str(bundle)!r}, "--format", "concise"]
+from netdiag.cli import main
+try:
+    main()
+except SystemExit:
+    pass
+"""
+    assert modules_loaded_by(script, "lark", "rich", "pandas", "jinja2") == ["lark"]
 
 
 def test_analyze_to_json_loads_neither_pandas_nor_weasyprint_without_a_trace() -> None:

@@ -2,7 +2,11 @@
 
 import gc
 import importlib
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import click
 
@@ -25,8 +29,33 @@ _COMMANDS = {
 }
 
 
+#: The exit code of a command whose reader went away: what a shell says of one that SIGPIPE ended.
+_READER_GONE = 141
+
+
+@contextmanager
+def _reader_may_leave() -> Iterator[None]:
+    """End without a word when nobody reads stdout any more, as after `| head`. Click would exit with 1."""
+    try:
+        yield
+    except BrokenPipeError:
+        # what is still buffered must go somewhere when Python ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise click.exceptions.Exit(_READER_GONE) from None
+
+
 class _Commands(click.Group):
     """Finds each command in the module of its name, so that `--help` loads none of them."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        with _reader_may_leave():
+            return super().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _reader_may_leave():
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return sorted(_COMMANDS)
@@ -87,7 +116,4 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("netdiag: interrupted", err=True)
         sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)
     sys.exit(result or 0)

@@ -1,32 +1,53 @@
-"""A bar on stderr while a large bundle is read; nothing where stderr is no terminal, or the bundle is small."""
+"""What is being done, on stderr, while a large bundle is worked on; nothing where nobody watches or it is short."""
 
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import click
-
-from netdiag.analysis import length
+from netdiag.analysis import Stage, length, unwatched
 from netdiag.bundle import Bundle, Limits, open_bundle
+from netdiag.cli import _stdout
 from netdiag.model.traces import trace_format
+from netdiag.report.visible import visible
 
-#: Less than this many characters is read before anybody wonders.
-_MUCH = 2_000_000
+# Less than this many characters, or bytes of an archive, is worked on before anybody wonders.
+_MUCH, _MUCH_PACKED = 2_000_000, 1_000_000
+
+
+def read(path: Path, limits: Limits) -> tuple[Bundle, Stage]:
+    """A bundle, opened, and what shows the stages of the work on it."""
+    packed = path.is_file() and path.stat().st_size > _MUCH_PACKED
+    with (_shown if packed and _is_watched() else unwatched)("opening", None):
+        bundle = open_bundle(path, limits, trace_format)
+    return bundle, stages(bundle)
+
+
+def stages(bundle: Bundle) -> Stage:
+    """What shows the stages of the work on a bundle that is open."""
+    is_long = sum(map(length, bundle.sources)) > _MUCH
+    return _shown if is_long and _is_watched() else unwatched
+
+
+def _is_watched() -> bool:
+    return sys.stderr.isatty() and not _stdout.is_dumb()
 
 
 @contextmanager
-def read(path: Path, limits: Limits) -> Iterator[tuple[Bundle, Callable[[int], None]]]:
-    """A bundle, and what to tell how much more of it was read."""
-    bundle = open_bundle(path, limits, trace_format)
-    with reading(bundle) as progress:
-        yield bundle, progress
+def _shown(name: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """A line with a bar, wiped out when the stage ends; a bar that only moves where nobody knows how long it is."""
+    from rich.console import Console  # noqa: PLC0415 - takes a fifth of a second, and only long work needs it
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 
-
-@contextmanager
-def reading(bundle: Bundle) -> Iterator[Callable[[int], None]]:
-    """What to tell how much more was read of a bundle that is open."""
-    total = sum(map(length, bundle.sources))
-    shown = sys.stderr.isatty() and total > _MUCH
-    with click.progressbar(length=total, label="reading", file=sys.stderr, hidden=not shown) as bar:
-        yield bar.update
+    unicode = _stdout.takes_unicode()
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        *([BarColumn()] if unicode else []),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+    )
+    console = Console(file=sys.stderr, force_terminal=True, highlight=False, emoji=False)
+    bar = Progress(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False)
+    with bar:
+        task = bar.add_task(visible(name, unicode=unicode), total=total)
+        yield lambda done: bar.advance(task, done)

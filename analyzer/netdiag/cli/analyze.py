@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from netdiag.analysis import analyze_bundle
+from netdiag.analysis import Stage, analyze_bundle
 from netdiag.baseline import against, read_baseline
 from netdiag.bundle import Limits
 from netdiag.cli import _options, _stdout
@@ -93,13 +93,14 @@ def command(
     codes = []
     for path in bundles:
         suppressions = _suppressions(config or find_file(path, Path.cwd()))
-        with read(path, Limits(**limits)) as (bundle, progress):
-            analysis = suppress(analyze_bundle(bundle, progress), suppressions)
+        bundle, stage = read(path, Limits(**limits))
+        analysis = suppress(analyze_bundle(bundle, stage), suppressions)
         if known is not None:
             analysis = against(analysis, known)
+        # before stdout, of which the reader may leave early
+        codes += [_write(target, partial(made, analysis, name), stage) for target, name in wanted]
         shown = partial(made, colour=_stdout.wants_colour(), width=_stdout.width())
         _stdout.write(shown(analysis, format_name, unicode=_stdout.takes_unicode()))
-        codes += [_write(target, partial(made, analysis, name)) for target, name in wanted]
         codes.append(exit_code(analysis, fail_on, require_complete=require_complete))
     return max(codes)
 
@@ -127,10 +128,11 @@ def _is_open(verdict: Verdict) -> bool:
     return verdict in (Verdict.UNKNOWN, Verdict.FINDING)
 
 
-def _write(target: Path, made: Callable[[], bytes]) -> int:
+def _write(target: Path, made: Callable[[], bytes], stage: Stage) -> int:
     """Write one report; 0, or the exit code when this machine cannot render it, which costs only this one."""
     try:
-        target.write_bytes(made())
+        with stage(f"writing {target}", None):
+            target.write_bytes(made())
     except ReportUnavailable as error:
         click.echo(f"netdiag: {target} was not written: {error}", err=True)
         return error.exit_code

@@ -54,8 +54,7 @@ def command(before: Path, after: Path, format_name: str, outputs: tuple[Path, ..
 
 
 def _analysis(path: Path) -> Analysis:
-    with read(path, Limits()) as (bundle, progress):
-        return analyze_bundle(bundle, progress)
+    return analyze_bundle(*read(path, Limits()))
 
 
 def _format_of(path: Path) -> str:

@@ -31,8 +31,7 @@ def command(bundle: Path, table: str | None, format_name: str) -> None:
     """Show what a BUNDLE tells of the host: an overview, or all of one table."""
     if format_name == "csv" and table is None:
         raise UsageError(f"CSV is of one table: name one of {', '.join(TABLES)}")
-    with read(bundle, Limits()) as (opened, progress):
-        reading = read_bundle(opened, progress)
+    reading = read_bundle(*read(bundle, Limits()))
     _stdout.write(_FORMATS[format_name](reading, table))
 
 

@@ -1,16 +1,16 @@
 """`netdiag trace`: what the traces of a bundle show, for people and for the viewers that they like."""
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 import click
 
 from netdiag.analysis import read_bundle
-from netdiag.bundle import Limits, open_bundle, open_stream
+from netdiag.bundle import Limits, open_stream
 from netdiag.cli import _options, _stdout
-from netdiag.cli._progress import reading
+from netdiag.cli._progress import read, stages
 from netdiag.errors import UsageError
 from netdiag.model.traces import trace_format
 from netdiag.report.snippet import Look
@@ -75,36 +75,25 @@ def command(
     targets = [(path, format_of(path)) for path in outputs]
     if bundle == _STDIN:
         opened = open_stream(sys.stdin.buffer, "stdin", Limits(), trace_format)
+        stage = stages(opened)
     else:
-        opened = open_bundle(bundle, Limits(), trace_format)
-    with reading(opened) as progress:
-        read = read_bundle(opened, progress)
-    found = views(read, Wanted(devices, containers, tasks, pids, since, until, function, flow))
+        opened, stage = read(bundle, Limits())
+    reading = read_bundle(opened, stage)
+    with stage("following packets", None):
+        found = views(reading, Wanted(devices, containers, tasks, pids, since, until, function, flow))
     if format_name or not targets:
         look = Look(colour=_stdout.wants_colour(), width=_stdout.width(), unicode=_stdout.takes_unicode())
         for piece in render(found, format_name or "text", look):
             _stdout.write(piece)
     for target, name in targets:
-        _write(target, render(found, name, Look(colour=False, width=100, unicode=True)))
+        with stage(f"writing {target}", None):
+            _write(target, render(found, name, Look(colour=False, width=100, unicode=True)))
+        click.echo(f"netdiag: wrote {target}", err=True)
 
 
 def _write(target: Path, pieces: Iterable[bytes]) -> None:
     try:
         with target.open("wb") as file:
-            file.writelines(_counted(target, pieces))
+            file.writelines(pieces)
     except OSError as error:
         raise UsageError(f"{target}: {error.strerror}") from None
-    click.echo(f"netdiag: wrote {target}", err=True)
-
-
-def _counted(target: Path, pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """The pieces, with a line on stderr that tells how far it is where somebody may be watching."""
-    written = told = 0
-    for piece in pieces:
-        yield piece
-        written += len(piece)
-        if sys.stderr.isatty() and written - told > 10_000_000:
-            told = written
-            click.echo(f"\rnetdiag: {target}: {written // 1_000_000} MB", err=True, nl=False)
-    if told:
-        click.echo("", err=True)
