@@ -1,6 +1,7 @@
 """The PDF: the case file of a bundle, printed by a child process that fetches nothing."""
 
 import html
+import io
 import re
 import shutil
 import subprocess
@@ -11,17 +12,23 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from netdiag import report
+from netdiag.analysis import analyze as analysis_of
+from netdiag.bundle import stored
 from netdiag.cli import analyze
 from netdiag.errors import ReportUnavailable
 from netdiag.finding import Evidence, Outcome, Subject, Verdict
 from netdiag.report import pdf
 from netdiag.results import Analysis
-from netdiag.spans import Source
+from netdiag.spans import Source, StoredSource
+
+pypdf = pytest.importorskip("pypdf", reason="pypdf is not installed")
 
 XHTML = "{http://www.w3.org/1999/xhtml}"
 
@@ -45,6 +52,17 @@ def case_file(analysis: Analysis) -> bytes:
 
 
 @pytest.fixture(scope="module")
+def traced_file() -> bytes:
+    """A bundle with traces: packets and flame graphs are in it."""
+    return pdf.render(analysis_of(Path(__file__).parents[2] / "samples" / "bundles" / "seed"))
+
+
+@pytest.fixture(scope="module")
+def healthy_file(healthy: Analysis) -> bytes:
+    return report.render(healthy, "pdf", paper="letter")
+
+
+@pytest.fixture(scope="module")
 def hostile_file(hostile: Analysis) -> bytes:
     return pdf.render(hostile)
 
@@ -62,6 +80,20 @@ def words(document: bytes) -> str:
 def pages(document: bytes) -> int:
     (line,) = [line for line in poppler("pdfinfo", document).splitlines() if line.startswith("Pages:")]
     return int(line.split()[1])
+
+
+@pytest.fixture
+def to_print(monkeypatch: pytest.MonkeyPatch) -> Callable[[Analysis], str]:
+    """The words of the document that is handed to the printer: to print it takes seconds."""
+
+    def words_of(analysis: Analysis) -> str:
+        texts: list[str] = []
+        with monkeypatch.context() as context:
+            context.setattr(pdf, "print_html", lambda text: texts.append(text) or b"%PDF-")
+            pdf.render(analysis)
+        return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", texts[0].partition("<body>")[2])).split())
+
+    return words_of
 
 
 def packed(text: str) -> str:
@@ -100,12 +132,13 @@ def test_it_holds_what_was_not_judged_not_read_and_not_collected(case_file: byte
     assert all(packed(item.reason) in text for item in analysis.bundle.not_collected)
 
 
-@needs_poppler
-def test_checks_that_one_reason_keeps_from_judging_stand_together(analysis: Analysis) -> None:
+def test_checks_that_one_reason_keeps_from_judging_stand_together(
+    analysis: Analysis, to_print: Callable[[Analysis], str]
+) -> None:
     """A poor bundle leaves most checks open: a row for each would be pages that nobody reads."""
     reason = "no sysctl was collected: no such command: sysctl"
     more = tuple(Outcome(f"sysctl-{n:02d}", Verdict.UNKNOWN, reason, ("sysctl",)) for n in range(40))
-    text = words(pdf.render(replace(analysis, outcomes=(*analysis.outcomes, *more))))
+    text = to_print(replace(analysis, outcomes=(*analysis.outcomes, *more)))
     assert text.count(reason) == 1
     assert all(outcome.check in text for outcome in more)
 
@@ -146,8 +179,8 @@ def test_its_outline_names_the_parts_and_the_findings(case_file: bytes, analysis
         *(line for group in grouped for line in group),
         "Map",
         "Coverage",
-        "What could not be judged",
         "Please also run",
+        "What could not be judged",
         "Checks that found something",
         "4 checks found nothing wrong",
         "1 check does not apply to this host",
@@ -189,31 +222,43 @@ def test_control_characters_are_shown_with_signs_that_every_typeface_has(hostile
     assert "<b>web01</b>\\x1b[31m" in text
 
 
-@needs_poppler
 def test_many_containers_are_drawn_on_several_sheets(
-    crowd: Callable[[int], Analysis], monkeypatch: pytest.MonkeyPatch
+    crowd: Callable[[int], Analysis], to_print: Callable[[Analysis], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pdf, "MOST_SHEETS", 2)
-    text = words(pdf.render(crowd(60)))
+    text = to_print(crowd(60))
     assert "The first 2 of 5 parts of the drawing; all of it is in the HTML report." in text
     assert text.count("outside networks and bridges veths") == 2
 
 
-@needs_poppler
 def test_of_very_many_findings_the_first_are_printed_and_the_rest_is_told(
-    analysis: Analysis, monkeypatch: pytest.MonkeyPatch
+    analysis: Analysis, to_print: Callable[[Analysis], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pdf, "MOST_FINDINGS", 2)
-    text = words(pdf.render(analysis))
+    text = to_print(analysis)
     assert "The first 2 of 4 findings; all of them are in the HTML report." in text
     assert "netdiag explain nat-masquerade-missing" in text
     assert "netdiag explain address-mac-ip-mismatch" not in text
 
 
+def test_a_trace_that_is_too_long_for_memory_is_printed_like_any_other(
+    tmp_path: Path, to_print: Callable[[Analysis], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seed = shutil.copytree(Path(__file__).parents[2] / "samples" / "bundles" / "seed", tmp_path / "seed")
+    held = to_print(analysis_of(seed))
+    monkeypatch.setattr(stored, "LONG", 1000)
+    analysis = analysis_of(seed)
+    assert {c.path for c in analysis.coverage if isinstance(c.source, StoredSource)} == {
+        "perf_script.txt",
+        "perf_trace.txt",
+        "trace_cmd_report.txt",
+    }
+    assert to_print(analysis) == held
+
+
 @needs_poppler
-def test_the_paper_can_be_chosen(case_file: bytes, healthy: Analysis) -> None:
-    printed = (case_file, report.render(healthy, "pdf", paper="letter"))
-    sizes = [re.findall(r"Page size: +(.*)", poppler("pdfinfo", document)) for document in printed]
+def test_the_paper_can_be_chosen(case_file: bytes, healthy_file: bytes) -> None:
+    sizes = [re.findall(r"Page size: +(.*)", poppler("pdfinfo", document)) for document in (case_file, healthy_file)]
     assert sizes == [["595.276 x 841.89 pts (A4)"], ["612 x 792 pts (letter)"]]
 
 
@@ -232,6 +277,71 @@ def test_it_is_tagged_for_those_who_have_it_read_to_them(case_file: bytes) -> No
     assert 'pdfuaid:part="1"' in poppler("pdfinfo", case_file, "-meta")
     structure = poppler("pdfinfo", case_file, "-struct")
     assert [kind for kind in ("H1", "H2", "H3", "H4", "L", "Table", "TH") if f"{kind}" not in structure] == []
+
+
+# What ISO 32000-1, 14.8.4 lets stand in these elements of the structure; the others may hold whatever they like.
+CHILDREN = {
+    "/L": {"/LI", "/Caption"},
+    "/LI": {"/Lbl", "/LBody", "/L"},
+    "/Table": {"/TR", "/THead", "/TBody", "/TFoot", "/Caption"},
+    "/THead": {"/TR"},
+    "/TBody": {"/TR"},
+    "/TR": {"/TH", "/TD"},
+}
+
+
+def structure(element: Any, parent: str = "") -> Iterator[tuple[str, str, Any]]:
+    """Kind of the parent, kind and value of each element of the structure of a PDF, in the order of reading."""
+    element = element.get_object()
+    if isinstance(element, int):  # a piece of the content of a page
+        return
+    kind = str(element.get("/S", element.get("/Type", "")))
+    yield parent, kind, element
+    below = element.get("/K", [])
+    for each in below if isinstance(below, list) else [below]:
+        yield from structure(each, kind)
+
+
+@pytest.mark.parametrize("name", ["case_file", "traced_file"])
+def test_it_keeps_the_rules_of_pdf_ua(name: str, request: pytest.FixtureRequest) -> None:
+    """ISO 14289-1 as far as a reader of the file can tell: names, languages, structure, links, figures, fonts."""
+    file = pypdf.PdfReader(io.BytesIO(request.getfixturevalue(name)))
+    root: Any = file.trailer["/Root"]
+    assert root["/Lang"] == "en"
+    assert root["/MarkInfo"]["/Marked"] == root["/ViewerPreferences"]["/DisplayDocTitle"] == True  # noqa: E712
+    assert file.metadata
+    assert str(file.metadata.title).startswith("netdiag case file: ")
+    assert file.xmp_metadata
+    assert file.xmp_metadata.dc_title["x-default"] == file.metadata.title
+
+    elements = list(structure(root["/StructTreeRoot"]))
+    kinds = {kind for _, kind, _ in elements}
+    assert {"/Table", "/L", "/Figure", "/Link", "/H1", "/H2", "/H3"} <= kinds
+    assert {(up, kind) for up, kind, _ in elements if up in CHILDREN and kind not in CHILDREN[up]} == set()
+    assert {up for up, kind, _ in elements if kind == "/LI"} == {"/L"}
+    assert {up for up, kind, _ in elements if kind == "/OBJR"} == {"/Link"}
+    assert [element for _, kind, element in elements if kind == "/Figure" and not element.get("/Alt")] == []
+    levels = [int(kind[2]) for _, kind, _ in elements if re.fullmatch("/H[1-6]", kind)]
+    assert levels[0] == 1
+    assert [(one, other) for one, other in pairwise(levels) if other > one + 1] == []
+
+    assert {page["/Tabs"] for page in file.pages} == {"/S"}
+    notes = [note.get_object() for page in file.pages for note in page.get("/Annots", [])]
+    assert {note["/Subtype"] for note in notes} == {"/Link"}
+    assert [note for note in notes if "/Contents" not in note or "/StructParent" not in note] == []
+    fonts = [font.get_object() for page in file.pages for font in page["/Resources"].get("/Font", {}).values()]
+    whole = [font["/DescendantFonts"][0].get_object()["/FontDescriptor"] for font in fonts]
+    assert whole
+    assert [font for font in whole if not {"/FontFile", "/FontFile2", "/FontFile3"} & font.keys()] == []
+    assert [font["/BaseFont"] for font in fonts if "/ToUnicode" not in font] == []
+
+
+def test_every_link_leads_to_a_place_in_the_file(case_file: bytes, traced_file: bytes) -> None:
+    for document in (case_file, traced_file):
+        file = pypdf.PdfReader(io.BytesIO(document))
+        notes = [note.get_object() for page in file.pages for note in page.get("/Annots", [])]
+        assert len(notes) > 10
+        assert {str(note["/Dest"]) for note in notes} - file.named_destinations.keys() == set()
 
 
 def test_every_figure_has_words_or_says_that_it_needs_none(case_file: bytes) -> None:
@@ -264,17 +374,19 @@ def test_the_contents_name_the_page_of_each_part(case_file: bytes) -> None:
         assert re.search(rf"^ *{name}$", text[told[name] - 1], re.MULTILINE)
 
 
-@needs_poppler
-def test_of_findings_that_are_alike_the_first_are_printed_and_the_rest_is_told(analysis: Analysis) -> None:
+def test_of_findings_that_are_alike_the_first_are_printed_and_the_rest_is_told(
+    analysis: Analysis, to_print: Callable[[Analysis], str]
+) -> None:
     like = analysis.findings[0]
     many = tuple(replace(like, subjects=(Subject("route", f"route {n}"),), message=f"number {n};") for n in range(24))
-    text = words(pdf.render(replace(analysis, findings=many)))
+    text = to_print(replace(analysis, findings=many))
     assert "The first 20 of 24 findings; all of them are in the HTML report." in text
-    assert [n for n in range(24) if text.count(f"number {n};") == 2] == list(range(20))
+    # in the list, above the finding, and at the sign of the map
+    assert [n for n in range(24) if text.count(f"number {n};") == 3] == list(range(20))
 
 
-def test_the_same_analysis_gives_the_same_bytes(analysis: Analysis, case_file: bytes) -> None:
-    assert pdf.render(analysis) == case_file
+def test_the_same_analysis_gives_the_same_bytes(healthy: Analysis, healthy_file: bytes) -> None:
+    assert pdf.render(healthy, paper="letter") == healthy_file
 
 
 # --- nothing is fetched ---
@@ -367,7 +479,8 @@ def test_a_crash_of_the_libraries_after_the_last_byte_costs_nothing(
         "import atexit, os, signal, types\n"
         "atexit.register(os.kill, os.getpid(), signal.SIGSEGV)\n"
         "urls = types.SimpleNamespace(URLFetcher=lambda **options: None)\n"
-        "HTML = lambda **options: types.SimpleNamespace(write_pdf=lambda **options: b'%PDF-')\n"
+        "document = types.SimpleNamespace(pages=[], write_pdf=lambda **options: b'%PDF-')\n"
+        "HTML = lambda **options: types.SimpleNamespace(render=lambda **options: document)\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     assert pdf.print_html("<p>") == b"%PDF-"
