@@ -10,7 +10,7 @@ from netdiag.bundle import Bundle, Limits, open_bundle
 from netdiag.formats import Document
 from netdiag.journeys import observations
 from netdiag.model import build
-from netdiag.model.traces import TRACE_FORMATS, read_trace, trace_format
+from netdiag.model.traces import TRACE_FORMATS, follow_trace, read_trace, trace_format
 from netdiag.results import Analysis, CheckCard, Reading, SourceCoverage
 from netdiag.spans import Source, StoredSource
 
@@ -24,7 +24,7 @@ _FOR_PEOPLE = "text"
 
 def analyze(path: Path, limits: Limits | None = None) -> Analysis:
     """Analyse one bundle. Raises `BundleRefused` when it cannot be read; what else is wrong is in the result."""
-    return analyze_bundle(open_bundle(path, limits or Limits(), trace_format))
+    return analyze_bundle(open_bundle(path, limits or Limits(), trace_format, follow_trace))
 
 
 @contextmanager

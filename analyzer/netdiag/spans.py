@@ -169,11 +169,12 @@ class StoredSource(Source):
     """A source whose text stays where it lies: `text` is empty, `lines` reads single lines when they are asked for.
 
     `open` gives its bytes from the first one on, each time anew, and what it gives can be moved in; `size` is their
-    number.
+    number. `reading` is whoever began to read it while it was taken in.
     """
 
     open: Callable[[], BinaryIO] = field(kw_only=True, repr=False)
     size: int = field(kw_only=True)
+    reading: object = field(default=None, kw_only=True, repr=False)
 
     @cached_property
     def lines(self) -> StoredLines:

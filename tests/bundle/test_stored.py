@@ -183,3 +183,69 @@ def test_of_an_endless_line_only_the_beginning_is_kept() -> None:
     lines = StoredLines(lambda: io.BytesIO(b"a\n" + b"x" * (3 * step + 5) + b"\nb"))
     assert [len(line) for line in lines] == [1, step, 1]
     assert (len(lines), len(lines[1]), lines[2]) == (3, step, "b")
+
+
+class Follower:
+    """Reads what is there each time that it is told of more."""
+
+    def __init__(self, source: StoredSource) -> None:
+        self.source = source
+        self.seen: list[bytes] = []
+        self.idle = self.stopped = False
+
+    def written(self, size: int) -> None:
+        with self.source.open() as file:
+            self.seen.append(file.read())
+        assert len(self.seen[-1]) == size
+
+    def busy(self) -> bool:
+        return not self.idle
+
+    def stop(self) -> None:
+        self.stopped = True
+
+
+class Followers(list[Follower]):
+    """All that were begun."""
+
+    idle = False
+
+    def follow(self, source: StoredSource) -> Follower:
+        self.append(Follower(source))
+        self[-1].idle = self.idle
+        return self[-1]
+
+
+def test_a_trace_can_be_followed_while_it_is_unpacked(make_tar: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("netdiag.bundle.archive._CHUNK", 25)
+    path = make_tar({"b/other": OTHER, "b/trace.txt": BYTES, "b/z": OTHER}, "b.tar.gz")
+    followers = Followers()
+    trace = the_trace(open_bundle(path, Limits(), trace_format, followers.follow))
+    (follower,) = followers
+    assert follower.seen == [BYTES[:25], BYTES]
+    assert (follower.source.path, follower.source.format, follower.source.size) == (trace.path, "trace", trace.size)
+    assert trace.reading is follower
+    assert not follower.stopped
+
+
+@pytest.mark.parametrize(("idle", "count"), [(True, 2), (False, 1)])
+def test_one_trace_is_followed_at_a_time(*, idle: bool, count: int, make_tar: Make) -> None:
+    path = make_tar({"b/a": BYTES, "b/b": BYTES}, "b.tar.gz")
+    followers = Followers()
+    followers.idle = idle
+    bundle = open_bundle(path, Limits(), trace_format, followers.follow)
+    assert [isinstance(source, StoredSource) for source in bundle.sources] == [True, True]
+    assert len(followers) == count
+
+
+def test_who_follows_is_told_when_the_bundle_is_refused(make_tar: Make) -> None:
+    path = make_tar({"b/trace.txt": BYTES + OTHER, "b/z": OTHER}, "b.tar.gz")
+    followers = Followers()
+    with pytest.raises(BundleRefused, match="b/z: is larger than 1000 bytes"):
+        open_bundle(path, Limits(member_bytes=1_000), trace_format, followers.follow)
+    assert [each.stopped for each in followers] == [True]
+
+
+def test_what_lies_as_it_is_is_not_followed(make_tar: Make) -> None:
+    path = make_tar({"b/trace.txt": BYTES}, "b.tar")
+    assert the_trace(open_bundle(path, Limits(), trace_format, Followers().follow)).reading is None

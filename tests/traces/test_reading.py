@@ -1,60 +1,21 @@
 """Whatever a trace is, the fast tables of it say what its records say, in every cell."""
 
-import os
 import random
-from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netdiag import formats
-from netdiag.spans import Source, StoredSource
-from netdiag.traces import TraceTable, _blocks, _parallel, _reader, folded, read_table, reading, table_of
+from netdiag.spans import Source
+from netdiag.traces import _blocks, _reader, read_table
 
-SAMPLES = Path(__file__).resolve().parents[2] / "samples" / "formats"
-FORMATS = ("perf_script", "perf_trace", "trace_cmd_report", "tracefs_trace")
-TRACES = [path for name in FORMATS for path in sorted((SAMPLES / name).glob("*.txt"))]
+from .alike import FORMATS, TRACES, both, said, stored, text_of
+
 ODD_PARTS = [
     *[" ", "  ", "-", ":", ": ", "/", "[", "]", "(", ")", "|", "+ ", "}", "0", "12", ".", "x", "=", ", ", " us", "é"],
     *["\r", "\n", "\n\n", "\t", "0x", "len=", " len: 7", "skbaddr=0x", "0123456789abcdef", "=> "],
 ]
-
-
-def text_of(trace: Path) -> str:
-    return trace.read_bytes().decode("utf-8", "backslashreplace")
-
-
-def stored(path: Path, name: str) -> StoredSource:
-    return StoredSource(path.name, "", format=name, open=lambda: path.open("rb"), size=path.stat().st_size)
-
-
-def cells(table: TraceTable) -> Iterator[tuple[str, str, list[Any]]]:
-    """All that a table says: categories as their texts, stacks as their frames."""
-    known = table.stacks
-    frames = [(known.names[number], known.modules[number]) for number in known.frames.tolist()]
-    stacks = [tuple(frames[start:end]) for start, end in pairwise(known.offsets.tolist())]
-    for name, rows in (("events", table.events()), ("calls", table.calls()), ("losses", table.losses)):
-        for column in rows:
-            kind = str(rows[column].dtype)
-            values = rows[column].tolist()
-            yield (
-                f"{name}.{column}",
-                kind,
-                [stacks[n] if n >= 0 else () for n in values] if column == "stack" else values,
-            )
-
-
-def said(table: TraceTable) -> list[Any]:
-    return [table.format, table.lines, table.read, sorted(table.unread), *cells(table)]
-
-
-def both(name: str, text: str) -> tuple[list[Any], list[Any]]:
-    source = Source("trace.txt", text, format=name)
-    return said(read_table(source)), said(table_of(formats.get(name).read(source)))
 
 
 @pytest.mark.parametrize("trace", TRACES, ids=lambda path: f"{path.parent.name}/{path.name}")
@@ -171,40 +132,3 @@ def test_a_trace_in_a_file_is_read_alike_and_columns_may_lie_in_one(
     assert said(table) == slow
     assert seen[-1] == (path.stat().st_size, path.stat().st_size)
     assert list(source.lines[-3:]) == list(Source("", text_of(trace)).lines[-3:])
-
-
-@pytest.mark.parametrize("name", ["perf_script", "perf_trace", "trace_cmd_report"])
-def test_a_long_file_is_read_alike_in_several_processes(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(reading, "processes", lambda _: 3)
-    absorbed: list[int] = []
-    absorb = _reader.Reader.absorb
-    monkeypatch.setattr(
-        _reader.Reader, "absorb", lambda self, part, file: (absorbed.append(part.lines), absorb(self, part, file))
-    )
-    text = "\n".join(text_of(trace) for trace in TRACES if trace.parent.name == name)
-    path = tmp_path / "trace.txt"
-    path.write_text(text)
-    source = stored(path, name)
-    seen: list[tuple[int, int]] = []
-    table = read_table(source, lambda done, size: seen.append((done, size)))
-    _, slow = both(name, text)
-    assert said(table) == slow
-    assert len(absorbed) == 2
-    assert sum(absorbed) > table.lines // 2
-    assert seen[-1] == (source.size, source.size)
-    assert list(source.lines) == list(Source("", text).lines)
-    assert folded(table) == folded(table_of(formats.get(name).read(Source("", text))))
-
-
-def test_the_range_of_a_process_that_dies_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "processes", lambda _: 3)
-    monkeypatch.setattr(_parallel, "_read_range", lambda *_: os._exit(1))
-    text = text_of(SAMPLES / "perf_script" / "debian12-perf6.1-linux6.18.txt") * 3
-    path = tmp_path / "trace.txt"
-    path.write_text(text)
-    source = stored(path, "perf_script")
-    _, slow = both("perf_script", text)
-    assert said(read_table(source)) == slow
-    assert list(source.lines) == list(Source("", text).lines)

@@ -10,7 +10,7 @@ from netdiag.bundle.gate import one_line
 from netdiag.spans import Source, StoredSource
 
 if TYPE_CHECKING:
-    from netdiag.bundle.stored import StoredBytes
+    from netdiag.bundle.stored import Following, StoredBytes
 
 # A log that is still being written when the manifest is cannot be listed with its hash.
 _LOGS = "logs/"
@@ -21,7 +21,8 @@ _ABSENT = "listed in the manifest, but absent from the bundle"
 class Member:
     """One file of a bundle: its decoded text, and the size in bytes and SHA-256 of what was decoded.
 
-    A long trace is `stored`, its text is empty and `trace_format` says which format its beginning is in.
+    A long trace is `stored`, its text is empty and `trace_format` says which format its beginning is in. Whoever is
+    reading it as that is `following`.
     """
 
     text: str
@@ -29,13 +30,14 @@ class Member:
     sha256: str
     stored: "StoredBytes | None" = None
     trace_format: str = ""
+    following: "Following | None" = None
 
     def source(self, path: str, **told: str) -> Source:
         """The file as a source; `told` are the fields that the manifest tells."""
         if self.stored is None:
             return Source(path, self.text, **told)
         told = {"format": self.trace_format, **told}
-        return StoredSource(path, "", **told, open=self.stored.open, size=self.size)
+        return StoredSource(path, "", **told, open=self.stored.open, size=self.size, reading=self.following)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from netdiag.bundle.directory import directory_members
 from netdiag.bundle.gate import Gate, visible
 from netdiag.bundle.inventory import Inventory, Member, take_inventory
 from netdiag.bundle.limits import DEFAULT_LIMITS, Limits
-from netdiag.bundle.stored import Intake, TraceFormat, chunks_of, spooled
+from netdiag.bundle.stored import Follow, Intake, TraceFormat, chunks_of, spooled
 
 _MANIFEST = "manifest.json"
 _GZIP = b"\x1f\x8b"
@@ -29,30 +29,41 @@ _FOREIGN = {
 }
 
 
-def open_bundle(path: Path, limits: Limits = DEFAULT_LIMITS, trace_format: TraceFormat | None = None) -> Bundle:
+def open_bundle(
+    path: Path,
+    limits: Limits = DEFAULT_LIMITS,
+    trace_format: TraceFormat | None = None,
+    follow: Follow | None = None,
+) -> Bundle:
     """Read a .tar.gz or .tar archive, a directory or a single file, with or without a manifest.
 
     A file is told by its first bytes, not by its name. The manifest is `manifest.json` at the top or in one directory
     below it, and paths are relative to its place. Without a manifest each file is a source of no known format. Text
     is read as UTF-8: a byte that is not stays visible as an escape, NUL bytes stay, a byte order mark at the start is
-    no text. A long file that `trace_format` takes for a trace becomes a `StoredSource`.
+    no text. A long file that `trace_format` takes for a trace becomes a `StoredSource`; while one is unpacked, `follow`
+    may begin to read it.
 
     Raises `BundleRefused` for what cannot be read, breaks a limit, or is not safe or not sound; never anything else.
     """
-    intake = Intake(Gate(str(path), limits), trace_format)
-    try:
-        members, sha256 = _members(path, intake)
-    except OSError as error:
-        member = "" if error.filename in (None, str(path)) else str(error.filename)
-        raise intake.gate.refusal(f"cannot be read: {error.strerror or error}", member) from None
-    return _bundle(_name(path), members, sha256, intake)
+    intake = Intake(Gate(str(path), limits), trace_format, follow)
+    with intake:
+        try:
+            members, sha256 = _members(path, intake)
+        except OSError as error:
+            member = "" if error.filename in (None, str(path)) else str(error.filename)
+            raise intake.gate.refusal(f"cannot be read: {error.strerror or error}", member) from None
+        return _bundle(_name(path), members, sha256, intake)
 
 
 def open_stream(
-    stream: BinaryIO, name: str, limits: Limits = DEFAULT_LIMITS, trace_format: TraceFormat | None = None
+    stream: BinaryIO,
+    name: str,
+    limits: Limits = DEFAULT_LIMITS,
+    trace_format: TraceFormat | None = None,
+    follow: Follow | None = None,
 ) -> Bundle:
     """Read what somebody pipes in, an archive or a single text, as `open_bundle` reads a file of this name."""
-    intake = Intake(Gate(name, limits), trace_format)
+    intake = Intake(Gate(name, limits), trace_format, follow)
     begin = stream.read(stored.LONG + 1)
     if not begin:
         raise intake.gate.refusal("is empty")
@@ -60,7 +71,7 @@ def open_stream(
         file: BinaryIO = io.BytesIO(begin)
     else:
         file = spooled(_bounded(chain((begin,), chunks_of(stream)), intake), intake.gate)
-    with file:
+    with file, intake:
         members = _by_path(_file_members(file, Path(name), intake), intake.gate)
         return _bundle(name, members, _sha256(file), intake)
 

@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from netdiag.bundle.gate import Gate
 from netdiag.bundle.inventory import Member
-from netdiag.spans import Source
+from netdiag.spans import Source, StoredSource
 
 #: A trace of more bytes is not held in memory.
 LONG = 16 * 1024 * 1024
@@ -25,7 +25,25 @@ LONG = 16 * 1024 * 1024
 #: Who knows formats tells of a file, from its beginning or by its `format`, which format of traces it is in; else "".
 TraceFormat = Callable[[Source], str]
 
+
+class Following(Protocol):
+    """Whoever reads a trace that is being unpacked, as far as it is there."""
+
+    def written(self, size: int) -> None:
+        """So many bytes of it are there."""
+
+    def busy(self) -> bool:
+        """Whether it is at work still."""
+
+    def stop(self) -> None:
+        """The bundle is refused."""
+
+
+#: Begins to follow a trace of which nothing is there yet; None where that is not worth it.
+Follow = Callable[[StoredSource], Following | None]
+
 _CHUNK = 1024 * 1024
+_BUFFER = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -43,7 +61,7 @@ class StoredBytes:
         weakref.finalize(self, self.file.close)
 
     def open(self) -> BinaryIO:
-        return io.BufferedReader(_Window(self), _CHUNK)
+        return io.BufferedReader(_Window(self), _BUFFER)
 
 
 class _Window(io.RawIOBase):
@@ -64,10 +82,10 @@ class _Window(io.RawIOBase):
 
     def readinto(self, buffer: bytearray | memoryview, /) -> int:  # type: ignore[override]
         wanted = max(0, min(len(buffer), self._stored.size - self._position))
-        data = os.pread(self._stored.file.fileno(), wanted, self._stored.start + self._position)
-        buffer[: len(data)] = data
-        self._position += len(data)
-        return len(data)
+        room = memoryview(buffer)[:wanted]
+        size = os.preadv(self._stored.file.fileno(), (room,), self._stored.start + self._position)
+        self._position += size
+        return size
 
 
 def chunks_of(file: BinaryIO) -> Iterator[bytes]:
@@ -79,8 +97,10 @@ def chunks_of(file: BinaryIO) -> Iterator[bytes]:
 class Intake:
     """Takes in one file after the other, within the limits."""
 
-    def __init__(self, gate: Gate, trace_format: TraceFormat | None) -> None:
+    def __init__(self, gate: Gate, trace_format: TraceFormat | None, follow: Follow | None) -> None:
         self.gate = gate
+        self._follow = follow
+        self._following: Following | None = None
         self._trace_format: TraceFormat = trace_format or (lambda _: "")
         self._most = gate.limits.total_bytes + (gate.limits.trace_bytes if trace_format else 0)
 
@@ -98,7 +118,7 @@ class Intake:
         begin = next(chunks, b"")
         chunks = chain((begin,), chunks)
         if size > LONG and (name := self._trace_format(_beginning(path, begin))):
-            return self._store(path, chunks, lies_at, name)
+            return self._store(path, size, chunks, lies_at, name)
         self.gate.admit_size(size, path)
         return self._hold(path, chunks)
 
@@ -129,41 +149,68 @@ class Intake:
         self.gate.spend_text(text, path)
         return Member(text, len(data), hashlib.sha256(data).hexdigest())
 
-    def _store(self, path: str, chunks: Iterable[bytes], lies_at: tuple[BinaryIO, int] | None, name: str) -> Member:
+    def _store(
+        self, path: str, size: int, chunks: Iterable[bytes], lies_at: tuple[BinaryIO, int] | None, name: str
+    ) -> Member:
         digest = hashlib.sha256()
-        size = 0
 
         def counted() -> Iterator[bytes]:
-            nonlocal size
             for chunk in chunks:
                 self.gate.spend_trace(len(chunk), path)
                 digest.update(chunk)
-                size += len(chunk)
                 yield chunk
 
         if lies_at:
-            for _ in counted():
-                pass
-            file: BinaryIO = os.fdopen(os.dup(lies_at[0].fileno()), "rb")
-            start = lies_at[1]
-        else:
-            file, start = spooled(counted(), self.gate, path), 0
-        return Member("", size, digest.hexdigest(), StoredBytes(file, start, size), name)
+            size = sum(map(len, counted()))
+            stored = StoredBytes(os.fdopen(os.dup(lies_at[0].fileno()), "rb"), lies_at[1], size)
+            return Member("", size, digest.hexdigest(), stored, name)
+        file = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as somebody wants the bytes
+        stored = StoredBytes(file, 0, size)
+        following = self._followed(StoredSource(path, "", format=name, open=stored.open, size=size))
+        told = following.written if following else None
+        write_all(file, counted(), self.gate, path, told)
+        return Member("", size, digest.hexdigest(), stored, name, following)
+
+    def _followed(self, source: StoredSource) -> Following | None:
+        """One trace is followed at a time: an archive may hold hundreds."""
+        if self._follow is None or (self._following and self._following.busy()):
+            return None
+        self._following = self._follow(source)
+        return self._following
+
+    def __enter__(self) -> "Intake":
+        return self
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        """Nothing of a bundle that is refused will be read."""
+        if error and self._following:
+            self._following.stop()
 
 
-def spooled(chunks: Iterable[bytes], gate: Gate, member: str = "") -> BinaryIO:
+def spooled(chunks: Iterable[bytes], gate: Gate) -> BinaryIO:
     """A file without a name that holds all this."""
     with ExitStack() as stack:
         file = stack.enter_context(tempfile.TemporaryFile())
-        try:
-            for chunk in chunks:
-                file.write(chunk)
-            file.flush()
-        except OSError as error:
-            reason = f"cannot be kept in {tempfile.gettempdir()} ({error.strerror}), TMPDIR names another place"
-            raise gate.refusal(reason, member) from None
+        write_all(file, chunks, gate)
         stack.pop_all()
     return file
+
+
+def write_all(
+    file: BinaryIO, chunks: Iterable[bytes], gate: Gate, member: str = "", told: Callable[[int], None] | None = None
+) -> None:
+    """Write a file; who wants to know is told how many bytes are in it."""
+    size = 0
+    try:
+        for chunk in chunks:
+            file.write(chunk)
+            file.flush()
+            size += len(chunk)
+            if told:
+                told(size)
+    except OSError as error:
+        reason = f"cannot be kept in {tempfile.gettempdir()} ({error.strerror}), TMPDIR names another place"
+        raise gate.refusal(reason, member) from None
 
 
 def _beginning(path: str, data: bytes) -> Source:

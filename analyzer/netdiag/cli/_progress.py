@@ -8,7 +8,7 @@ from pathlib import Path
 from netdiag.analysis import Stage, length, unwatched
 from netdiag.bundle import Bundle, Limits, open_bundle
 from netdiag.cli import _stdout
-from netdiag.model.traces import trace_format
+from netdiag.model.traces import follow_trace, trace_format
 from netdiag.report.visible import visible
 
 # Less than this many characters, or bytes of an archive, is worked on before anybody wonders.
@@ -19,7 +19,7 @@ def read(path: Path, limits: Limits) -> tuple[Bundle, Stage]:
     """A bundle, opened, and what shows the stages of the work on it."""
     packed = path.is_file() and path.stat().st_size > _MUCH_PACKED
     with (_shown if packed and _is_watched() else unwatched)("opening", None):
-        bundle = open_bundle(path, limits, trace_format)
+        bundle = open_bundle(path, limits, trace_format, follow_trace)
     return bundle, stages(bundle)
 
 

@@ -12,7 +12,7 @@ from netdiag.bundle import Limits, open_stream
 from netdiag.cli import _options, _stdout
 from netdiag.cli._progress import read, stages
 from netdiag.errors import UsageError
-from netdiag.model.traces import trace_format
+from netdiag.model.traces import follow_trace, trace_format
 from netdiag.report.snippet import Look
 from netdiag.report.trace import FORMATS, Wanted, format_of, render, views
 
@@ -74,7 +74,7 @@ def command(
     """
     targets = [(path, format_of(path)) for path in outputs]
     if bundle == _STDIN:
-        opened = open_stream(sys.stdin.buffer, "stdin", Limits(), trace_format)
+        opened = open_stream(sys.stdin.buffer, "stdin", Limits(), trace_format, follow_trace)
         stage = stages(opened)
     else:
         opened, stage = read(bundle, Limits())

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from netdiag import formats
 from netdiag.formats import Document, Unread
-from netdiag.spans import Source
+from netdiag.spans import Source, StoredSource
 
 if TYPE_CHECKING:
+    from netdiag.bundle.stored import Following
     from netdiag.traces import TraceTable
 
 #: The formats of event streams.
@@ -37,6 +38,13 @@ def trace_format(source: Source) -> str:
         return source.format if source.format in TRACE_FORMATS else ""
     found = formats.recognise(source)
     return found.name if found and found.name in TRACE_FORMATS else ""
+
+
+def follow_trace(source: StoredSource) -> "Following | None":
+    """Begin to read a long trace while it is unpacked. This loads pandas."""
+    from netdiag.traces import follow  # noqa: PLC0415
+
+    return follow(source)
 
 
 def read_trace(source: Source, format_name: str, progress: Callable[[int, int], None] | None = None) -> TraceDocument:

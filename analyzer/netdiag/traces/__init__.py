@@ -7,12 +7,26 @@ The room loads pandas: whoever may not need it imports the room inside a functio
 """
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from netdiag.spans import Source
+from netdiag.spans import Source, StoredSource
 from netdiag.traces.folded import folded
 from netdiag.traces.table import NOT_TOLD, Phase, Stacks, TraceTable, table_of
 
-__all__ = ["NOT_TOLD", "Phase", "Stacks", "TraceTable", "folded", "read_table", "table_of"]
+if TYPE_CHECKING:
+    from netdiag.bundle.stored import Following
+
+__all__ = ["NOT_TOLD", "Phase", "Stacks", "TraceTable", "folded", "follow", "read_table", "table_of"]
+
+
+def follow(source: StoredSource) -> "Following | None":
+    """Other processes that begin to read a trace of which nothing is there yet; None where that is not worth it.
+
+    `read_table` of a source that has it as its `reading` goes on from there.
+    """
+    from netdiag.traces import reading  # noqa: PLC0415
+
+    return reading.follow(source)
 
 
 def read_table(source: Source, progress: Callable[[int, int], None] | None = None) -> TraceTable:

@@ -63,6 +63,10 @@ def _whole_lines(file: BinaryIO, position: int, end: int | None) -> Iterator[tup
     def read(start: int) -> bytes:
         return file.read(min(BLOCK, most - start))
 
+    if end is not None and end - position <= BLOCK:
+        if text := file.read(end - position):
+            yield text if text.endswith(b"\n") else text + b"\n", end
+        return
     with ThreadPoolExecutor(1) as ahead:
         rest = b""
         following = ahead.submit(read, position)

@@ -31,6 +31,9 @@ class Texts:
     def all(self) -> list[str]:
         return list(self._codes)
 
+    def __len__(self) -> int:
+        return len(self._codes)
+
 
 @dataclass
 class Batch:
@@ -150,9 +153,15 @@ class Store:
                 for _, kept in batches:
                     _move(kept, self._file)
 
-    def kept(self) -> dict[str, list[Stored]]:
-        """All batches, for another process: their columns are in the file that the store was given."""
-        return {table: [(rows, _without_file(columns)) for rows, columns in self._batches[table]] for table in TABLES}
+    def handed_over(self) -> dict[str, list[Stored]]:
+        """All batches, for another process: their columns are in the file that the store was given. None is left."""
+        handed = {table: [(rows, _without_file(columns)) for rows, columns in self._batches[table]] for table in TABLES}
+        self._batches = {table: [] for table in TABLES}
+        return handed
+
+    def go_on_in(self, file: IO[bytes]) -> None:
+        """What comes from now on is kept in another file."""
+        self._file = file
 
     def absorb(
         self,
@@ -165,7 +174,6 @@ class Store:
 
         So many lines stand before them.
         """
-        weakref.finalize(self, file.close)
         for table, stored in batches.items():
             for rows, columns in stored:
                 ours: dict[str, Column | Kept] = {}

@@ -5,6 +5,7 @@ the shapes that the grammar has read (`_cuts`, `_shapes`), by the patterns deriv
 itself (`netdiag.formats`). A line that one way does not take goes to the next.
 """
 
+import weakref
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import IO
@@ -15,7 +16,7 @@ from netdiag import formats
 from netdiag.formats._derive import item_reader, line_reader
 from netdiag.spans import Source
 from netdiag.traces._chunk import Chunk, Flags, Ints
-from netdiag.traces._columns import TABLES, Batch, Column, Store, Stored, batch_of, merged
+from netdiag.traces._columns import TABLES, Batch, Categories, Column, Store, Stored, batch_of, merged
 from netdiag.traces._cuts import CUTS, Cuts, cut_nothing
 from netdiag.traces._shapes import (
     COLUMN_OF_KIND,
@@ -40,17 +41,59 @@ _LONGEST_GROUP = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True)
-class Part:
-    """What a process read of a trace: its columns are in a file, and lines count from where it began."""
+class Piece:
+    """What a process read of a piece of a trace: its columns are in a file, and lines count from where it begins.
+
+    `known` is how many texts of each column, frames and stacks the process knew behind it.
+    """
 
     batches: Mapping[str, list[Stored]]
+    lines: int
+    unread: list[tuple[int, str]]
+    known: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Part:
+    """All that a process read of a trace: pieces by their numbers, and what the codes in them stand for."""
+
+    pieces: Mapping[int, Piece]
     texts: Mapping[str, list[str]]
     frames: list[tuple[str, str]]
     stacks: list[bytes]
-    lines: int
-    unread: list[tuple[int, str]]
     ways: Mapping[str, int]
-    marks: list[tuple[int, int]]
+
+
+class Translation:
+    """What the codes of another process are among those of a reader that absorbs its pieces in the order of the text.
+
+    What a piece is the first to tell gets its code then, so that codes are as if one process had read everything.
+    """
+
+    def __init__(self, part: Part, file: IO[bytes], categories: Categories, book: StackBook) -> None:
+        self.file = file
+        self._part = part
+        self._categories = categories
+        self._book = book
+        sizes = {name: len(texts) for name, texts in part.texts.items()}
+        sizes |= {"frame": len(part.frames), "stack": len(part.stacks)}
+        self.codes = {name: np.full(size + 1, NOT_TOLD, np.int32) for name, size in sizes.items()}
+        self._known = dict.fromkeys(sizes, 0)
+
+    def learn(self, known: Mapping[str, int]) -> None:
+        """Give codes to so many texts, frames and stacks."""
+        part, codes = self._part, self.codes
+        new = {name: range(self._known[name], known[name]) for name in known}
+        for name, texts in part.texts.items():
+            code = self._categories.of(name).code
+            for number in new[name]:
+                codes[name][number] = code(texts[number])
+        for number in new["frame"]:
+            codes["frame"][number] = self._book.named(*part.frames[number])
+        for number in new["stack"]:
+            frames = codes["frame"][np.frombuffer(part.stacks[number], np.int32)]
+            codes["stack"][number] = self._book.stack(frames.tobytes())
+        self._known.update(known)
 
 
 @dataclass(frozen=True)
@@ -151,26 +194,39 @@ class Reader:
             ways=self._ways,
         )
 
-    def part(self, marks: list[tuple[int, int]]) -> Part:
-        """All that was read, for another process."""
-        categories, book = self._store.categories, self._book
-        texts = {name: categories.of(name).all() for name in categories.names()}
-        return Part(self._store.kept(), texts, book.frames(), book.all(), self.lines, self._unread, self._ways, marks)
+    def piece(self) -> Piece:
+        """What was read since the last piece, for another process."""
+        categories = self._store.categories
+        known = {name: len(categories.of(name)) for name in categories.names()}
+        known["frame"], known["stack"] = self._book.counts()
+        piece = Piece(self._store.handed_over(), self.lines, self._unread, known)
+        self.lines, self._unread = 0, []
+        return piece
 
-    def absorb(self, part: Part, file: IO[bytes]) -> None:
-        """Add what another process read behind what was read here."""
-        codes = {
-            name: np.array([self._store.categories.of(name).code(text) for text in texts], np.int32)
-            for name, texts in part.texts.items()
-        }
-        frames = np.array([self._book.named(name, module) for name, module in part.frames], np.int32)
-        stacks = [self._book.stack(frames[np.frombuffer(stack, np.int32)].tobytes()) for stack in part.stacks]
-        codes["stack"] = np.array([*stacks, NOT_TOLD], np.int32)
-        self._store.absorb(part.batches, file, codes, self.lines)
-        self._unread += [(line + self.lines, reason) for line, reason in part.unread]
+    def part(self, pieces: Mapping[int, Piece]) -> Part:
+        """What the codes of all pieces stand for, for another process."""
+        categories = self._store.categories
+        texts = {name: categories.of(name).all() for name in categories.names()}
+        return Part(pieces, texts, self._book.frames(), self._book.all(), self._ways)
+
+    def go_on_in(self, file: IO[bytes]) -> None:
+        """Begin a part of its own, with all that is known."""
+        self._store.go_on_in(file)
+        self._ways = dict.fromkeys(self._ways, 0)
+
+    def translation(self, part: Part, file: IO[bytes]) -> Translation:
+        """For `absorb`; `file` has the columns, and is closed when nobody wants them any more."""
         for way, count in part.ways.items():
             self._ways[way] += count
-        self.lines += part.lines
+        weakref.finalize(self._store, file.close)
+        return Translation(part, file, self._store.categories, self._book)
+
+    def absorb(self, piece: Piece, translation: Translation) -> None:
+        """Add what another process read behind what was read here."""
+        translation.learn(piece.known)
+        self._store.absorb(piece.batches, translation.file, translation.codes, self.lines)
+        self._unread += [(line + self.lines, reason) for line, reason in piece.unread]
+        self.lines += piece.lines
 
     def _read(self, chunk: Chunk, cuts: Cuts) -> None:
         groups = _Groups.of(chunk, cuts.line)

@@ -160,6 +160,10 @@ class StackBook:
     def named(self, symbol: str, module: str) -> int:
         return self._frames.setdefault((symbol, module), len(self._frames))
 
+    def counts(self) -> tuple[int, int]:
+        """How many frames and stacks have a number."""
+        return len(self._frames), len(self._stacks)
+
     def frames(self) -> list[tuple[str, str]]:
         """The symbol and module of each frame number."""
         return list(self._frames)
