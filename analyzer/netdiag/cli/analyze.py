@@ -69,6 +69,11 @@ def _limit_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--paper", type=click.Choice(PAPERS), default=PAPERS[0], show_default=True, help="The paper of a PDF.")
 @click.option("--pedantic", is_flag=True, help="Show findings of low confidence as well.")
 @click.option("--explain", is_flag=True, help="Tell with each finding how it was decided and when it is no problem.")
+@click.option(
+    "--every-outcome",
+    is_flag=True,
+    help="In SARIF, a result for each check that found nothing as well; GitHub would show it as an alert.",
+)
 @_limit_options
 def command(
     bundles: tuple[Path, ...],
@@ -82,6 +87,7 @@ def command(
     require_complete: bool,
     pedantic: bool,
     explain: bool,
+    every_outcome: bool,
     **limits: int,
 ) -> int:
     """Say what is wrong in each BUNDLE: an archive of the collector, a directory, or a loose file."""
@@ -89,7 +95,7 @@ def command(
     if wanted and len(bundles) > 1:
         raise UsageError("-o writes the report of one bundle: give one bundle at a time")
     known = read_baseline(baseline) if baseline else None
-    made = partial(render, pedantic=pedantic, paper=paper, explain=explain)
+    made = partial(render, pedantic=pedantic, paper=paper, explain=explain, every_outcome=every_outcome)
     codes = []
     for path in bundles:
         suppressions = _suppressions(config or find_file(path, Path.cwd()))

@@ -36,7 +36,7 @@ FORMATS = {
     "json": ReportFormat("as_json", (".json",)),
     "html": ReportFormat("html", (".html", ".htm")),
     "pdf": ReportFormat("pdf", (".pdf",), ("pedantic", "paper")),
-    "sarif": ReportFormat("sarif", (".sarif", ".sarif.json")),
+    "sarif": ReportFormat("sarif", (".sarif", ".sarif.json"), ("pedantic", "every_outcome")),
     "junit": ReportFormat("junit", (".xml",)),
 }
 
@@ -60,6 +60,7 @@ def render(
     pedantic: bool = False,
     paper: str = PAPERS[0],
     explain: bool = False,
+    every_outcome: bool = False,
 ) -> bytes:
     """The report in one of `FORMATS`, as the bytes to write. What a format does not let one choose is ignored.
 
@@ -73,6 +74,7 @@ def render(
         "pedantic": pedantic,
         "paper": paper,
         "explain": explain,
+        "every_outcome": every_outcome,
     }
     module = import_module(f"netdiag.report.{kind.module}")
     made: str | bytes = module.render(analysis, **{option: given[option] for option in kind.options})

@@ -2,6 +2,10 @@
 
 A check is a rule, a finding a result; its place is the first primary evidence, all other evidence is related. What was
 not judged, not read or not collected is a notification of the run. Section numbers are those of the standard.
+
+The standard would also have a result for a check that found nothing (3.27.9: kind `pass`, `open`, `notApplicable`).
+Those are written only when asked for: GitHub's code scanning takes each result for an alert, whatever its kind, and
+refuses the whole file for one without a place. What became of each check stands in the properties of the run.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -9,7 +13,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from netdiag import __version__
-from netdiag.finding import Confidence, Evidence, Finding, Role, Verdict
+from netdiag.finding import Confidence, Evidence, Finding, Outcome, Role, Verdict
 from netdiag.plain import Json
 from netdiag.report.as_json import dump
 from netdiag.report.visible import excerpt, visible
@@ -26,6 +30,14 @@ _MOST_LOCATIONS = 50
 # 3.27.25: how much a result matters, from 0 to 100
 _RANKS = {Confidence.HIGH: 90.0, Confidence.MEDIUM: 60.0, Confidence.LOW: 30.0}
 
+# 3.27.9; a check that crashed has no result: that is a notification
+_KINDS = {
+    Verdict.CLEAN: "pass",
+    Verdict.UNKNOWN: "open",
+    Verdict.FINDING: "open",
+    Verdict.NOT_APPLICABLE: "notApplicable",
+}
+
 _NOTIFICATIONS = {
     "bundle-problem": ("warning", "Something in the bundle is not as its manifest says."),
     "check-crashed": ("error", "A check failed; the fault is in netdiag, not on the host."),
@@ -38,9 +50,13 @@ _NOTIFICATIONS = {
 }
 
 
-def render(analysis: Analysis, *, pedantic: bool) -> str:
-    """The analysis as a SARIF log with one run. The same analysis gives the same bytes."""
-    return dump({"$schema": _SCHEMA, "version": "2.1.0", "runs": [_Run(analysis, pedantic=pedantic).run()]})
+def render(analysis: Analysis, *, pedantic: bool, every_outcome: bool = False) -> str:
+    """The analysis as a SARIF log with one run. The same analysis gives the same bytes.
+
+    With `every_outcome` a check that found nothing, or not all, has a result as well, which says what became of it.
+    """
+    run = _Run(analysis, pedantic=pedantic)
+    return dump({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run.run(every_outcome=every_outcome)]})
 
 
 @dataclass(frozen=True)
@@ -64,7 +80,9 @@ class _Run:
         named = {finding.check for finding in self._told} | {outcome.check for outcome in analysis.outcomes}
         self._checks = sorted(named)
 
-    def run(self) -> dict[str, Json]:
+    def run(self, *, every_outcome: bool) -> dict[str, Json]:
+        outcomes = sorted(self._analysis.outcomes, key=lambda outcome: outcome.check)
+        others = [self._other(outcome) for outcome in outcomes if self._kind(outcome)] if every_outcome else []
         bundle = self._analysis.bundle
         crashed = self._analysis.outcome_count(Verdict.CRASHED)
         return {
@@ -91,13 +109,18 @@ class _Run:
             ],
             "originalUriBaseIds": {_BASE: {"description": _message(f"the top directory of bundle {bundle.name}")}},
             "artifacts": [self._artifact(source) for source in self._sources],
-            "results": [*map(self._judged, self._findings), *map(self._suppressed, self._analysis.suppressed)],
+            "results": [
+                *map(self._judged, self._findings),
+                *map(self._suppressed, self._analysis.suppressed),
+                *others,
+            ],
             "columnKind": "unicodeCodePoints",
             "properties": {
                 "bundle": bundle.name,
                 "host": bundle.host,
                 "collected_at": bundle.collected_at,
                 "sha256": bundle.sha256,
+                "outcomes": {outcome.check: outcome.verdict.value for outcome in outcomes},
             },
         }
 
@@ -162,6 +185,25 @@ class _Run:
                 "remedy": list(finding.remedy),
                 "verify": list(finding.verify),
             },
+        }
+
+    def _kind(self, outcome: Outcome) -> str:
+        """The kind of the result that says what became of a check (3.27.9), empty when other things say it all."""
+        if outcome.verdict is Verdict.FINDING and not outcome.reason:
+            return "" if any(finding.check == outcome.check for finding in self._told) else "review"
+        return _KINDS.get(outcome.verdict, "")
+
+    def _other(self, outcome: Outcome) -> dict[str, Json]:
+        kind = self._kind(outcome)
+        ask = f"; ask for the output of: {', '.join(outcome.ask)}" if outcome.ask else ""
+        text = {"pass": "all was judged, nothing was found", "review": "findings of low confidence only"}.get(kind)
+        return {
+            "ruleId": outcome.check,
+            "ruleIndex": self._checks.index(outcome.check),
+            "kind": kind,
+            "level": "none",
+            "message": _message(text or f"{outcome.reason}{ask}"),
+            "locations": [],
         }
 
     def _evidence(self, evidence: Evidence) -> dict[str, Json]:
