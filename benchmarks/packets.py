@@ -43,11 +43,15 @@ Chain = Iterator[int]
 
 
 class Kernel:
-    """`frees` is whether the trace shows what is freed in the regular way (consume_skb), as few traces do."""
+    """`frees` is whether the trace shows what is freed in the regular way (consume_skb), as few traces do; `returns`
+    whether it shows that a CPU has done what it had to receive (napi_poll).
+    """
 
-    def __init__(self, seed: int, *, containers: int = 3, cpus: int = 2, frees: bool = False) -> None:
+    def __init__(
+        self, seed: int, *, containers: int = 3, cpus: int = 2, frees: bool = False, returns: bool = False
+    ) -> None:
         self.random = random.Random(seed)
-        self.frees = frees
+        self.frees, self.returns = frees, returns
         self.cpus = cpus
         self.containers = [f"veth{number:07x}" for number in range(containers)]
         self.events: list[Event] = []
@@ -120,6 +124,11 @@ class Kernel:
             yield self.emit(cpu, "consume_skb", "", skb, -1, packet, "location=skb_free+0x1")
         self._free.append(skb)
 
+    def returned(self, cpu: int) -> Chain:
+        """A poll has received all that there was."""
+        if self.returns:
+            yield self.emit(cpu, "napi_poll", "", 0, -1, 0)
+
     def became(self, packet: int, what: str) -> None:
         self.truth.became[packet] = what
 
@@ -145,6 +154,7 @@ class Kernel:
         def received(cpu: int) -> Chain:
             yield self.emit(cpu, "netif_receive_skb", other, skb, length - _HEADER, packet)
             yield from then(cpu)
+            yield from self.returned(cpu)
 
         yield from self.send(cpu, one, skb, length, packet, inside)
 
@@ -235,6 +245,7 @@ class Kernel:
         yield self.emit(cpu, "napi_gro_receive_entry", UPLINK, skb, length - _HEADER, packet)
         yield self.emit(cpu, "netif_receive_skb", UPLINK, skb, length - _HEADER, packet)
         yield from then(cpu, skb, length)
+        yield from self.returned(cpu)
 
     def _from_outside(self, cpu: int, packet: int) -> Chain:
         def forward(cpu: int, skb: int, length: int) -> Chain:
@@ -321,12 +332,15 @@ class Kernel:
         yield from self._up(cpu, skb, length, packet, lambda cpu: self.free(cpu, skb, packet, "NETFILTER_DROP"))
 
 
+_SYSTEMS = {"kfree_skb": "skb", "consume_skb": "skb", "napi_poll": "napi"}
+
+
 def printed(events: list[Event]) -> str:
     """The events as `perf script --ns` prints them."""
     return "".join(
         f"task-{e.pid} {e.pid} [{e.cpu:03d}] {e.time // 10**9 + 100}.{e.time % 10**9:09d}: "
-        f"{'skb' if e.name in ('kfree_skb', 'consume_skb') else 'net'}:{e.name}: "
-        f"{f'dev={e.device} ' if e.device else ''}skbaddr=0x{e.skb:x}{f' len={e.length}' if e.length >= 0 else ''}"
+        f"{_SYSTEMS.get(e.name, 'net')}:{e.name}: {f'dev={e.device} ' if e.device else ''}"
+        f"{f'skbaddr=0x{e.skb:x}' if e.skb else ''}{f' len={e.length}' if e.length >= 0 else ''}"
         f"{' ' + e.more if e.more else ''}\n"
         for e in events
     )

@@ -33,6 +33,7 @@ def edited(tmp_path: Path) -> Callable[..., list[Finding]]:
 
 
 TRACE = "trace/perf-script.txt"
+DROPPED = SAMPLES.parent / "bundles" / "journey-docker-user.tar.gz"
 Edited = Callable[..., list[Finding]]
 
 
@@ -89,3 +90,11 @@ def test_a_queue_that_dropped_one_of_hundreds_is_no_finding(edited: Edited) -> N
 
     found = edited("trace-queued-not-xmitted", TRACE, once)
     assert [finding.message for finding in found if "5 of 8" in finding.message] == []
+
+
+def test_a_rule_is_told_with_what_it_dropped_between_the_two_looks() -> None:
+    """The rules themselves were collected before the packets came, when the counter stood at 0."""
+    (finding,) = (each for each in analyze(DROPPED).findings if each.check == "filter-docker-user-drop")
+    label = "this rule drops them; 5 packets so far, 5 of them while the bundle was collected"
+    assert finding.evidence[0].label == label
+    assert finding.evidence[0].span.excerpt.startswith("[0:0] -A DOCKER-USER")

@@ -41,7 +41,7 @@ def score(events: list[Event], *, with_model: bool, cpus: bool = True) -> Score:
     reader = Reader()
     rows = reader.read(table_of(events, cpus=cpus).events())
     assert len(rows) == len(events)
-    found = join(rows, model(reader, events) if with_model else Wiring(), reader.at_once()).packet
+    found = join(rows, model(reader, events) if with_model else Wiring(), reader.waits()).packet
     real = np.array([event.packet for event in events])
     # what never was on a device has no way
     real, found = real[real > 0], found[real > 0]

@@ -299,6 +299,116 @@ def over_ipv6(host: DockerHost) -> list[Sent]:
     return there_and_back(FEW, ["host:six0", f"host:{veth_of(host, 'six')}", "six:eth0"])
 
 
+def asks_first(host: DockerHost) -> list[Sent]:
+    """Datagrams from the outside, before each of which the host has forgotten the address of the container's device."""
+    for octets in FEW:
+        host.shell("ip neigh flush dev docker0")
+        send_udp(host.wan, lab.HOST_ADDRESS, [octets])
+    return there_and_back(FEW, to_game(host))
+
+
+def waits_for_the_neighbour(host: DockerHost) -> list[Sent]:
+    """Three datagrams in a row, for a container that answers to the second request for its address only.
+
+    The answers find nobody who waits for them any more.
+    """
+    three = range(300, 303)
+    send_udp(host.wan, lab.HOST_ADDRESS, three, answered=False)
+    time.sleep(0.3)
+    host.container("game", ["sysctl", "-qw", "net.ipv4.conf.all.arp_ignore=0"])
+    time.sleep(1.5)
+    way = to_game(host)
+    return [each for octets in three for each in (Sent(octets, way), Sent(octets, way[::-1], "NO_SOCKET"))]
+
+
+def no_neighbour(host: DockerHost) -> list[Sent]:
+    """Three datagrams for a container that never tells its address: the host gives up after three seconds."""
+    three = range(310, 313)
+    send_udp(host.wan, lab.HOST_ADDRESS, three, answered=False)
+    time.sleep(4)
+    return [Sent(octets, ("wan:up0", "host:eth0"), "NEIGH_FAILED") for octets in three]
+
+
+def silent_game(host: DockerHost) -> None:
+    start_game(host)
+    host.container("game", ["sysctl", "-qw", "net.ipv4.conf.all.arp_ignore=8"])
+    host.shell("ip neigh flush dev docker0")
+
+
+def deaf_game(host: DockerHost) -> None:
+    start_game(host)
+    host.container("game", ["ip", "link", "set", "eth0", "arp", "off"])
+    host.shell("ip neigh flush dev docker0")
+
+
+def to_game(host: DockerHost) -> tuple[str, ...]:
+    return ("wan:up0", "host:eth0", "host:docker0", f"host:{veth_of(host, 'game')}", "game:eth0")
+
+
+#: Sends the first two of three fragments of a datagram of UDP.
+_SEND_FRAGMENTS = """
+import socket, struct, sys
+found = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+found.setsockopt(socket.IPPROTO_IP, 22, 1)  # IP_NODEFRAG: connection tracking does not wait for the rest
+to = socket.inet_aton(sys.argv[1])
+offset = 0
+for length in map(int, sys.argv[2:]):
+    head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, length, 4242, 0x2000 | offset // 8, 64, 17, 0, bytes(4), to)
+    found.sendto(head + bytes(length - 20), (sys.argv[1], 0))
+    offset += length - 20
+"""
+
+
+def misses_a_fragment(host: DockerHost) -> list[Sent]:
+    """Two of three fragments: the container waits for the last one, a second long, and drops the others then."""
+    lengths = (596, 612)
+    host.run(["python3", "-c", _SEND_FRAGMENTS, host.address("web", "front"), *map(str, lengths)])
+    time.sleep(2.5)
+    way = (bridge(host, "front"), *leg(host, "web", "front"))
+    return [Sent(octets, way, "FRAG_REASM_TIMEOUT") for octets in lengths]
+
+
+def floods(host: DockerHost) -> list[Sent]:
+    """Datagrams for everybody: the bridge sends a copy to each of its ports, and one is for the host itself."""
+    host.run(["python3", "-c", _SEND_TO_ALL, host.bridge("front"), *(str(octets - 28) for octets in FEW)])
+    ways: list[tuple[str, ...]] = [
+        (bridge(host, "front"), *leg(host, container, "front")) for container in ("web", "app")
+    ]
+    ways.append((bridge(host, "front"),))
+    return [Sent(octets, way, "NOT_SPECIFIED") for octets in FEW for way in ways]
+
+
+_SEND_TO_ALL = """
+import socket, sys
+found = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+found.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+found.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, sys.argv[1].encode())
+for length in map(int, sys.argv[2:]):
+    found.sendto(bytes(length), ("255.255.255.255", 9999))
+"""
+
+#: Reads all packets of all devices, as tcpdump does.
+_TAP = """
+import socket
+found = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+while True:
+    found.recv(65536)
+"""
+
+
+def tapped(host: DockerHost) -> list[Sent]:
+    """Pings while a program gets a clone of every packet of the host and of the container."""
+    start = "setsid {} python3 -c {} >/run/tap.log 2>&1 & echo $! >>/run/tap.pids"
+    pid = str(host.inspect("web")[0]["State"]["Pid"])
+    for enter in ("", f"nsenter --target {pid} --net --"):
+        host.shell(start.format(enter, shlex.quote(_TAP)))
+    time.sleep(0.5)
+    try:
+        return host_to_container(host)
+    finally:
+        host.shell("kill $(cat /run/tap.pids); rm /run/tap.pids")
+
+
 def veth_of(host: DockerHost, container: str) -> str:
     """The host's end of the only veth of a container."""
     (link,) = json.loads(host.container(container, ["ip", "-json", "link", "show", "eth0"]).stdout)
@@ -394,4 +504,15 @@ CAPTURES = (
         shell("tc qdisc add dev <veth> root tbf rate 80kbit burst 1540 limit 3000"),
         shell("tc qdisc del dev <veth> root"),
     ),
+    Capture("asks-first", asks_first, start_game, end_game),
+    Capture("waits-for-neighbour", waits_for_the_neighbour, silent_game, end_game),
+    Capture("no-neighbour", no_neighbour, deaf_game, end_game),
+    Capture(
+        "missed-fragment",
+        misses_a_fragment,
+        lambda host: host.container("web", ["sysctl", "-qw", "net.ipv4.ipfrag_time=1"]),
+        lambda host: host.container("web", ["sysctl", "-qw", "net.ipv4.ipfrag_time=30"]),
+    ),
+    Capture("flood", floods),
+    Capture("tapped", tapped),
 )

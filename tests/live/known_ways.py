@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -56,11 +56,13 @@ class Comparison:
 
 def compare(sent: Sequence[Sent], journeys: Iterable[Journey]) -> Comparison:
     """The journeys of packets that have one of the lengths that were sent and pass a device that no other host has."""
+    journeys = [*journeys]
+    known = {journey.line: journey for journey in journeys}
     lengths = {each.octets for each in sent}
     devices = {_device(place) for each in sent for place in each.way if not _device(place).startswith("eth")}
     ours = [journey for journey in journeys if devices & {hop.where.device for hop in journey.hops}]
     mixed = [_text(journey) for journey in ours if len(set(_lengths(journey))) > 1 and lengths & set(_lengths(journey))]
-    found = Counter(_found(journey) for journey in ours if set(_lengths(journey)) <= lengths)
+    found = Counter(_found(journey, known) for journey in ours if set(_lengths(journey)) <= lengths)
     expected = Counter((each.octets, _without_outside(each.way), each.fate) for each in sent)
     return Comparison(
         sent=expected.total(),
@@ -89,9 +91,12 @@ def _without_outside(way: Iterable[str]) -> tuple[str, ...]:
     return tuple(f":{_device(place)}" if place.startswith(f"{_OUTSIDE}:") else place for place in way)
 
 
-def _found(journey: Journey) -> tuple[int, tuple[str, ...], str]:
+def _found(journey: Journey, known: Mapping[int, Journey]) -> tuple[int, tuple[str, ...], str]:
+    """Length, way and fate. A copy has come the way of its original until it was made."""
     way: list[str] = []
-    for hop in journey.hops:
+    original = known.get(journey.copy_of or 0)
+    before = [hop for hop in original.hops if hop.start < journey.start] if original else []
+    for hop in (*before, *journey.hops):
         place = f"{hop.where.name.removeprefix('container ')}:{hop.where.device}"
         if way[-1:] != [place]:
             way.append(place)
@@ -102,4 +107,4 @@ def _found(journey: Journey) -> tuple[int, tuple[str, ...], str]:
 
 
 def _text(journey: Journey) -> str:
-    return f"line {journey.line}: {sorted(set(_lengths(journey)))} {_found(journey)[1]}"
+    return f"line {journey.line}: {sorted(set(_lengths(journey)))} {_found(journey, {})[1]}"

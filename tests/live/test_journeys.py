@@ -20,7 +20,14 @@ SAMPLES = Path(__file__).parents[2] / "samples" / "bundles"
 Lend = Callable[..., lab.DockerHost]
 
 #: The captures that the ordinary tests have as samples.
-SAMPLED = ("docker-user", "fragments", "full-queue", "published-without-proxy", "tcp-by-loopback")
+SAMPLED = (
+    "docker-user",
+    "fragments",
+    "full-queue",
+    "published-without-proxy",
+    "tcp-by-loopback",
+    "waits-for-neighbour",
+)
 
 
 @pytest.mark.usefixtures("tracer", "all_packets_are_kept")

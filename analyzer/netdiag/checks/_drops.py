@@ -6,7 +6,7 @@ rule that is there or not there, but from what becomes of a packet.
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import partial
@@ -23,6 +23,8 @@ from netdiag.model.expected_nft import missing_pieces
 from netdiag.model.flow import AnyRule, Fate, Flow, decide
 from netdiag.model.hooks import BaseChain, Obstacle, base_chains, ingress_chains, obstacles
 from netdiag.model.knowledge import once
+from netdiag.model.movement import Grown
+from netdiag.model.movement import owner_of as counter_owner
 from netdiag.model.nftables import NativeTable
 
 USER_CHAIN = "DOCKER-USER"
@@ -37,6 +39,7 @@ class Blocked:
     cases: tuple[Wanted, ...]
     stage: Stage
     obstacle: Obstacle
+    meanwhile: Grown | None = None  # how its rule's counter grew while the bundle was collected
 
     @property
     def device(self) -> str:
@@ -53,6 +56,23 @@ def blocked_on(host: Host, bridges: Iterable[BridgeNetwork]) -> list[Blocked]:
     """The same of some networks only."""
     devices = {bridge.device for bridge in bridges}
     return [each for each in blocked_flows(host) if each.device in devices]
+
+
+@once
+def grown_rules(host: Host) -> Mapping[str, Grown]:
+    """The counters of the host's rules that drop or reject and that grew between the two looks, by their owners."""
+    counters = host.movement.counters if host.movement else ()
+    return {each.owner: each for each in counters if each.scope == "host"}
+
+
+def taken_by(host: Host, rule: AnyRule) -> int | None:
+    """How many packets a rule took until the later look, None when it does not count them."""
+    grown = _grown_of(host, rule)
+    return grown.after if grown else packets_of(rule)
+
+
+def _grown_of(host: Host, rule: AnyRule | None) -> Grown | None:
+    return grown_rules(host).get(counter_owner(rule)) if isinstance(rule, Rule) else None
 
 
 def blocked(host: Host, flows: Iterable[Wanted]) -> Iterator[Blocked]:
@@ -74,7 +94,7 @@ def blocked(host: Host, flows: Iterable[Wanted]) -> Iterator[Blocked]:
             if first.outside and kind not in banned:
                 banned.add(kind)
                 found = [*hooks.bans(stage, first.outside), *found]
-            yield from (Blocked(cases, stage, obstacle) for obstacle in found)
+            yield from (Blocked(cases, stage, each, _grown_of(host, each.rule)) for each in found)
             if found and found[-1].certain:
                 break
 
@@ -245,6 +265,7 @@ class Drop:
     cases: tuple[Wanted, ...]
     others: tuple[AnyRule, ...] = ()
     policy: bool = False
+    meanwhile: Grown | None = None
 
     @property
     def rule(self) -> AnyRule | None:
@@ -272,7 +293,7 @@ def drops(found: Iterable[Blocked]) -> tuple[list[Drop], list[Unjudged]]:
 
 def _drop(hit: Sequence[Blocked]) -> Drop:
     cases = {id(case): case for each in hit for case in each.cases}
-    return Drop(hit[0].obstacle, tuple(cases.values()))
+    return Drop(hit[0].obstacle, tuple(cases.values()), meanwhile=hit[0].meanwhile)
 
 
 def _policy(hit: Sequence[Blocked]) -> Drop:
@@ -348,14 +369,21 @@ def packets_of(rule: AnyRule) -> int | None:
     return next((int(text) for text in counters if text.isdecimal() and len(text) < 20), None)
 
 
+def _taken(drop: Drop) -> str:
+    """How many packets the rule took; of two looks the later one counts, and what is between them."""
+    if drop.meanwhile:
+        grown = drop.meanwhile.after - drop.meanwhile.before
+        return f"; {drop.meanwhile.after} packets so far, {grown} of them while the bundle was collected"
+    taken = packets_of(drop.rule) if drop.rule else None
+    return "" if taken is None else f"; {taken} packets so far"
+
+
 def evidence_of(drop: Drop, label: str) -> tuple[Evidence, ...]:
     """The rule with its counter, others that do the same, and where the flows are wanted."""
     rule, chain = drop.rule, drop.obstacle.chain
-    taken = packets_of(rule) if rule else None
-    packets = "" if taken is None else f"; {taken} packets so far"
     wanted = {case.place: case.what for case in reversed(drop.cases) if case.incoming}
     return (
-        Evidence(rule.span if rule else chain.head.span, label + packets),
+        Evidence(rule.span if rule else chain.head.span, label + _taken(drop)),
         *(related(other.span, "so does this rule") for other in drop.others[:_MOST_NAMED]),
         *(related(span, what.removeprefix("connections to ")) for span, what in list(wanted.items())[:3]),
     )

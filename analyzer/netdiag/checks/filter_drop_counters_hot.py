@@ -30,7 +30,7 @@ from dataclasses import dataclass
 
 from netdiag.checks._base import Fault, Verdicts, check
 from netdiag.checks._docker import BridgeNetwork, bridge_networks, sh, tool_of
-from netdiag.checks._drops import is_of_engine, name_of, packets_of, subject_of_place
+from netdiag.checks._drops import is_of_engine, name_of, subject_of_place, taken_by
 from netdiag.finding import Evidence, Severity
 from netdiag.formats.records import Chain, IpNetwork, NftMatch, NftRule, Rule
 from netdiag.model import FirewallTable, Host
@@ -115,7 +115,7 @@ def _counted(host: Host, about: _About) -> Iterator[_Hot]:
                 for rule in _rules_after(chain):
                     if id(rule) not in seen and _drops(rule) and not is_of_engine(rule) and about.holds(rule, hook):
                         seen.add(id(rule))
-                        yield _Hot(packets_of(rule) or 0, chain, rule)
+                        yield _Hot(taken_by(host, rule) or 0, chain, rule)
 
 
 def _rules_after(chain: BaseChain) -> Iterator[AnyRule]:

@@ -40,7 +40,7 @@ from dataclasses import dataclass
 
 from netdiag.checks._base import Fault, Verdicts, check
 from netdiag.checks._docker import Attachment, attachments, docker_networks, related
-from netdiag.checks._drops import packets_of
+from netdiag.checks._drops import taken_by
 from netdiag.checks._exposure import address_guards, guard_opened
 from netdiag.checks._flows import answer_to, outgoing
 from netdiag.checks._wanted import uplink
@@ -73,7 +73,7 @@ def filter_raw_direct_access_drop(host: Host) -> Verdicts:
         if each.endpoint.address:
             by_address[each.endpoint.address.ip] = each
     guarded = [
-        _Hit(rule, by_address[address], packets_of(rule) or 0)
+        _Hit(rule, by_address[address], taken_by(host, rule) or 0)
         for rule, address in address_guards(host)
         if address in by_address
     ]

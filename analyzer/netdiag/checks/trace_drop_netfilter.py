@@ -30,12 +30,12 @@ Kernel include/net/dropreason-core.h; iptables(8); nft(8).
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from netdiag.checks._base import Fault, Verdicts, check
 from netdiag.checks._docker import deletion, related, sh, tool_of
-from netdiag.checks._drops import is_of_engine
+from netdiag.checks._drops import grown_rules, is_of_engine
 from netdiag.checks._traces import Place, evidence_at, packets, places, traces_with
 from netdiag.finding import Confidence, Severity, Subject
 from netdiag.formats.records import Rule
@@ -108,9 +108,7 @@ def _by_place(host: Host, seen: Observation) -> Iterator[tuple[Place, Sequence[D
 
 def _moved(host: Host) -> list[_Moved]:
     """The rules of the host that dropped packets between the two looks at the counters, the most first."""
-    if host.movement is None:
-        return []
-    grown: Mapping[str, Grown] = {each.owner: each for each in host.movement.counters if each.scope == "host"}
+    grown = grown_rules(host)
     rules = [rule for table in host.root.firewall for rule in table.rules()]
     found = [_Moved(rule, grown[owner]) for rule in rules if (owner := owner_of(rule)) in grown]
     return sorted(found, key=lambda each: -each.count)

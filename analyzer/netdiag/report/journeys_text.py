@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from netdiag.finding import Confidence
-from netdiag.journeys.observed import Direction, Drop, Hop, Journey, Observation, Outcome, Path, RoundTrips
+from netdiag.journeys.observed import Direction, Drop, Hop, Join, Journey, Observation, Outcome, Path, RoundTrips
 from netdiag.report.snippet import Look
 from netdiag.report.units import counted, in_time
 from netdiag.report.visible import columns, shorten, wrap
@@ -96,6 +96,9 @@ def headline(journey: Journey) -> str:
     way = ways[0] if len({*ways}) == 1 else f"{ways[0]} to {ways[-1]}"
     after = f" after {in_time(journey.time)}" if len(journey.hops) > 1 or journey.time else ""
     said = f"packet{length} from {way}: {journey.outcome.value}{after}"
+    if journey.waited_for_neighbour:
+        perhaps = "perhaps " if any(hop.join is Join.WAITED for hop in journey.hops) else ""
+        said += f", {perhaps}waited {in_time(journey.waited_for_neighbour)} for the address of its next hop (ARP or ND)"
     if journey.answers is not None:
         answers = "may answer" if journey.may_not_answer else "answers"
         said += f", {answers} line {journey.answers} (round trip {in_time(journey.round_trip or 0)})"

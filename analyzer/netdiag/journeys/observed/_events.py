@@ -19,7 +19,7 @@ class Phase(IntEnum):
     COPIED = 6
     FREED = 7
     DROPPED = 8
-    POLLED = 9
+    RETURNED = 9
 
 
 FIRST_RECEIVING, FIRST_END = Phase.ENTER, Phase.COPIED
@@ -50,7 +50,8 @@ KINDS: Mapping[str, Kind] = {
     "consume_skb": Kind(Phase.FREED, 21),
     "kfree_skb": Kind(Phase.DROPPED, 21),
     # of no packet: a CPU has done what it had to receive, so that what comes then is somebody else's doing
-    "napi_poll": Kind(Phase.POLLED, 30),
+    "netif_receive_skb_exit": Kind(Phase.RETURNED, 30),
+    "napi_poll": Kind(Phase.RETURNED, 30),
 }
 
 #: What the last event of a packet means, where nothing else decides it.

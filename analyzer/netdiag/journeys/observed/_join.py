@@ -24,18 +24,22 @@ Mask: TypeAlias = "np.ndarray[Any, np.dtype[np.bool_]]"
 
 _MICROSECOND, _MILLISECOND, _SECOND = 1_000, 1_000_000, 1_000_000_000
 
-#: One call chain of the kernel passes a packet on within this time, as long as nothing interrupts it for long.
+# A limit in time stands only where the trace does not show what would end a packet's life, and it is long: what tells
+# is which step comes next, on which device, CPU and task. Where a slow machine makes each step long, limits grow with
+# the time of a step.
+
+#: One call chain of the kernel passes a packet on within this time or so many steps, as long as nothing interrupts it
+#: for long; where the trace shows when a call returns, that counts instead.
 _AT_ONCE = 1 * _MILLISECOND
-#: A virtual machine may stand still for so long within a call. Even then a driver returns to the task that called it.
-_STOPPED = 50 * _MILLISECOND
+_STEPS_AT_ONCE = 500
 #: What was received is sent on within so many times the time of a step; a program that reads it and sends as much takes
 #: longer, and may do so as the very task in which it was received. With something else between, half of it.
 _STEPS_TO_FORWARD = 20
 _LEAST_TO_FORWARD = 20 * _MICROSECOND
-#: A packet waits at most so long in the backlog of a CPU, or in a socket, to be taken for the same.
+#: Nobody sees when the address of what waits in a socket is given to another packet: it is taken for the same so long.
 _WAITING = 1 * _SECOND
-#: In the queue of a slow device it may wait longer.
-QUEUED_AT_MOST = 10 * _SECOND
+#: What waits for its device, in a queue or in the backlog of a CPU, or for a neighbour keeps its address meanwhile.
+REMEMBERED = 100 * _SECOND
 #: A clock that steps back by more is that of another recording.
 _JITTER = 1 * _MILLISECOND
 
@@ -47,6 +51,10 @@ _HEADERS = (0, _ETHERNET_HEADER, _LONGEST_HEADER)
 #: What tunnels put around a packet: at most so much.
 _ENCAPSULATION = 120
 _VLAN_TAG = 4
+#: A request for a neighbour's address as it is sent, and what tells one as it is received: ARP (RFC 826), maybe filled
+#: up to the least frame of Ethernet, and neighbour solicitation and advertisement (RFC 4861).
+_ASKS = (_ETHERNET_HEADER + 28, _ETHERNET_HEADER + 72)
+_TELLS = (28, 46, 64, 72)
 
 _JOINS = list(Join)
 CODE = {join: number for number, join in enumerate(_JOINS)}
@@ -159,6 +167,19 @@ def _pairs(pairs: Iterable[tuple[int, int]]) -> Ints:
     return np.unique(_pair(found[:, 0], found[:, 1]))
 
 
+@dataclass(frozen=True)
+class Waits:
+    """What drops tell of how long their packets may have waited.
+
+    By the number of a reason: `at_once`, the kernel drops for it only in the call that received or sent the packet, and
+    `kept_for_reason`, it drops so what it had kept itself; `kept_at_place` is the latter by the number of a place.
+    """
+
+    at_once: Mask
+    kept_for_reason: Mask
+    kept_at_place: Mask
+
+
 @dataclass
 class Joined:
     """The packets of some rows.
@@ -177,27 +198,22 @@ class Joined:
     last: Ints
 
 
-def join(rows: Rows, wiring: Wiring, at_once: Mask) -> Joined:
-    """The packets of the rows; `wiring` learns what they show of the devices.
-
-    `at_once` tells by the number of a drop's reason whether the kernel drops for it only at once.
-    """
+def join(rows: Rows, wiring: Wiring, waits: Waits) -> Joined:
+    """The packets of the rows; `wiring` learns what they show of the devices."""
     orders = _Orders(rows)
     sent, begun = _sendings(rows, orders)
     joins = np.full(len(rows), CODE[Join.SAME_DEVICE])
     in_line = orders.by_skb[begun[orders.by_skb] < 0]
     of_one_skb = np.append(False, rows.skb[in_line[1:]] == rows.skb[in_line[:-1]])[: len(in_line)]
     joins[in_line] = CODE[Join.NEVER]
-    steps = _Steps(
-        rows, in_line[np.flatnonzero(of_one_skb) - 1], in_line[of_one_skb], orders.before_in_line(begun), sent
-    )
-    _judge(steps, joins, wiring, at_once)
+    steps = _Steps(rows, orders, in_line[np.flatnonzero(of_one_skb) - 1], in_line[of_one_skb], begun, sent)
+    pace = _judge(steps, joins, wiring, waits)
 
     packet = np.empty(len(rows), dtype=np.int64)
     packet[in_line] = np.cumsum(joins[in_line] == CODE[Join.NEVER]) - 1
     late = np.flatnonzero(begun >= 0)
     packet[late] = packet[begun[late]]
-    origin = _origins(rows, orders, packet, joins, sent, wiring)
+    origin = _origins(rows, orders, packet, joins, sent, wiring, pace)
     return Joined(packet, joins, sent, begun, origin, in_line[~np.append(of_one_skb[1:], False)[: len(in_line)]])
 
 
@@ -234,14 +250,27 @@ class _Orders:
     @cached_property
     def last_received(self) -> Ints:
         """For each row the last one of `netif_receive_skb` before it at the same place; or -1."""
+        return self._last(Phase.RECEIVE)
+
+    @cached_property
+    def last_returned(self) -> Ints:
+        """For each row the last one before it at the same place that tells that what was received is done with."""
+        return self._last(Phase.RETURNED)
+
+    def _last(self, phase: Phase) -> Ints:
         order = self.by_place
         at = np.arange(len(order))
         begins = np.append(True, self.place[order[1:]] != self.place[order[:-1]])[: len(order)]
-        received = np.maximum.accumulate(np.where(self._rows.phase[order] == Phase.RECEIVE, at, -1))
+        of_phase = np.maximum.accumulate(np.where(self._rows.phase[order] == phase, at, -1))
         first = np.maximum.accumulate(np.where(begins, at, 0))
         found = np.full(len(order), -1)
-        found[order] = np.where(received >= first, order[received], -1)
+        found[order] = np.where(of_phase >= first, order[of_phase], -1)
         return found
+
+    @cached_property
+    def returns_are_told(self) -> bool:
+        """Whether the trace has the events that tell that what was received is done with."""
+        return bool(np.any(self._rows.phase == Phase.RETURNED))
 
 
 def _numbered(values: Any) -> tuple[Ints, int]:
@@ -269,11 +298,11 @@ def _sendings(rows: Rows, orders: _Orders) -> tuple[Ints, Ints]:
     gap = rows.time[next_one] - rows.time[one]
     ends = (orders.skb[one] == orders.skb[next_one]) & (rows.device[one] == rows.device[next_one])
     # a driver returns to the task that called it, and nothing is received on that CPU while it sends
-    returned = (rows.cpu[one] == rows.cpu[next_one]) & (rows.pid[one] == rows.pid[next_one]) & (gap <= _STOPPED)
+    returned = (rows.cpu[one] == rows.cpu[next_one]) & (rows.pid[one] == rows.pid[next_one]) & (gap <= _WAITING)
     returned &= (orders.last_received[next_one] < one) | (rows.cpu[one] < 0)
     # only what was queued may be sent by another one, later
     later = (rows.phase[one] == Phase.QUEUE) & (not np.any(rows.phase == Phase.START))
-    ends &= (later | returned) & (gap >= -_JITTER) & (gap <= QUEUED_AT_MOST)
+    ends &= (later | returned) & (gap >= -_JITTER) & (gap <= REMEMBERED)
     ends &= np.abs(rows.length[one] - rows.length[next_one]) <= _VLAN_TAG
     sent[one[ends]] = next_one[ends]
     begun[next_one[ends]] = one[ends]
@@ -283,12 +312,22 @@ def _sendings(rows: Rows, orders: _Orders) -> tuple[Ints, Ints]:
 class _Steps:
     """Pairs of rows of one skb address that follow each other, and what is asked of the two."""
 
-    def __init__(self, rows: Rows, before: Ints, after: Ints, neighbour: Ints, sent: Ints) -> None:
-        self.rows, self.before, self.after = rows, before, after
-        self._neighbour, self._sent = neighbour, sent
+    def __init__(self, rows: Rows, orders: _Orders, before: Ints, after: Ints, begun: Ints, sent: Ints) -> None:
+        self.rows, self.orders, self.before, self.after = rows, orders, before, after
+        self._begun, self._sent = begun, sent
+        self._neighbour: Ints | None = None
 
     def take(self, found: Mask) -> "_Steps":
-        return _Steps(self.rows, self.before[found], self.after[found], self._neighbour, self._sent)
+        taken = _Steps(self.rows, self.orders, self.before[found], self.after[found], self._begun, self._sent)
+        taken._neighbour = self.neighbour
+        return taken
+
+    @property
+    def neighbour(self) -> Ints:
+        """For each row the one before it at the same place."""
+        if self._neighbour is None:
+            self._neighbour = self.orders.before_in_line(self._begun)
+        return self._neighbour
 
     @cached_property
     def gap(self) -> Ints:
@@ -343,7 +382,16 @@ class _Steps:
     @cached_property
     def contiguous(self) -> Mask:
         """Nothing else of the network was between them there."""
-        return np.asarray(self.together & (self._neighbour[self.after] == self.before))
+        return np.asarray(self.together & (self.neighbour[self.after] == self.before))
+
+    @cached_property
+    def in_one_call(self) -> Mask:
+        """Both were on one CPU in one task, and whatever had been received there was not done with between them. False
+        where the trace does not tell.
+        """
+        if not self.orders.returns_are_told:
+            return np.zeros(len(self.after), dtype=bool)
+        return np.asarray(self.together & (self.orders.last_returned[self.after] < self.before))
 
     @cached_property
     def surely_open(self) -> Mask:
@@ -361,8 +409,10 @@ class _Steps:
         return np.asarray(self._sent[self.before] < 0)
 
 
-def _judge(steps: _Steps, joins: Ints, wiring: Wiring, at_once: Mask) -> None:
-    """Put the reason to join each pair into `joins`, by the second row; where there is none, it stays as it is."""
+def _judge(steps: _Steps, joins: Ints, wiring: Wiring, waits: Waits) -> "_Pace":
+    """Put the reason to join each pair into `joins`, by the second row; where there is none, it stays as it is. Gives
+    the pace of the steps.
+    """
 
     def put(found: Mask, why: Join) -> _Steps:
         """Join some of the pairs; gives the others."""
@@ -371,38 +421,70 @@ def _judge(steps: _Steps, joins: Ints, wiring: Wiring, at_once: Mask) -> None:
 
     left = steps.take(steps.gap >= -_JITTER)
     found = _same_device(left)
-    soon = _soon(left.take(found))
+    pace = _Pace(left.take(found))
     left = put(found, Join.SAME_DEVICE)
-    found = _within_send(left, soon)
+    found = _within_send(left, pace)
     wiring.learn_upper(left.device_before[found], left.device_after[found])
     left = put(found, Join.WITHIN_SEND)
-    found = _crossed(left, soon)
+    found = _crossed(left, pace)
     wiring.learn_veths(left.device_before[found], left.device_after[found])
     left = put(found, Join.CROSSED)
     drivers = (steps.rows.phase == Phase.ENTER) | (steps.rows.phase == Phase.GRO)
     wiring.learn_entered(np.unique(steps.rows.device[drivers]))
     left = put(_peers(left, wiring), Join.PEERS)
-    left = put(_handed_up(left, wiring), Join.HANDED_UP)
-    left = put(_passed_up(left, wiring), Join.PASSED_UP)
-    # the idle task is no program that could read and send; nor could any, as long as the poll goes on that received it
-    kernel = (steps.rows.pid[left.after] == 0) | bool(np.any(steps.rows.phase == Phase.POLLED))
-    in_time = (left.gap <= soon) | (kernel & (left.gap <= _AT_ONCE))
-    left = put(_forwarded(left, wiring) & left.contiguous & in_time, Join.FORWARDED)
-    left = put(_forwarded(left, wiring) & (left.gap <= soon // 2), Join.SENT_ON)
-    left = put(_ended(left) & left.together & (left.gap <= _AT_ONCE), Join.ENDED)
-    waited = (left.phase_after != Phase.DROPPED) | ~at_once[steps.rows.reason[left.after]]
-    put(_ended(left) & waited, Join.ENDED_LATER)
+    left = put(_handed_up(left, wiring, pace), Join.HANDED_UP)
+    left = put(_passed_up(left, wiring, pace), Join.PASSED_UP)
+    left = put(_forwarded(left, wiring) & left.contiguous & _in_time(left, pace), Join.FORWARDED)
+    left = put(_forwarded(left, wiring) & _with_others_between(left, pace), Join.SENT_ON)
+    asked, waited = _kept_for_neighbour(left, wiring)
+    left = put(asked, Join.ASKED)
+    left = put(waited[~asked], Join.WAITED)
+    left = put(_ended(left) & left.together & _still_there(left, pace), Join.ENDED)
+    put(_ended(left) & _may_have_waited(left, waits), Join.ENDED_LATER)
+    return pace
+
+
+class _Pace:
+    """How long steps take on this machine, by the median of steps that surely are some; times in ns."""
+
+    def __init__(self, steps: _Steps) -> None:
+        gaps = steps.gap[steps.contiguous & (steps.gap > 0)]
+        step = int(np.median(gaps)) if len(gaps) else 0
+        self.soon = max(_LEAST_TO_FORWARD, _STEPS_TO_FORWARD * step)
+        self.at_once = max(_AT_ONCE, _STEPS_AT_ONCE * step)
+
+
+def _still_there(steps: _Steps, pace: _Pace) -> Mask:
+    """Whether the second row is of the call of the first: as the trace tells, or by the time."""
+    return np.asarray((steps.gap <= pace.at_once) | (steps.in_one_call & (steps.gap <= _WAITING)))
+
+
+def _in_time(steps: _Steps, pace: _Pace) -> Mask:
+    """Whether what was received may have been sent on by the next step there.
+
+    The idle task is no program that could read and send; nor could any, as long as the call goes on that received it.
+    """
+    in_call = (steps.rows.pid[steps.after] == 0) & (steps.gap <= pace.at_once)
+    if steps.orders.returns_are_told:
+        in_call |= steps.in_one_call & (steps.gap <= _WAITING)
+    return np.asarray((steps.gap <= pace.soon) | in_call)
+
+
+def _with_others_between(steps: _Steps, pace: _Pace) -> Mask:
+    """The same where other packets were handled in the meantime, as of a list that was received."""
+    done = steps.together & ~steps.in_one_call if steps.orders.returns_are_told else np.zeros(len(steps.after), bool)
+    return np.asarray((steps.gap <= pace.soon // 2) & ~done)
 
 
 def _same_device(steps: _Steps) -> Mask:
     """The later steps of one device: queued and sent, entered and received."""
     forward = steps.rows.order[steps.after] > steps.rows.order[steps.before]
     resized = np.abs(steps.grown) <= _VLAN_TAG
-    sends = steps.sends_before & steps.sends_after & resized & (steps.gap <= QUEUED_AT_MOST)
+    sends = steps.sends_before & steps.sends_after & resized & (steps.gap <= REMEMBERED)
     again = (steps.phase_before == Phase.START) & (steps.phase_after == Phase.START) & _was_busy(steps)
     # what GRO put together is longer than its first part
     merged = (steps.phase_before == Phase.GRO) & (steps.grown > 0)
-    receives = steps.receives_before & steps.receives_after & (resized | merged) & (steps.gap <= _WAITING)
+    receives = steps.receives_before & steps.receives_after & (resized | merged) & (steps.gap <= REMEMBERED)
     return np.asarray(steps.same_device & ((sends & (forward | again)) | (receives & forward)))
 
 
@@ -418,25 +500,19 @@ def _was_busy(steps: _Steps) -> Mask:
     return np.asarray((returned >= 0) & busy[returned])
 
 
-def _soon(steps: _Steps) -> int:
-    """The time in ns that the next step of a call chain takes at most, by the median of steps that surely are some."""
-    gaps = steps.gap[steps.contiguous & (steps.gap > 0)]
-    return max(_LEAST_TO_FORWARD, _STEPS_TO_FORWARD * int(np.median(gaps)) if len(gaps) else 0)
-
-
-def _within_send(steps: _Steps, soon: int) -> Mask:
+def _within_send(steps: _Steps, pace: _Pace) -> Mask:
     """A bridge, VLAN or tunnel hands the packet to a device below while it is still sending."""
     found = steps.sends_before & steps.sends_after & ~steps.same_device & steps.together
     found &= (steps.phase_after != Phase.SENT) & (steps.phase_before != Phase.SENT)
     # where net_dev_xmit is missing, only the very next step is taken for one within the sending
-    found &= steps.surely_open | (steps.perhaps_open & steps.contiguous & (steps.gap <= soon))
-    return np.asarray(found & (steps.gap <= _AT_ONCE) & (steps.grown >= -_VLAN_TAG) & (steps.grown <= _ENCAPSULATION))
+    found &= steps.surely_open | (steps.perhaps_open & steps.contiguous & (steps.gap <= pace.soon))
+    return np.asarray(found & (steps.gap <= _WAITING) & (steps.grown >= -_VLAN_TAG) & (steps.grown <= _ENCAPSULATION))
 
 
-def _crossed(steps: _Steps, soon: int) -> Mask:
+def _crossed(steps: _Steps, pace: _Pace) -> Mask:
     """A veth, or the loopback device, receives the packet at its other end while it is still sending."""
-    found = steps.sends_before & steps.receives_after & steps.together & (steps.gap <= _AT_ONCE)
-    next_step = steps.perhaps_open & steps.contiguous & (steps.gap <= soon) & (steps.phase_after == Phase.ENTER)
+    found = steps.sends_before & steps.receives_after & steps.together & (steps.gap <= _WAITING)
+    next_step = steps.perhaps_open & steps.contiguous & (steps.gap <= pace.soon) & (steps.phase_after == Phase.ENTER)
     return np.asarray(
         found & (steps.phase_before != Phase.SENT) & (steps.surely_open | next_step) & _lost_a_header(steps)
     )
@@ -450,24 +526,24 @@ def _peers(steps: _Steps, wiring: Wiring) -> Mask:
     """A veth that receives by NAPI does so after it was sent, on its own."""
     found = steps.sends_before & steps.receives_after & ~steps.same_device & _lost_a_header(steps)
     found &= np.isin(_pair(steps.device_before, steps.device_after), wiring.veths)
-    return np.asarray(found & (steps.gap <= _WAITING))
+    return np.asarray(found & (steps.gap <= REMEMBERED))
 
 
-def _handed_up(steps: _Steps, wiring: Wiring) -> Mask:
+def _handed_up(steps: _Steps, wiring: Wiring, pace: _Pace) -> Mask:
     """A bridge receives what its port has received, a VLAN or tunnel device what is inside."""
-    found = _received_twice(steps) & np.isin(_pair(steps.device_after, steps.device_before), wiring.upper)
+    found = _received_twice(steps, pace) & np.isin(_pair(steps.device_after, steps.device_before), wiring.upper)
     return np.asarray(found & (steps.grown <= 0) & (steps.grown >= -_ENCAPSULATION))
 
 
-def _passed_up(steps: _Steps, wiring: Wiring) -> Mask:
+def _passed_up(steps: _Steps, wiring: Wiring, pace: _Pace) -> Mask:
     """The same where nothing else shows that the device is a bridge, and nothing speaks against it."""
-    found = _received_twice(steps) & ~np.isin(steps.device_after, wiring.entered)
+    found = _received_twice(steps, pace) & ~np.isin(steps.device_after, wiring.entered)
     return np.asarray(found & (steps.phase_after == Phase.RECEIVE) & (steps.grown == 0) & steps.contiguous)
 
 
-def _received_twice(steps: _Steps) -> Mask:
+def _received_twice(steps: _Steps, pace: _Pace) -> Mask:
     found = (steps.phase_before == Phase.RECEIVE) & steps.receives_after & ~steps.same_device
-    return np.asarray(found & steps.together & (steps.gap <= _AT_ONCE))
+    return np.asarray(found & steps.together & _still_there(steps, pace))
 
 
 def _forwarded(steps: _Steps, wiring: Wiring) -> Mask:
@@ -478,15 +554,70 @@ def _forwarded(steps: _Steps, wiring: Wiring) -> Mask:
     """
     found = (steps.phase_before == Phase.RECEIVE) & (steps.phase_after == Phase.QUEUE)
     found &= ~steps.same_device | np.isin(steps.device_after, wiring.uppers)
-    found &= steps.together & np.isin(steps.grown, _HEADERS)
+    return _among_neighbours(steps, wiring, found & steps.together & np.isin(steps.grown, _HEADERS))
+
+
+def _among_neighbours(steps: _Steps, wiring: Wiring, found: Mask) -> Mask:
+    """Those of the pairs whose devices may be in one namespace."""
     places = np.flatnonzero(found)
     found[places] = wiring.may_be_together(steps.device_before[places], steps.device_after[places])
     return np.asarray(found)
 
 
+def _kept_for_neighbour(steps: _Steps, wiring: Wiring) -> tuple[Mask, Mask]:
+    """What was received, could not be sent on for want of the next hop's address, and is sent when that is told.
+
+    The kernel keeps such packets, and sends them all as it receives what tells the address, on the device by which it
+    had asked. The first of them made it ask at once; the second mask has those that came while it waited.
+    """
+    rows, orders = steps.rows, steps.orders
+    found = (steps.phase_before == Phase.RECEIVE) & (steps.phase_after == Phase.QUEUE) & ~steps.same_device
+    found &= steps.grown == _ETHERNET_HEADER
+    asked, waited = np.zeros(len(found), dtype=bool), np.zeros(len(found), dtype=bool)
+    if not found.any():
+        return asked, waited
+    told_by = orders.last_received[steps.after]
+    found &= (told_by > steps.before) & np.isin(rows.length[told_by], _TELLS)
+    found &= (rows.device[told_by] == steps.device_after) & (rows.pid[told_by] == rows.pid[steps.after])
+    if orders.returns_are_told:
+        found &= orders.last_returned[steps.after] < told_by
+    places = np.flatnonzero(_among_neighbours(steps, wiring, found))
+    if not len(places):
+        return asked, waited
+    next_there = np.full(len(rows), -1)
+    known = steps.neighbour >= 0
+    next_there[steps.neighbour[known]] = np.flatnonzero(known)
+    asks = (rows.phase == Phase.QUEUE) & np.isin(rows.length, _ASKS)
+    tells = (rows.phase == Phase.RECEIVE) & np.isin(rows.length, _TELLS)
+    for at in places.tolist():
+        received, device = int(steps.before[at]), int(steps.device_after[at])
+        after = int(next_there[received])
+        is_request = (
+            after >= 0 and asks[after] and rows.device[after] == device and rows.cpu[after] == rows.cpu[received]
+        )
+        on_device = np.flatnonzero((rows.device == device) & (asks | tells))
+        between = on_device[(on_device > received) & (rows.skb[on_device] != rows.skb[told_by[at]])]
+        between = between[between < told_by[at]]
+        answered = bool(tells[between].any())
+        earlier = on_device[on_device < received]
+        asked[at] = bool(is_request) and not answered
+        waited[at] = (
+            not answered and len(earlier) > 0 and bool(asks[earlier[-1]]) and not _went_on(steps, after, received)
+        )
+    return asked, waited
+
+
+def _went_on(steps: _Steps, after: int, received: int) -> bool:
+    """Whether something was sent in the call that received a packet, an answer maybe."""
+    rows, orders = steps.rows, steps.orders
+    if after < 0 or rows.phase[after] != Phase.QUEUE:
+        return False
+    return not orders.returns_are_told or bool(orders.last_returned[after] < received)
+
+
 def _ended(steps: _Steps) -> Mask:
     """Freed, or read by a process. What was read is freed afterwards; what was freed is another packet then."""
-    found = (steps.phase_after >= FIRST_END) & (steps.phase_before <= Phase.COPIED) & (steps.gap <= _WAITING)
+    found = (steps.phase_after >= FIRST_END) & (steps.phase_before <= Phase.COPIED)
     protocol, before = steps.rows.protocol[steps.after], steps.rows.protocol[steps.before]
     # skbs of Unix sockets and netlink have no protocol, and are freed by the same functions
     foreign = (protocol == 0) | ((protocol > 0) & (before > 0) & (protocol != before))
@@ -495,14 +626,29 @@ def _ended(steps: _Steps) -> Mask:
     return np.asarray(found & ~foreign & (~read | (steps.receives_before & (steps.grown <= 0))))
 
 
+def _may_have_waited(steps: _Steps, waits: Waits) -> Mask:
+    """Whether a packet may have been in a queue or in a socket until it was freed or read.
+
+    Where the trace has every end of a packet, its address is its own until then. Where it has not, only what the kernel
+    drops because it has kept it for too long is surely the packet that came before.
+    """
+    rows = steps.rows
+    reason, place = rows.reason[steps.after], rows.location[steps.after]
+    dropped = steps.phase_after == Phase.DROPPED
+    kept = dropped & (waits.kept_for_reason[reason] | waits.kept_at_place[place])
+    every_end = bool(np.any(rows.phase == Phase.FREED))
+    in_time = (steps.gap <= _WAITING) | every_end
+    return np.asarray(kept | (in_time & (~dropped | ~waits.at_once[reason])))
+
+
 # --- copies -----------------------------------------------------------------------------------------------------------
 
 
-def _origins(rows: Rows, orders: _Orders, packet: Ints, joins: Ints, sent: Ints, wiring: Wiring) -> Ints:
+def _origins(rows: Rows, orders: _Orders, packet: Ints, joins: Ints, sent: Ints, wiring: Wiring, pace: _Pace) -> Ints:
     """For rows that begin a packet the row whose packet this one is a copy of, else -1: a bridge floods copies."""
     origin = np.full(len(rows), -1)
     starts = np.flatnonzero((joins == CODE[Join.NEVER]) & (rows.phase == Phase.QUEUE))
-    around = _sending_around(rows, orders, sent, starts)
+    around = _sending_around(rows, orders, sent, starts, pace)
     found = around >= 0
     one, other = around[found], starts[found]
     known = np.isin(_pair(rows.device[one], rows.device[other]), wiring.upper) | (rows.cpu[other] >= 0)
@@ -513,7 +659,7 @@ def _origins(rows: Rows, orders: _Orders, packet: Ints, joins: Ints, sent: Ints,
     received = orders.last_received[starts]
     found = (received >= 0) & (origin[starts] < 0)
     one, other = received[found], starts[found]
-    close = (rows.time[other] - rows.time[one] <= _AT_ONCE) & (rows.pid[one] == rows.pid[other])
+    close = (rows.time[other] - rows.time[one] <= pace.at_once) & (rows.pid[one] == rows.pid[other])
     close &= (rows.length[other] - rows.length[one] == _ETHERNET_HEADER) & (packet[one] != packet[other])
     one, other = one[close], other[close]
     kept = wiring.are_ports_of_one(rows.device[one], rows.device[other])
@@ -524,12 +670,12 @@ def _origins(rows: Rows, orders: _Orders, packet: Ints, joins: Ints, sent: Ints,
 _DEEPEST = 16
 
 
-def _sending_around(rows: Rows, orders: _Orders, sent: Ints, asked: Ints) -> Ints:
+def _sending_around(rows: Rows, orders: _Orders, sent: Ints, asked: Ints, pace: _Pace) -> Ints:
     """For each row that is asked for the row of the innermost device that was sending around it on its CPU; or -1."""
     sending = np.flatnonzero(sent >= 0)
     returns = sent[sending]
     # what waited in a queue was not being sent all the time
-    here = (orders.place[sending] == orders.place[returns]) & (rows.time[returns] - rows.time[sending] <= _AT_ONCE)
+    here = (orders.place[sending] == orders.place[returns]) & (rows.time[returns] - rows.time[sending] <= pace.at_once)
     step = np.zeros(len(rows), dtype=np.int8)
     step[sending[here]] = 1
     step[returns[here]] = -1

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from netdiag.journeys.observed._events import KINDS
-from netdiag.journeys.observed._join import Ints, Rows
-from netdiag.journeys.observed.drops import comes_at_once
+from netdiag.journeys.observed._events import KINDS, Phase
+from netdiag.journeys.observed._join import Ints, Mask, Rows, Waits
+from netdiag.journeys.observed.drops import comes_at_once, comes_of_waiting
 
 
 class Texts:
@@ -58,11 +58,13 @@ class Reader:
         self._nameless: set[int] = set()
 
     def read(self, batch: pd.DataFrame) -> Rows:
-        """The events of packets in a batch: those that are known, have a time, and name an skb; and `napi_poll`."""
+        """The events of packets in a batch: those that are known, have a time, and name an skb, or tell that what was
+        received is done with.
+        """
         kinds = np.array([self._number.get(str(name), -1) for name in batch["name"].cat.categories] + [-1])
         event = kinds[batch["name"].cat.codes.to_numpy()]
         skb = batch["skb"].to_numpy()
-        known = (event >= 0) & ((skb != 0) | (event == self._number["napi_poll"]))
+        known = (event >= 0) & ((skb != 0) | (self._phase[event] == Phase.RETURNED))
         rows = np.flatnonzero(known & (batch["time"].to_numpy() >= 0))
         event = event[rows]
 
@@ -87,9 +89,13 @@ class Reader:
             protocol=numbers("protocol"),
         )
 
-    def at_once(self) -> "np.ndarray[Any, np.dtype[np.bool_]]":
-        """By the number of a reason whether it comes only in the call that received or sent the packet."""
-        return np.array([comes_at_once(text) for text in self.reasons.texts], dtype=bool)
+    def waits(self) -> Waits:
+        """What the reasons and places of drops so far tell of how long the packets may have waited."""
+        return Waits(
+            at_once=_mask(comes_at_once(text) for text in self.reasons.texts),
+            kept_for_reason=_mask(comes_of_waiting(text, "") for text in self.reasons.texts),
+            kept_at_place=_mask(comes_of_waiting("", text) for text in self.places.texts),
+        )
 
     def _devices(self, column: "pd.Series[Any]", rows: Ints) -> Ints:
         known = len(self.devices.texts)
@@ -103,6 +109,10 @@ class Reader:
 
     def pairs(self, names: Iterable[tuple[str, str]]) -> list[tuple[int, int]]:
         return [(self.devices.number(one), self.devices.number(other)) for one, other in names]
+
+
+def _mask(truths: Iterable[bool]) -> Mask:
+    return np.array([*truths], dtype=bool)
 
 
 def counts(batch: pd.DataFrame) -> Mapping[str, int]:

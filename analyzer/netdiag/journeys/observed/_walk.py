@@ -17,7 +17,7 @@ from netdiag.journeys.observed._events import ENDING_OF_PHASE, FIRST_END, FIRST_
 from netdiag.journeys.observed._join import (
     BUSY,
     DOUBTFUL,
-    QUEUED_AT_MOST,
+    REMEMBERED,
     Ints,
     Joined,
     Mask,
@@ -184,7 +184,7 @@ class Walk:
         self._new = []
         if not len(rows):
             return
-        joined = join(rows, self.wiring, self.reader.at_once())
+        joined = join(rows, self.wiring, self.reader.waits())
         over = np.ones(len(rows), dtype=bool) if finish else ~self._may_go_on(rows, joined)
         self._new = [rows.take(~over)]
         self._still_open = len(self._new[0])
@@ -202,7 +202,7 @@ class Walk:
             goes_on[joined.packet[unsent]] = True
         latest = np.zeros(packets, dtype=np.int64)
         np.maximum.at(latest, joined.packet, rows.time)
-        goes_on &= now - latest <= QUEUED_AT_MOST
+        goes_on &= now - latest <= REMEMBERED
         found = goes_on[joined.packet]
         if np.count_nonzero(found) > _MOST_OPEN:
             found &= joined.packet >= np.sort(joined.packet[found])[-_MOST_OPEN]

@@ -1,7 +1,8 @@
 """What a drop means: the kernel's reason and the place that freed the packet, looked up in the tables of this package.
 
 `drop_reasons.csv` has each reason of the kernel (include/net/dropreason-core.h; `later` is whether a packet may have
-waited before, in a queue or in a socket), `drop_places.csv` functions that say more than the reason that they give, or
+waited before, in a queue or in a socket, and `long` where the kernel itself kept it, until a timer or a neighbour),
+`drop_places.csv` functions that say more than the reason that they give, or
 that say it where there is none (before Linux 5.17 there are no reasons).
 `drop_numbers.csv` has the numbers of the reasons, which `perf trace` prints instead of their names. They shift from
 release to release, and even within a stable series: the lists were read in the headers of Debian's kernels 6.1 and 6.12
@@ -53,6 +54,22 @@ def comes_at_once(printed: str) -> bool:
     What waits in a queue or in a socket may also be dropped later, by another task. A number may be any reason.
     """
     return _reasons().get(printed, {}).get("later") == "no"
+
+
+def comes_of_waiting(printed: str, place: str) -> bool:
+    """Whether the kernel drops so what it has kept itself, so that the packet is the one that came before, however long
+    ago that was.
+    """
+    return _reasons().get(printed, {}).get("later") == "long" or function_of(place) in _KEEPERS
+
+
+#: Functions that free what waited for the rest of its fragments, or for the address of its next hop.
+_KEEPERS = frozenset(
+    {
+        *("ip_expire", "ip6frag_expire_frag_queue", "inet_frag_rbtree_purge", "inet_frag_destroy"),
+        *("arp_error_report", "ndisc_error_report", "neigh_invalidate", "neigh_timer_handler", "neigh_release"),
+    }
+)
 
 
 def function_of(place: str) -> str:

@@ -7,7 +7,7 @@ trace's source. A journey is known by the line of its first event (`Journey.line
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from itertools import groupby
+from itertools import groupby, pairwise
 
 from netdiag.finding import Confidence
 from netdiag.spans import Source, Span
@@ -79,6 +79,8 @@ class Join(Enum):
     PASSED_UP = "received by a second device in the same moment, as a bridge does"
     FORWARDED = "sent on as the next step of the same CPU"
     SENT_ON = "sent on in the same moment, with other packets between"
+    ASKED = "kept until the address of its next hop, which was asked for at once, was there"
+    WAITED = "kept, with others, until the address of its next hop was there"
     ENDED = "freed or read in the same moment"
     ENDED_LATER = "freed or read later"
     NEVER = ""  #: the first event
@@ -88,7 +90,9 @@ class Join(Enum):
         return Confidence.MEDIUM if self in _DOUBTFUL else Confidence.HIGH
 
 
-_DOUBTFUL = {Join.PEERS, Join.PASSED_UP, Join.SENT_ON, Join.ENDED_LATER}
+_DOUBTFUL = {Join.PEERS, Join.PASSED_UP, Join.SENT_ON, Join.WAITED, Join.ENDED_LATER}
+#: Joins after which a packet goes on that had been kept for want of a neighbour's address.
+_WAITED_FOR_NEIGHBOUR = frozenset({Join.ASKED, Join.WAITED})
 
 
 @dataclass(frozen=True)
@@ -248,6 +252,13 @@ class Journey:
     def time(self) -> int:
         """From the first event to the last one of a device."""
         return self.arrived - self.start
+
+    @property
+    def waited_for_neighbour(self) -> int:
+        """How long the kernel kept it because it did not know the address of its next hop (by ARP, or the neighbour
+        discovery of IPv6).
+        """
+        return sum(one.latency for one, other in pairwise(self.hops) if other.join in _WAITED_FOR_NEIGHBOUR)
 
 
 @dataclass(frozen=True)
