@@ -41,3 +41,17 @@ def test_functions_are_named_as_flame_graph_tools_name_them() -> None:
         "c++;std::function<void (int)>::call;a::(anonymous namespace)::g": 1,
     }
     assert folded(table, "net_dev_queue") == {"java": 1}
+
+
+def test_any_name_is_folded() -> None:
+    text = TEXT.replace("[unknown] (/opt/tool)", "a;\ud800(int) (/opt/tool)").replace("Web Content", "-")
+    assert folded(read_table(Source("perf.txt", text, format="perf_script")), "cpu-clock") == {
+        "-;[unknown];a:\ud800;net::Socket<int>::send;__dev_queue_xmit": 1_000_500,
+        "java;net/http.(*Client).Do;java/io/PrintStream:::print;java/io/Writer:::write_[i]": 500_250,
+    }
+
+
+def test_nothing_is_folded_of_a_trace_without_stacks() -> None:
+    table = read_table(Source("perf.txt", "a 7 [001]  6499.331290: net:netif_rx: dev=trx0\n", format="perf_script"))
+    assert folded(table) == {}
+    assert folded(table, "another") == {}

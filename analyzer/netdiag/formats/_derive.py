@@ -11,7 +11,7 @@ one place differ by what they look at, not by their priority alone.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, cached_property
 from typing import Any, NamedTuple
 
@@ -162,6 +162,14 @@ class LineReader:
             else:
                 return None
         return Row(self._likely, _told(found))
+
+    def texts(self, rule: str, terminals: Sequence[str], lines: Iterable[str]) -> list[tuple[str | Any, ...] | None]:
+        """The texts of some terminals in each line, by the pattern of one rule; None for a line that it does not take.
+
+        Terminals that a line does not have are None. This makes no rows, and it looks at no other rule.
+        """
+        fullmatch = self._patterns[rule].fullmatch
+        return [found.group(*terminals) if (found := fullmatch(line)) else None for line in lines]
 
     def row_by_grammar(self, line: str) -> Row | str:
         read: Row | str = read_part(Grammar(self._grammar), "line", line, _Rows(items=False))

@@ -91,14 +91,33 @@ class Chunk:
         in them stands later in the text.
         """
         count = len(bounds[0])
-        offsets = np.zeros(count * len(bounds) + 1, np.int32)
+        pieces = self._pieces(bounds)
+        wanted = np.arange(0, len(pieces), 2).reshape(count, -1).T.ravel()
+        taken = pieces.take(pa.array(wanted))
+        return [taken.slice(start, count) for start in range(0, len(wanted), count)]
+
+    def joined(self, bounds: Sequence[Ints]) -> Any:
+        """The texts of spans as one array of Arrow, each with the text of its second span right behind it; `bounds` as
+        those of `spans`.
+        """
+        count = len(bounds[0])
+        pieces = self._pieces(bounds)
+        _, offsets, text = pieces.take(pa.array(np.arange(0, len(pieces), 2))).buffers()
+        offsets = np.frombuffer(offsets, np.int32, 2 * count + 1)[::2].copy()
+        return pa.Array.from_buffers(pa.binary(), count, [None, pa.py_buffer(offsets), text])
+
+    def _pieces(self, bounds: Sequence[Ints]) -> Any:
+        """The texts from each bound to the next one of the same line, or of the line after it."""
+        offsets = np.zeros(len(bounds[0]) * len(bounds) + 1, np.int32)
         for number, bound in enumerate(bounds):
             offsets[number : -1 : len(bounds)] = bound
         offsets[-1:] = offsets[-2:-1]
-        pieces = pa.Array.from_buffers(pa.binary(), len(offsets) - 1, [None, pa.py_buffer(offsets), self._arrow])
-        wanted = np.arange(0, len(offsets) - 1, 2).reshape(count, -1).T.ravel()
-        taken = pieces.take(pa.array(wanted))
-        return [taken.slice(start, count) for start in range(0, len(wanted), count)]
+        return pa.Array.from_buffers(pa.binary(), len(offsets) - 1, [None, pa.py_buffer(offsets), self._arrow])
+
+    def lines(self) -> Any:
+        """All lines with their line feeds as an array of Arrow, which shares the memory of the chunk."""
+        offsets = np.append(self.line_starts, self.line_ends[-1:] + 1).astype(np.int32)
+        return pa.Array.from_buffers(pa.binary(), len(self.line_ends), [None, pa.py_buffer(offsets), self._arrow])
 
     def number_before(self, end: Ints) -> tuple[Ints, Ints]:
         """The decimal number whose last digit stands before `end`, and how many digits it has: up to sixteen."""
@@ -138,11 +157,11 @@ class Chunk:
 
     def blanks_before(self, end: Ints) -> Ints:
         """How many blanks stand there, eight at most."""
-        flags = _not_equal(self._words[end - 8], _BLANKS)
-        # the last character that is none, and all before it
-        for shift in (8, 16, 32):
-            flags |= flags >> np.uint64(shift)
-        return 8 - (((flags >> np.uint64(7)) * _ONES) >> np.uint64(56)).astype(np.int64)
+        return 8 - _characters_to_last_flag(_not_equal(self._words[end - 8], _BLANKS))
+
+    def hex_digits_before(self, end: Ints) -> Ints:
+        """How many small hexadecimal digits stand there, eight at most."""
+        return 8 - _characters_to_last_flag(_not_hexadecimal(self._words[end - 8]))
 
     def hex_column_at(self, start: Ints) -> Flags:
         """Whether a hexadecimal number stands in the sixteen characters there, with blanks before it."""
@@ -181,6 +200,13 @@ def _characters_before_flag(flags: Words) -> Ints:
     """How many characters stand before the first one whose high bit is set: eight if none is."""
     below = (flags & (~flags + np.uint64(1))) - np.uint64(1)
     return ((((below >> np.uint64(7)) & _ONES) * _ONES) >> np.uint64(56)).astype(np.int64)
+
+
+def _characters_to_last_flag(flags: Words) -> Ints:
+    """How many characters stand up to the last one whose high bit is set: none if none is."""
+    for shift in (8, 16, 32):
+        flags |= flags >> np.uint64(shift)
+    return (((flags >> np.uint64(7)) * _ONES) >> np.uint64(56)).astype(np.int64)
 
 
 def _not_digits(words: Words) -> Words:

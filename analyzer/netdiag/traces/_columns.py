@@ -10,7 +10,7 @@ from typing import IO, Any
 import numpy as np
 import pandas as pd
 
-from netdiag.traces.table import CALL_COLUMNS, EVENT_COLUMNS, LOSS_COLUMNS, Row, numbers
+from netdiag.traces.table import CALL_COLUMNS, EVENT_COLUMNS, LOSS_COLUMNS, EventColumns, Row, numbers
 
 #: The tables of a trace and their columns.
 TABLES: Mapping[str, Mapping[str, str]] = {"events": EVENT_COLUMNS, "calls": CALL_COLUMNS, "losses": LOSS_COLUMNS}
@@ -201,6 +201,17 @@ class Store:
             yield _frame(table, batch_of(table, [], self.categories), dtypes)
         for batch in self.batches(table):
             yield _frame(table, batch, dtypes)
+
+    def event_columns(self, names: Sequence[str]) -> EventColumns:
+        """Some columns of the events; a column of one value is an array of it."""
+        texts = {name: self.categories.of(name).all() for name in names if EVENT_COLUMNS[name] == "category"}
+        return EventColumns(
+            texts,
+            (
+                {name: np.broadcast_to(np.asarray(batch.columns[name]), batch.rows) for name in names}
+                for batch in self.batches("events")
+            ),
+        )
 
     def whole(self, table: str) -> pd.DataFrame:
         return pd.concat(list(self.frames(table)), ignore_index=True)

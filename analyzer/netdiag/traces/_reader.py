@@ -18,6 +18,7 @@ from netdiag.spans import Source
 from netdiag.traces._chunk import Chunk, Flags, Ints
 from netdiag.traces._columns import TABLES, Batch, Categories, Column, Store, Stored, batch_of, merged
 from netdiag.traces._cuts import CUTS, Cuts, cut_nothing
+from netdiag.traces._frames import Frames
 from netdiag.traces._shapes import (
     COLUMN_OF_KIND,
     MOST_PARTS,
@@ -25,7 +26,6 @@ from netdiag.traces._shapes import (
     OF_HEAD,
     TABLE_OF,
     Bodies,
-    Frames,
     Heads,
     ProbeReader,
     as_lines,
@@ -189,6 +189,7 @@ class Reader:
             unread=tuple(self._unread),
             event_batches=lambda: store.frames("events"),
             call_batches=lambda: store.frames("calls"),
+            event_columns=store.event_columns,
             stacks=self._book.stacks(),
             losses=store.whole("losses"),
             ways=self._ways,
@@ -261,7 +262,7 @@ class Reader:
         good = cuts.sound & self._heads.told.column("good")[head] & (table != Bodies.SLOW)
         below = np.full(len(framed), NOT_TOLD)
         if framed.any():
-            below[framed] = self._stacks(chunk, cuts.line[framed] + 1, groups.end[framed])
+            below[framed] = self._frames.stacks(chunk, cuts.line[framed] + 1, groups.end[framed])
             good &= below != Frames.BAD
         batches = {}
         place = self._bodies.places.column("place")
@@ -270,13 +271,6 @@ class Reader:
             if len(rows):
                 batches[name] = self._batch(name, cuts, rows, head[rows], place[shape[rows]], below[rows])
         return batches, ~good
-
-    def _stacks(self, chunk: Chunk, start: Ints, end: Ints) -> Ints:
-        """The numbers of the stacks in these ranges of lines."""
-        count = end - start
-        first = np.cumsum(count) - count
-        lines = np.repeat(start - first, count) + np.arange(int(count.sum()))
-        return self._frames.stacks(chunk, chunk.line_starts[lines], chunk.line_ends[lines], first)
 
     def _batch(self, table: str, cuts: Cuts, rows: Ints, head: Ints, shape: Ints, below: Ints) -> Batch:
         columns: dict[str, Column] = {"line": cuts.line[rows] + (self.lines + 1), "time": cuts.time[rows]}

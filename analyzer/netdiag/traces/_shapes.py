@@ -7,26 +7,21 @@ that shape are. If those numbers come out in the columns where they belong and n
 every line of the shape; if not, its lines are read one by one.
 """
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from netdiag import formats
 from netdiag.formats import Record
-from netdiag.formats._derive import Row as ReadRow
-from netdiag.formats._derive import line_reader
-from netdiag.formats._trace import frame
 from netdiag.formats.records import Frame, TraceEvent
 from netdiag.spans import Source
-from netdiag.traces._chunk import Chunk, Flags, Ints
+from netdiag.traces._chunk import Flags, Ints
 from netdiag.traces._columns import TABLES, Categories, Column, dtype_of
 from netdiag.traces._cuts import Kind
-from netdiag.traces.table import NOT_TOLD, Row, Rows, StackBook, absent, fitting
+from netdiag.traces.table import Row, Rows, StackBook, absent, fitting
 
 # three codes and the kinds fit into a key of 63 bits
 _CODE_BITS = 18
@@ -330,106 +325,6 @@ class Bodies:
         stack = _stack(record)
         below = framed and stack == self._reader.frame
         return EVENTS, row | {"stack": self.BELOW if below else self._book.stack_of(stack)}
-
-
-class Frames:
-    """What the lines of call stacks mean."""
-
-    #: the stack of lines that are not all frames
-    BAD = -3
-
-    def __init__(self, format_name: str, book: StackBook) -> None:
-        self._rows = line_reader(format_name)
-        self._book = book
-        self._of_symbols: dict[tuple[bytes, bytes], int | None] = {}
-        self._lines = _Numbers(self._of_lines)
-        self._behind_addresses = _Numbers(self._of_texts_behind_addresses)
-        self._stacks = _Numbers(self._of_stacks)
-
-    def stacks(self, chunk: Chunk, start: Ints, end: Ints, first: Ints) -> Ints:
-        """The numbers of stacks: the lines of each, one of those from `start` to `end`, begin with the line `first`."""
-        # perf script: a tabulator, the address in sixteen columns, a blank
-        plain = (end - start > 18) & (chunk.bytes[start] == ord("\t")) & (chunk.bytes[start + 17] == ord(" "))
-        plain &= chunk.hex_column_at(start + 1)
-        frames = np.empty(len(start), np.int32)
-        for ours, texts, skipped in ((plain, self._behind_addresses, 17), (~plain, self._lines, 0)):
-            lines = np.flatnonzero(ours)
-            if len(lines):
-                frames[lines] = texts.numbers(chunk.spans([start[lines] + skipped, end[lines]])[0])
-        ends = np.append(first, len(frames)).astype(np.int32)
-        buffers = [None, pa.py_buffer(ends * frames.itemsize), pa.py_buffer(frames)]
-        return self._stacks.numbers(pa.Array.from_buffers(pa.binary(), len(first), buffers))
-
-    def _of_stacks(self, stacks: Sequence[bytes]) -> list[int]:
-        bad = np.int32(self.BAD).tobytes()
-        return [
-            self.BAD if bad in stack and self.BAD in np.frombuffer(stack, np.int32) else self._book.stack(stack)
-            for stack in stacks
-        ]
-
-    def _of_lines(self, lines: Sequence[bytes]) -> list[int]:
-        return [self._of_line(line) for line in lines]
-
-    def _of_line(self, line: bytes) -> int:
-        found = self._frame(line)
-        return self.BAD if found is None else self._book.frame(found)
-
-    def _of_texts_behind_addresses(self, texts: Sequence[bytes]) -> list[int]:
-        """The numbers of frames whose addresses are cut off. No rule sees which digits those and the offsets have, but
-        for the one that takes a line with a time for an event.
-        """
-        joined = b"\n".join(texts)
-        known = self._of_symbols
-        cut = _SYMBOL_AND_MODULE.findall(joined)
-        for key in dict.fromkeys(cut):
-            if key not in known:
-                known[key] = self._of_symbol(key) if key[1] else None
-        found = [known[key] for key in cut]
-        if None in found or _LIKE_A_TIME.search(joined):
-            for place, text in enumerate(texts):
-                if _LIKE_A_TIME.search(text):
-                    found[place] = self.BAD
-                elif found[place] is None:
-                    found[place] = self._of_line(_ADDRESS + text)
-        return [self.BAD if number is None else number for number in found]
-
-    def _of_symbol(self, key: tuple[bytes, bytes]) -> int | None:
-        """The number of a frame of this symbol and module with any offset; None if that is not what the line says."""
-        made = self._frame(b"%b%b+0x%x %b" % (_ADDRESS, key[0], _OFFSET, key[1]))
-        return self._book.frame(made) if made is not None and made.offset == _OFFSET else None
-
-    def _frame(self, line: bytes) -> Frame | None:
-        row = self._rows.row(as_lines(line))
-        return frame(row.values) if isinstance(row, ReadRow) and row.rule == "frame" else None
-
-
-class _Numbers:
-    """Numbers of texts, each asked for once."""
-
-    def __init__(self, numbers: Callable[[Sequence[bytes]], list[int]]) -> None:
-        self._of = numbers
-        self._clear()
-
-    def _clear(self) -> None:
-        self._parts = Parts()
-        # that of the empty text, to begin with
-        self._numbers = np.array([NOT_TOLD], np.int32)
-
-    def numbers(self, texts: Any) -> Ints:
-        if len(self._parts) > MOST_PARTS:
-            self._clear()
-        codes = self._parts.codes(texts)
-        new = self._parts.texts_from(len(self._numbers))
-        if new:
-            self._numbers = np.append(self._numbers, np.array(self._of(new), np.int32))
-        return self._numbers[codes].astype(np.int64)
-
-
-_ADDRESS = b"ffffffff81"
-_OFFSET = 0x5B5B5
-_LIKE_A_TIME = re.compile(rb"\.[0-9]{6}")
-# of each line what stands around its last `+0x12ab`, or nothing
-_SYMBOL_AND_MODULE = re.compile(rb"^(?:(.*)\+0x[0-9a-f]{1,16} (\((?:\[[^()\n]*\]|/[^()\n]*)\))|.*)$", re.MULTILINE)
 
 
 def _probe(kind: int) -> bytes:

@@ -4,14 +4,20 @@ That is what flame graph tools read. The names are those that inferno and FlameG
 default: a task's blanks become underscores, a function without a name is called by its module, arguments are left out.
 """
 
-from collections import Counter
-from collections.abc import Mapping
-from functools import cached_property
+import re
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-import pandas as pd
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from netdiag.traces.table import NOT_TOLD, UNKNOWN, Stacks, TraceTable
+
+Ints = npt.NDArray[np.int64]
+
+# so many texts are made at once
+_TEXTS = 65_536
 
 
 def folded(table: TraceTable, event: str = "") -> Mapping[str, int]:
@@ -20,70 +26,94 @@ def folded(table: TraceTable, event: str = "") -> Mapping[str, int]:
     A sample of a counter counts as much as its period (ns of a clock, cycles), any other event counts one. Events
     without a stack are left out.
     """
-    samples: Counter[tuple[str, int]] = Counter()
-    width = len(table.stacks) + 1
-    for batch in table.event_batches():
+    columns = table.event_columns(("task", "name", "period", "stack"))
+    asked = columns.texts["name"].index(event) if event in columns.texts["name"] else NOT_TOLD
+    width = max(1, len(table.stacks))
+    sums = [(np.array([], np.int64), np.array([], np.int64))]
+    for batch in columns.batches:
         wanted = batch["stack"] != NOT_TOLD
-        batch = batch[wanted & (batch["name"] == event) if event else wanted]  # noqa: PLW2901
-        tasks = batch["task"].cat
-        period = batch["period"].to_numpy()
-        keys = tasks.codes.to_numpy().astype(np.int64) * width + (batch["stack"].to_numpy() + 1)
-        index, unique = pd.factorize(keys)
-        weights = np.zeros(len(unique), np.int64)
-        np.add.at(weights, index, np.where(period == NOT_TOLD, 1, period))
-        names = tasks.categories.tolist()
-        for key, weight in zip(unique.tolist(), weights.tolist(), strict=True):
-            samples[names[key // width], key % width - 1] += weight
-    lines: Counter[str] = Counter()
-    shown = {task: task.replace(" ", "_") for task, _ in samples}
-    plain, java = _Folder(table.stacks, java=False), _Folder(table.stacks, java=True)
-    for (task, number), count in samples.items():
-        functions = (java if task == "java" else plain).functions(number)
-        lines[f"{shown[task]};{functions}" if functions else shown[task]] += count
+        if event:
+            wanted &= batch["name"] == asked
+        period = batch["period"][wanted]
+        sums.append(
+            _sums(
+                batch["task"][wanted].astype(np.int64) * width + batch["stack"][wanted],
+                np.where(period == NOT_TOLD, 1, period),
+            )
+        )
+    samples, weights = _sums(*(np.concatenate(parts) for parts in zip(*sums, strict=True)))
+    lines: dict[str, int] = {}
+    texts = _Texts(table.stacks, columns.texts["task"])
+    for start in range(0, len(samples), _TEXTS):
+        task, stack = np.divmod(samples[start : start + _TEXTS], width)
+        for text, weight in zip(texts.of(task, stack), weights[start : start + _TEXTS].tolist(), strict=True):
+            lines[text] = lines.get(text, 0) + weight
     return lines
 
 
-class _Folder:
-    """The functions of each stack as one text, made once."""
+def _sums(keys: Ints, weights: Ints) -> tuple[Ints, Ints]:
+    """Each key once, and the sum of its weights."""
+    order = np.argsort(keys, kind="stable")
+    ordered = keys[order]
+    first = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])[: len(keys)])
+    return ordered[first], np.add.reduceat(weights[order], first) if len(first) else weights[:0]
 
-    def __init__(self, stacks: Stacks, *, java: bool) -> None:
-        self._stacks = stacks
-        self._java = java
-        self._texts: dict[int, str] = {}
 
-    @cached_property
-    def _labels(self) -> list[str]:
-        named = zip(self._stacks.names, self._stacks.modules, strict=True)
-        return [_label(name, module, java=self._java) for name, module in named]
+class _Texts:
+    """A task and the functions of a stack as one text.
 
-    @cached_property
-    def _bounds(self) -> list[int]:
-        bounds: list[int] = self._stacks.offsets.tolist()
-        return bounds
+    `_parts` are the labels of all frames, then those that they have in Java, then the tasks.
+    """
 
-    @cached_property
-    def _frames(self) -> list[int]:
-        frames: list[int] = self._stacks.frames.tolist()
-        return frames
+    def __init__(self, stacks: Stacks, tasks: Sequence[str]) -> None:
+        self._offsets = stacks.offsets
+        self._frames = stacks.frames
+        self._java = np.array([task == "java" for task in tasks], bool)
+        named = list(zip(stacks.names, stacks.modules, strict=True))
+        labels = [_label(name, module, java=False) for name, module in named]
+        if self._java.any():
+            labels += [_label(name, module, java=True) for name, module in named]
+        self._named = len(named)
+        self._first_task = len(labels)
+        self._told = np.array([bool(label) for label in labels], bool)
+        parts = [*labels, *(task.replace(" ", "_") for task in tasks)]
+        # as bytes: no text that UTF-8 has no place for is refused
+        self._parts = pa.array([part.encode("utf-8", "surrogatepass") for part in parts], pa.large_binary())
 
-    def functions(self, stack: int) -> str:
-        if stack not in self._texts:
-            start, end = self._bounds[stack : stack + 2]
-            self._texts[stack] = ";".join(filter(None, map(self._labels.__getitem__, self._frames[start:end][::-1])))
-        return self._texts[stack]
+    def of(self, task: Ints, stack: Ints) -> list[str]:
+        start, end = self._offsets[stack], self._offsets[stack + 1]
+        count = end - start
+        row = np.repeat(np.arange(len(stack)), count)
+        # innermost last
+        place = (end + np.cumsum(count) - count - 1)[row] - np.arange(len(row))
+        labels = self._frames[place] + np.where(self._java[task], self._named, 0)[row]
+        told = self._told[labels]
+        labels, row = labels[told], row[told]
+        counts = np.bincount(row, minlength=len(stack)) + 1
+        offsets = np.append(0, np.cumsum(counts))
+        parts = np.empty(int(offsets[-1]), np.int64)
+        is_task = np.zeros(len(parts), bool)
+        is_task[offsets[:-1]] = True
+        parts[is_task] = self._first_task + task
+        parts[~is_task] = labels
+        lists = pa.LargeListArray.from_arrays(offsets, self._parts.take(pa.array(parts)))
+        texts: list[bytes] = pc.binary_join(lists, pa.scalar(b";", pa.large_binary())).to_pylist()
+        return [text.decode("utf-8", "surrogatepass") for text in texts]
 
 
 def _label(name: str, module: str, *, java: bool) -> str:
     """The functions of a frame, outermost first; empty for what is no function."""
-    if name.startswith("("):
-        return ""
     if name == UNKNOWN and module:
         name = f"[{module.rpartition('/')[2]}]"
+    if not java and "(" not in name and ";" not in name and "->" not in name:
+        return name
+    if name.startswith("("):
+        return ""
     functions = [_tidy(function, java=java) for function in name.split("->")]
     return ";".join([functions[0], *(f"{inlined}_[i]" for inlined in functions[1:])])
 
 
-_OPENING, _CLOSING = "<{[", ">}]"
+_BRACKET = re.compile(r"[<>{}([\]]")
 
 
 def _tidy(function: str, *, java: bool) -> str:
@@ -100,10 +130,11 @@ def _tidy(function: str, *, java: bool) -> str:
 
 def _length_without_arguments(function: str) -> int:
     depth = 0
-    for place, character in enumerate(function):
-        if character in _OPENING:
+    for found in _BRACKET.finditer(function):
+        character, place = found[0], found.start()
+        if character in "<{[":
             depth += 1
-        elif character in _CLOSING:
+        elif character in ">}]":
             depth -= 1
         elif character == "(" and depth == 0:
             go = function[place - 1 : place] == "."

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from netdiag.formats import Document
 from netdiag.formats.records import Frame, FunctionCall, InterruptSection, TaskSwitch, TraceEvent, TraceLoss
@@ -96,6 +97,14 @@ class Stacks:
         return len(self.offsets) - 1
 
 
+@dataclass(frozen=True)
+class EventColumns:
+    """Some columns of the events in batches of arrays, without data frames; of a category the codes of its texts."""
+
+    texts: Mapping[str, Sequence[str]]
+    batches: Iterator[Mapping[str, np.ndarray[Any, Any]]]
+
+
 @dataclass(frozen=True, eq=False)
 class TraceTable:
     """A trace as tables. `events` and `calls` give batches in the order of the source, each time anew.
@@ -111,6 +120,7 @@ class TraceTable:
     unread: tuple[tuple[int, str], ...]
     event_batches: Callable[[], Iterator[pd.DataFrame]] = field(repr=False)
     call_batches: Callable[[], Iterator[pd.DataFrame]] = field(repr=False)
+    event_columns: Callable[[Sequence[str]], EventColumns] = field(repr=False)
     stacks: Stacks = field(repr=False)
     losses: pd.DataFrame = field(repr=False)  # LOSS_COLUMNS
     ways: Mapping[str, int] = field(default_factory=dict)
@@ -140,6 +150,7 @@ def table_of(document: Document) -> TraceTable:
         unread=tuple((entry.line, entry.reason) for entry in document.unread),
         event_batches=lambda: iter((events,)),
         call_batches=lambda: iter((calls,)),
+        event_columns=lambda names: _columns_of(events, names),
         stacks=rows.book.stacks(),
         losses=losses,
         ways={"records": document.read},
@@ -175,6 +186,14 @@ class StackBook:
     def stack(self, frames: bytes) -> int:
         """The number of the stack of these frames, which are numbers of 32 bits; not told when there are none."""
         return self._stacks.setdefault(frames, len(self._stacks)) if frames else NOT_TOLD
+
+    def numbers(self, stacks: pa.Array) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """The numbers of stacks, each the bytes of the numbers of its frames; none is empty."""
+        encoded = stacks.dictionary_encode()
+        known = self._stacks
+        distinct = [known.setdefault(frames, len(known)) for frames in encoded.dictionary.to_pylist()]
+        numbers: np.ndarray[Any, np.dtype[np.int64]] = np.array(distinct, np.int64)[encoded.indices.to_numpy()]
+        return numbers
 
     def stack_of(self, frames: Sequence[Frame]) -> int:
         return self.stack(np.array([self.frame(frame) for frame in frames], np.int32).tobytes())
@@ -273,6 +292,12 @@ def _frame(columns: Mapping[str, str], rows: Sequence[Row]) -> pd.DataFrame:
         else:
             made[name] = numbers(name, kind, rows)
     return pd.DataFrame(made)
+
+
+def _columns_of(events: pd.DataFrame, names: Sequence[str]) -> EventColumns:
+    texts = {name: events[name].cat.categories.tolist() for name in names if EVENT_COLUMNS[name] == "category"}
+    columns = {name: (events[name].cat.codes if name in texts else events[name]).to_numpy() for name in names}
+    return EventColumns(texts, iter((columns,)))
 
 
 def _place(record: Any) -> Row:

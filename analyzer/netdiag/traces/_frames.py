@@ -1,0 +1,179 @@
+"""What the lines of call stacks mean, each distinct text read once.
+
+Most lines of a recording with call stacks are frames, and few of them are new: the same address again, or another
+address with the same text behind it, or the same symbol at another offset. So each text is looked up among those seen
+before, and less and less of it: the line, what stands behind its address, its symbol and module.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from netdiag.formats._derive import Row, line_reader
+from netdiag.formats._trace import frame
+from netdiag.formats.records import Frame
+from netdiag.traces._chunk import Chunk, Flags, Ints
+from netdiag.traces._shapes import MOST_PARTS, Parts, as_lines
+from netdiag.traces.table import NOT_TOLD, StackBook
+
+_ADDRESS = b"ffffffff81"
+_OFFSET = "+0x5b5b5"
+_LIKE_A_TIME = re.compile(rb"\.[0-9]{6}")
+
+
+class Frames:
+    """What the lines of call stacks mean."""
+
+    #: the stack of lines that are not all frames, and the number of such a line
+    BAD = -3
+    # what must be read with all that stands beside it
+    _ODD = -4
+
+    def __init__(self, format_name: str, book: StackBook) -> None:
+        self._rows = line_reader(format_name)
+        self._with_addresses = format_name == "perf_script"
+        self._book = book
+        self._modules: dict[str | None, str] = {}
+        self._lines = _Numbers(self._of_lines)
+        self._behind_addresses = _Numbers(self._of_texts_behind_addresses)
+        self._symbols = _Numbers(self._of_symbols)
+
+    def stacks(self, chunk: Chunk, first: Ints, end: Ints) -> Ints:
+        """The numbers of stacks: each is the lines of the chunk from `first` to `end`."""
+        frames = self._frames(chunk, first, end)
+        count = end - first
+        good = np.ones(len(first), bool)
+        good[np.searchsorted(np.cumsum(count), np.flatnonzero(frames == self.BAD), "right")] = False
+        if not good.all():
+            frames, count = frames[np.repeat(good, count)], count[good]
+        offsets = np.zeros(len(count) + 1, np.int32)
+        np.cumsum(count * frames.itemsize, out=offsets[1:])
+        buffers = [None, pa.py_buffer(offsets), pa.py_buffer(frames)]
+        numbers = np.full(len(first), self.BAD, np.int64)
+        numbers[good] = self._book.numbers(pa.Array.from_buffers(pa.binary(), len(count), buffers))
+        return numbers
+
+    def _frames(self, chunk: Chunk, first: Ints, end: Ints) -> npt.NDArray[np.int32]:
+        """The number of the frame in each of the lines from `first` to `end`, for all of these together."""
+        edges = np.zeros(len(chunk.line_ends) + 1, np.int8)
+        edges[first] = 1
+        edges[end] -= 1
+        asked = np.cumsum(edges[:-1], dtype=np.int8).view(bool)
+        codes = chunk.lines().dictionary_encode().indices.to_numpy()
+        # codes ascend by first appearance. A text that other lines have first is not worth more care: it is bad
+        seen = np.maximum.accumulate(codes)
+        new = np.append(True, seen[1:] != seen[:-1])
+        numbers = np.full(int(seen[-1]) + 1, self.BAD, np.int32)
+        texts = np.flatnonzero(new & asked)
+        numbers[codes[texts]] = self._of(chunk, chunk.line_starts[texts], chunk.line_ends[texts])
+        found: npt.NDArray[np.int32] = numbers[codes[asked]]
+        return found
+
+    def _of(self, chunk: Chunk, start: Ints, end: Ints) -> Ints:
+        """The number of the frame in each of some lines."""
+        plain = np.zeros(len(start), bool)
+        if self._with_addresses:
+            # a tabulator, the address in sixteen columns, a blank
+            plain = (end - start > 18) & (chunk.bytes[start] == ord("\t")) & (chunk.bytes[start + 17] == ord(" "))
+            plain &= chunk.hex_column_at(start + 1)
+        frames = np.empty(len(start), np.int64)
+        for ours, texts, skipped in ((plain, self._behind_addresses, 17), (~plain, self._lines, 0)):
+            lines = np.flatnonzero(ours)
+            if len(lines):
+                frames[lines] = texts.numbers(chunk.spans([start[lines] + skipped, end[lines]])[0])
+        return frames
+
+    def _of_lines(self, lines: Sequence[bytes]) -> list[int]:
+        return [self._of_line(line) for line in lines]
+
+    def _of_line(self, line: bytes) -> int:
+        found = self._frame(line)
+        return self.BAD if found is None else self._book.frame(found)
+
+    def _frame(self, line: bytes) -> Frame | None:
+        row = self._rows.row(as_lines(line))
+        return frame(row.values) if isinstance(row, Row) and row.rule == "frame" else None
+
+    def _of_texts_behind_addresses(self, texts: Sequence[bytes]) -> list[int]:
+        """The numbers of frames whose addresses are cut off. No rule sees which digits those and the offsets have, but
+        for the one that takes a line with a time for an event.
+        """
+        chunk = Chunk(*(each for text in texts for each in (text, b"\n")))
+        numbers = np.full(len(texts), self._ODD, np.int64)
+        offset, offset_end, good = _offsets(chunk)
+        if good.any():
+            bounds = [chunk.line_starts, offset, offset_end, chunk.line_ends]
+            numbers[good] = self._symbols.numbers(chunk.joined([bound[good] for bound in bounds]))
+        if _LIKE_A_TIME.search(chunk.data):
+            for place, text in enumerate(texts):
+                if _LIKE_A_TIME.search(text):
+                    numbers[place] = self.BAD
+        for place in np.flatnonzero(numbers == self._ODD).tolist():
+            numbers[place] = self._of_line(_ADDRESS + texts[place])
+        return numbers.tolist()
+
+    def _of_symbols(self, texts: Sequence[bytes]) -> list[int]:
+        """The numbers of frames of these symbols, each with its module, and any offset; odd if that is not what the
+        lines say.
+        """
+        made = b"\n".join(
+            b"%b%b%b (%b" % (_ADDRESS, symbol, _OFFSET.encode(), module)
+            for symbol, _, module in (text.rpartition(b" (") for text in texts)
+        )
+        lines = made.decode("utf-8", "surrogatepass").split("\n")
+        return [
+            self._book.named(found[0], self._module(found[2])) if found and found[1] == _OFFSET else self._ODD
+            for found in self._rows.texts("frame", ("SYMBOL", "OFFSET", "MODULE"), lines)
+        ]
+
+    def _module(self, text: str) -> str:
+        if text not in self._modules:
+            self._modules[text] = frame({"MODULE": text}).module or ""
+        return self._modules[text]
+
+
+def _offsets(chunk: Chunk) -> tuple[Ints, Ints, Flags]:
+    """Where `+0x12ab` stands before a module like ` ([kernel.kallsyms])` or ` (/usr/lib/libc.so.6)`, and in which lines
+    it does.
+    """
+    opening, closing = chunk.positions("("), chunk.positions(")")
+    if not len(opening) or not len(closing):
+        return chunk.line_starts, chunk.line_starts, np.zeros(len(chunk.line_ends), bool)
+    module = opening[np.maximum(np.searchsorted(opening, chunk.line_ends) - 1, 0)]
+    inside = chunk.line_starts < module - 1
+    # in a line without it, anything that lies within the chunk
+    module = np.where(inside, module, chunk.line_ends)
+    last = closing[np.minimum(np.searchsorted(closing, module), len(closing) - 1)]
+    path, name = chunk.bytes[module + 1] == ord("/"), chunk.bytes[module + 1] == ord("[")
+    name &= chunk.bytes[chunk.line_ends - 2] == ord("]")
+    end = module - 1
+    start = end - chunk.hex_digits_before(end) - 3
+    good = inside & (last == chunk.line_ends - 1) & (path | name)
+    good &= (chunk.bytes[end] == ord(" ")) & (start < end - 3) & chunk.has_before(start + 3, "+0x")
+    good &= start >= chunk.line_starts
+    return start, end, good
+
+
+class _Numbers:
+    """Numbers of texts, each asked for once."""
+
+    def __init__(self, numbers: Callable[[Sequence[bytes]], list[int]]) -> None:
+        self._of = numbers
+        self._clear()
+
+    def _clear(self) -> None:
+        self._parts = Parts()
+        # that of the empty text, to begin with
+        self._numbers = np.array([NOT_TOLD], np.int32)
+
+    def numbers(self, texts: pa.Array) -> Ints:
+        if len(self._parts) > MOST_PARTS:
+            self._clear()
+        codes = self._parts.codes(texts)
+        new = self._parts.texts_from(len(self._numbers))
+        if new:
+            self._numbers = np.append(self._numbers, np.array(self._of(new), np.int32))
+        return self._numbers[codes].astype(np.int64)
