@@ -10,7 +10,7 @@ from netdiag.spans import Source, StoredSource
 #: What is told of the way through a source: bytes that are read, and all of them.
 Progress = Callable[[int, int], None]
 
-BLOCK = 2 * 1024 * 1024
+BLOCK = 4 * 1024 * 1024
 # of a line without an end so much is read; no grammar takes one of a tenth of that
 _LONGEST_LINE = 1024 * 1024
 

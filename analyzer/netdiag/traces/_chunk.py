@@ -119,6 +119,22 @@ class Chunk:
         offsets = np.append(self.line_starts, self.line_ends[-1:] + 1).astype(np.int32)
         return pa.Array.from_buffers(pa.binary(), len(self.line_ends), [None, pa.py_buffer(offsets), self._arrow])
 
+    def pieces(self, bounds: Sequence[Ints]) -> tuple[list[bytes], npt.NDArray[np.int32]]:
+        """The distinct texts of spans, and which of them each span is: a row for each line, a column for each pair of
+        bounds. `bounds` are in the order of the text, as those of `spans`.
+        """
+        count, pairs = len(bounds[0]), len(bounds) // 2
+        offsets = np.empty(2 * pairs * count + 1, np.int32)
+        for number, bound in enumerate(bounds):
+            offsets[number : -1 : 2 * pairs] = bound
+        offsets[-1] = offsets[-2] if count else 0
+        # what lies between the spans is no value, so that nothing is copied and it is not looked at
+        validity = pa.py_buffer(b"\x55" * (len(offsets) // 8 + 1))
+        buffers = [validity, pa.py_buffer(offsets), self._arrow]
+        encoded = pa.Array.from_buffers(pa.binary(), len(offsets) - 1, buffers).dictionary_encode()
+        indices = np.frombuffer(encoded.indices.buffers()[1], np.int32, len(offsets) - 1)
+        return encoded.dictionary.to_pylist(), indices[::2].reshape(count, pairs)
+
     def number_before(self, end: Ints) -> tuple[Ints, Ints]:
         """The decimal number whose last digit stands before `end`, and how many digits it has: up to sixteen."""
         value, count = _right_aligned(self._words[end - 8])
@@ -129,10 +145,23 @@ class Chunk:
             count[long] += others
         return value, count
 
-    def eight_digits_before(self, end: Ints, count: int) -> tuple[Ints, Flags]:
+    def steady_number_before(self, end: Ints) -> tuple[Ints, Ints]:
+        """As `number_before`, for numbers that are the same in many lines one after the other."""
+        words, more = self._words[end - 8], self._words[end - 16]
+        changes = (words[1:] != words[:-1]) | (more[1:] != more[:-1])
+        first = np.concatenate([[0], np.flatnonzero(changes) + 1]) if len(end) else np.array([], np.int64)
+        times = np.diff(first, append=len(end))
+        value, count = self.number_before(end[first])
+        return np.repeat(value, times), np.repeat(count, times)
+
+    def digits_before(self, end: Ints, count: int) -> tuple[Ints, Flags]:
         """The number in the last `count` (up to eight) characters before `end`, and whether they all are digits."""
-        value, found = _right_aligned(self._words[end - 8], count)
-        return value, found >= count
+        words = self._words[end - 8]
+        if count < 8:
+            others = np.uint64((1 << 8 * (8 - count)) - 1)
+            words &= ~others
+            words |= _ZEROS & others
+        return _decimal(words), _not_digits(words) == 0
 
     def number_at(self, start: Ints) -> tuple[Ints, Ints]:
         """The decimal number that begins there, and how many digits it has: up to eight."""
@@ -153,7 +182,7 @@ class Chunk:
         return count
 
     def _up_to_eight_blanks(self, start: Ints) -> Ints:
-        return _characters_before_flag(_not_equal(self._words[start], _BLANKS))
+        return _characters_before_flag(self._words[start] ^ _BLANKS)
 
     def blanks_before(self, end: Ints) -> Ints:
         """How many blanks stand there, eight at most."""
@@ -197,7 +226,7 @@ def _not_equal(words: Words, others: np.uint64) -> Words:
 
 
 def _characters_before_flag(flags: Words) -> Ints:
-    """How many characters stand before the first one whose high bit is set: eight if none is."""
+    """How many characters stand before the first one that has a bit set: eight if none has."""
     below = (flags & (~flags + np.uint64(1))) - np.uint64(1)
     return ((((below >> np.uint64(7)) & _ONES) * _ONES) >> np.uint64(56)).astype(np.int64)
 
@@ -217,11 +246,9 @@ def _not_digits(words: Words) -> Words:
     return above_nine
 
 
-def _right_aligned(words: Words, count: int = 8) -> tuple[Ints, Ints]:
-    """The number in the last digits of each word, `count` at most, and how many digits these are."""
+def _right_aligned(words: Words) -> tuple[Ints, Ints]:
+    """The number in the last digits of each word, and how many digits these are."""
     flags = _not_digits(words)
-    if count < 8:
-        flags |= np.uint64(0x80 << 8 * (7 - count))
     for shift in (8, 16, 32):
         flags |= flags >> np.uint64(shift)
     ones = flags >> np.uint64(7)

@@ -5,6 +5,7 @@ wrong place is found out there.
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
@@ -26,64 +27,72 @@ class Kind(IntEnum):
     PID = 6  # in the head
 
 
-@dataclass
-class Number:
-    """A number of each line; where a line has none, `start` and `end` are the end of the line, or of its head."""
-
-    kind: Ints
-    start: Ints
-    end: Ints
-    value: Words
-
-    def before_last(self) -> "Number":
-        return Number(self.kind[:-1], self.start[:-1], self.end[:-1], self.value[:-1])
-
-    @classmethod
-    def none(cls, line_end: Ints) -> "Number":
-        return cls(np.zeros_like(line_end), line_end.copy(), line_end.copy(), np.zeros(len(line_end), np.uint64))
-
-    def put(self, rows: Ints, kind: Kind, start: Ints, end: Ints, value: Ints | Words) -> None:
-        """These rows, which ascend, have a number."""
-        ours = slice(None) if len(rows) == len(self.kind) else rows
-        self.kind[ours] = kind
-        self.start[ours] = start
-        self.end[ours] = end
-        self.value[ours] = value
+#: Some of the lines, by their numbers among all: all of them, most often.
+Places = Ints | slice
+ALL = slice(None)
 
 
 @dataclass(frozen=True)
-class Cuts:
+class Number:
+    """A number of some lines. A line that is not `there` has none: its `start` and `end` are one place."""
+
+    kind: Kind
+    there: Flags
+    start: Ints
+    end: Ints
+    value: Ints | Words
+
+
+@dataclass(frozen=True)
+class Group:
+    """Lines whose bodies may have the same numbers, in the order of the text."""
+
+    rows: Places
+    numbers: tuple[Number, ...]
+
+
+@dataclass(frozen=True)
+class Lines:
     """The lines of a chunk that have a time where it is looked for. `line` counts the lines of the chunk from 0.
 
-    A line's head goes from `head` to `head_end`, its body from `body` to the end of the line; the time stands before
-    or behind the head. `sound` is false for a line that must be read without this.
+    A line's head goes from `head` to `head_end`, its body from `body` to `end`, the end of the line; the time stands
+    before or behind the head. `sound` is false for a line that must be read without this.
     """
 
     line: Ints
-    line_end: Ints
     head: Ints
     head_end: Ints
-    pid: Number
     time: Ints
     body: Ints
-    first: Number
-    second: Number
+    end: Ints
     sound: Flags
 
-    def before_last(self) -> "Cuts":
+    def __len__(self) -> int:
+        return len(self.line)
+
+    def before_last(self) -> "Lines":
         """Without the last line."""
-        pid, first, second = self.pid.before_last(), self.first.before_last(), self.second.before_last()
-        line, line_end, head, head_end = self.line[:-1], self.line_end[:-1], self.head[:-1], self.head_end[:-1]
-        return Cuts(line, line_end, head, head_end, pid, self.time[:-1], self.body[:-1], first, second, self.sound[:-1])
+        line, head, head_end, time = self.line[:-1], self.head[:-1], self.head_end[:-1], self.time[:-1]
+        return Lines(line, head, head_end, time, self.body[:-1], self.end[:-1], self.sound[:-1])
+
+
+@dataclass(frozen=True)
+class Cut:
+    """How the lines of a format are cut: which have a time, and what numbers these have."""
+
+    lines: Callable[[Chunk], Lines]
+    groups: Callable[[Chunk, Lines], list[Group]]
 
 
 # Distances that the lookaheads of the grammars may cover are bounded, and the digits of numbers that are cut out count
 # there as well. So heads are short, and a bar of function_graph is near.
 _LONGEST_HEAD = 48
 _FARTHEST_BAR = 60
-# of the first lines of a chunk, so many are asked for the column of the time
-_LINES_TO_LEARN_FROM = 4
+# so many lines of a chunk are asked for the columns of times and bars, and so many columns are tried
+_LINES_TO_LEARN_FROM = 32
+_COLUMNS = 4
 _LIKE_A_TIME = re.compile(rb"[0-9]\.[0-9]{6}(?:[0-9]{3})?:")
+_BAR = re.compile(rb"\|")
 
 
 def _first_in(positions: Ints, start: Ints, end: Ints) -> tuple[Ints, Ints]:
@@ -95,39 +104,6 @@ def _first_in(positions: Ints, start: Ints, end: Ints) -> tuple[Ints, Ints]:
     return found, positions[index[found]]
 
 
-def _behind_decimals(chunk: Chunk, places: Ints) -> Flags:
-    """Whether six or nine decimals may stand before these places."""
-    found: Flags = (chunk.bytes[places - 7] == ord(".")) | (chunk.bytes[places - 10] == ord("."))
-    return found
-
-
-def _all_colons(chunk: Chunk) -> Ints:
-    """The colons behind decimals."""
-    colons = chunk.positions(":")
-    return colons[_behind_decimals(chunk, colons)]
-
-
-def _colons_in_one_column(chunk: Chunk) -> Ints | None:
-    """If nearly all lines have a colon behind decimals in the same column: those, and all of the other lines. To find
-    every colon of a chunk takes longer.
-    """
-    start, end = chunk.line_starts, chunk.line_ends
-    for first, last in zip(start[:_LINES_TO_LEARN_FROM].tolist(), end[:_LINES_TO_LEARN_FROM].tolist(), strict=True):
-        time = _LIKE_A_TIME.search(chunk.text(first, last))
-        if time is None:
-            continue
-        places = np.minimum(start + (time.end() - 1), end)
-        alike = (chunk.bytes[places] == ord(":")) & _behind_decimals(chunk, places)
-        if np.count_nonzero(alike) * 8 < len(places) * 7:
-            return None
-        others = np.flatnonzero(~alike)
-        if not len(others):
-            return places
-        more = _positions_in(chunk, ":", start[others], end[others])
-        return np.sort(np.concatenate([places[alike], more[_behind_decimals(chunk, more)]]))
-    return None
-
-
 def _positions_in(chunk: Chunk, character: str, start: Ints, end: Ints) -> Ints:
     """Where a character stands in some spans."""
     count = end - start
@@ -137,174 +113,101 @@ def _positions_in(chunk: Chunk, character: str, start: Ints, end: Ints) -> Ints:
     return found
 
 
+def _usual_columns(chunk: Chunk, start: Ints, end: Ints, pattern: re.Pattern[bytes]) -> list[int]:
+    """The columns in which the last character of a pattern stands, the most frequent first: none if few lines have it.
+
+    Only some of the lines are asked.
+    """
+    some = slice(None, None, 1 + len(start) // _LINES_TO_LEARN_FROM)
+    asked = list(zip(start[some].tolist(), end[some].tolist(), strict=True))
+    matches = [(first, pattern.search(chunk.data, first, last)) for first, last in asked]
+    found = [match.end() - first - 1 for first, match in matches if match]
+    return [column for column, _ in Counter(found).most_common(_COLUMNS)] if 2 * len(found) > len(asked) else []
+
+
 def _times(chunk: Chunk) -> tuple[Ints, Ints, Ints, Ints]:
-    """Times of six or nine decimals that end at a colon, the first of each line: line, where it starts, colon, ns."""
-    colons = _colons_in_one_column(chunk)
-    if colons is not None:
-        start, value, found = _times_before(chunk, colons)
-    if colons is None or not found.all():
-        # if it is no time that stands in the column, there may be one elsewhere in the line
-        colons = _all_colons(chunk)
-        start, value, found = _times_before(chunk, colons)
+    """Times of six or nine decimals that end at a colon, one a line: line, where it starts, colon, ns.
+
+    They stand in one of a few columns in nearly all lines. Only in the others the first is looked for.
+    """
+    first, last = chunk.line_starts, chunk.line_ends
+    start, colon, value = (np.zeros(len(first), np.int64) for _ in range(3))
+    found = np.zeros(len(first), bool)
+    others: Places = ALL
+    for column in _usual_columns(chunk, first, last, _LIKE_A_TIME):
+        places = np.minimum(first[others] + column, last[others])
+        start[others], value[others], found[others] = _times_before(chunk, places)
+        colon[others] = places
+        others = np.flatnonzero(~found)
+        if not len(others):
+            return np.arange(len(found)), start, colon, value
+    few = not isinstance(others, slice) and len(others) * 8 < len(found)
+    colons = _positions_in(chunk, ":", first[others], last[others]) if few else chunk.positions(":")
+    line, *their = _first_times(chunk, colons)
+    for ours, theirs in zip((start, colon, value), their, strict=True):
+        ours[line] = theirs
+    found[line] = True
+    line = np.flatnonzero(found)
+    return line, start[line], colon[line], value[line]
+
+
+def _first_times(chunk: Chunk, colons: Ints) -> tuple[Ints, Ints, Ints, Ints]:
+    """The first time of each line that ends at one of these colons."""
+    decimals = (chunk.bytes[colons - 7] == ord(".")) | (chunk.bytes[colons - 10] == ord("."))
+    colons = colons[decimals]
+    start, value, found = _times_before(chunk, colons)
+    start, value, colons = start[found], value[found], colons[found]
     line = np.searchsorted(chunk.line_ends, colons)
-    found[1:] &= line[1:] != line[:-1]
-    if not found.all():
-        line, start, colons, value = (each[found] for each in (line, start, colons, value))
-    return line, start, colons, value
+    first = np.flatnonzero(np.diff(line, prepend=-1))
+    return line[first], start[first], colons[first], value[first]
 
 
 def _times_before(chunk: Chunk, colons: Ints) -> tuple[Ints, Ints, Flags]:
-    """The times that end at these colons: where they start, ns, and whether they are times."""
-    nano = chunk.bytes[colons - 7] != ord(".")
-    value, found = chunk.eight_digits_before(colons, 6)
+    """The times that end at these places, if that are colons: where they start, ns, and whether they are times."""
+    value, found = chunk.digits_before(colons, 6)
+    found &= chunk.bytes[colons] == ord(":")
     whole_end = colons - 7
-    if nano.any():
-        high, digits = chunk.eight_digits_before(colons - 6, 3)
+    nano = chunk.bytes[whole_end] != ord(".")
+    if (nano & found).any():
+        high, digits = chunk.digits_before(colons - 6, 3)
         value = np.where(nano, high * 10**6 + value, value * 1000)
         found &= digits | ~nano
         whole_end = np.where(nano, colons - 10, whole_end)
+        found &= chunk.bytes[whole_end] == ord(".")
     else:
         value *= 1000
-    whole, count = chunk.number_before(whole_end)
+        found &= ~nano
+    whole, count = chunk.steady_number_before(whole_end)
     # nine digits of seconds are thirty years: below, no number of nanoseconds leaves its 64 bits
     found &= (count > 0) & (count < 10)
     value += whole * 10**9
     return whole_end - count, value, found
 
 
-def _packet(chunk: Chunk, rows: Ints, body: Ints, line_end: Ints, first: Number, second: Number) -> None:
-    """The address of the packet and its length, in the lines of these rows."""
-    marks = chunk.positions("x")
-    marks = marks[chunk.has(marks - 8, "kbaddr=0") | chunk.has(marks - 8, "baddr: 0")]
-    found, mark = _first_in(marks, body[rows], line_end[rows])
-    value, good = chunk.hex16_at(mark + 1)
-    rows, start, value = rows[found[good]], mark[good] + 1, value[good]
-    end = start + 16
-    first.put(rows, Kind.SKB, start, end, value)
-    at = np.where(chunk.has(end, " len="), end + 5, np.where(chunk.has(end, ", len: "), end + 7, 0))
-    farther = np.flatnonzero(at == 0)
-    if len(farther):
-        keys = chunk.positions("l")
-        equal = chunk.has(keys - 1, " len=")
-        keys = np.where(equal | chunk.has(keys - 1, " len: "), keys + 5 - equal, 0)
-        keys = keys[keys > 0]
-        found, key = _first_in(keys, end[farther], line_end[rows[farther]])
-        at[farther[found]] = key
-    behind = np.flatnonzero(at)
-    length, count = chunk.number_at(at[behind])
-    good = (count > 0) & (count < 8)
-    rows, at = rows[behind[good]], at[behind[good]]
-    second.put(rows, Kind.LENGTH, at, at + count[good], length[good])
-
-
-def _bars(chunk: Chunk, colon: Ints, line_end: Ints) -> tuple[Ints, Ints]:
-    """The lines of function_graph, by their numbers, and where the bar stands in them."""
-    rows = np.flatnonzero(chunk.has(colon, ": funcgr"))
-    colon, line_end = colon[rows], line_end[rows]
-    if not len(rows):
-        return rows, colon
-    # it has a column of its own as a rule
-    bar = colon + max(0, chunk.text(int(colon[0]), int(line_end[0])).find(b"|"))
-    if (bar >= line_end).any() or (chunk.bytes[bar] != ord("|")).any():
-        found, bar = _first_in(chunk.positions("|"), colon, line_end)
-        rows, colon = rows[found], colon[found]
-    near = bar - colon <= _FARTHEST_BAR
-    return (rows, bar) if near.all() else (rows[near], bar[near])
-
-
-def _durations(chunk: Chunk, rows: Ints, bar: Ints, number: Number) -> None:
-    """`14.572 us  |`: the number before the bar; it has fewer decimals the longer it is."""
-    end = np.zeros_like(bar)
-    for blanks in (1, 2, 3):
-        end = np.where(chunk.has_before(bar, " us" + " " * blanks), bar - blanks - 3, end)
-    found = np.flatnonzero(end)
-    rows, end = rows[found], end[found]
-    decimals, count = chunk.number_before(end)
-    point = chunk.bytes[end - count - 1] == ord(".")
-    whole, wholes = chunk.number_before(end - count - 1)
-    good = np.where(point, (count > 0) & (count <= 3) & (wholes > 0) & (wholes < 13), (count > 0) & (count < 13))
-    value = np.where(point, whole * 1000 + decimals * 10 ** np.clip(3 - count, 0, 3), decimals * 1000)
-    start = end - count - np.where(point, 1 + wholes, 0)
-    number.put(rows[good], Kind.DURATION, start[good], end[good], value[good])
-
-
-def _indents(chunk: Chunk, rows: Ints, bar: Ints, first: Number, second: Number) -> None:
-    """The blanks behind the bar of calls."""
-    count = chunk.blanks_at(bar + 1)
-    depth = np.maximum(count - 2, 0) // 2
-    behind = first.kind[rows] != Kind.NONE
-    for number, ours in ((first, ~behind), (second, behind)):
-        number.put(rows[ours], Kind.INDENT, bar[ours] + 1, bar[ours] + 1 + count[ours], depth[ours])
-
-
-def _pids(chunk: Chunk, head: Ints, head_end: Ints) -> Number:
-    """The number before `[001]`, the CPU, or before the time."""
-    end = head_end - chunk.blanks_before(head_end)
-    with_cpu = (chunk.bytes[end - 1] == ord("]")) & (chunk.bytes[end - 5] == ord("["))
-    end = np.where(with_cpu, end - 5, end)
-    end -= chunk.blanks_before(end)
-    value, count = chunk.number_before(end)
-    good = (count > 0) & (count < 9) & (end - count > head)
-    return Number(
-        np.where(good, np.int64(Kind.PID), 0),
-        np.where(good, end - count, head_end),
-        np.where(good, end, head_end),
-        np.where(good, value, 0).astype(np.uint64),
-    )
-
-
-def cut_trace_cmd(chunk: Chunk) -> Cuts:
-    """`trace-cmd report`: `ssh-30928 [000] 3110612.717883: funcgraph_exit:       + 14.572 us  |    }`."""
+def _lines_with_colons(chunk: Chunk) -> Lines:
+    """`ssh-30928 [000] 3110612.717883: `: the head, the time, a colon."""
     line, time_start, colon, time = _times(chunk)
-    head, line_end = chunk.line_starts[line], chunk.line_ends[line]
-    first, second = Number.none(line_end), Number.none(line_end)
-    with_bar, bar = _bars(chunk, colon, line_end)
-    _durations(chunk, with_bar, bar, first)
-    _indents(chunk, with_bar, bar, first, second)
-    if len(with_bar) < len(line):
-        _packet(chunk, np.flatnonzero(first.kind == Kind.NONE), colon, line_end, first, second)
-    sound = time_start - head <= _LONGEST_HEAD
-    return Cuts(line, line_end, head, time_start, _pids(chunk, head, time_start), time, colon, first, second, sound)
+    head, end = chunk.line_starts[line], chunk.line_ends[line]
+    return Lines(line, head, time_start, time, colon, end, time_start - head <= _LONGEST_HEAD)
 
 
-def cut_perf_script(chunk: Chunk) -> Cuts:
-    """`perf script`: `ping 15000 [000]  5591.992995: net:net_dev_queue: dev=trx0 skbaddr=0xffff888173c36400 len=98`."""
-    line, time_start, colon, time = _times(chunk)
-    head, line_end = chunk.line_starts[line], chunk.line_ends[line]
-    first, second = Number.none(line_end), Number.none(line_end)
-    # ten characters behind a blank
-    period_end = colon + 12
-    period, count = chunk.number_before(np.minimum(period_end, line_end))
-    counted = np.flatnonzero(
-        (period_end < line_end) & (chunk.bytes[colon + 12] == ord(" ")) & (count > 0) & (count < 11)
-    )
-    period_end = period_end[counted]
-    first.put(counted, Kind.PERIOD, period_end - count[counted], period_end, period[counted])
-    if len(counted) < len(line):
-        _packet(chunk, np.flatnonzero(first.kind == Kind.NONE), colon, line_end, first, second)
-    sound = time_start - head <= _LONGEST_HEAD
-    return Cuts(line, line_end, head, time_start, _pids(chunk, head, time_start), time, colon, first, second, sound)
-
-
-def cut_perf_trace(chunk: Chunk) -> Cuts:
-    """`perf trace`: `0.000 ping/8497 net:net_dev_queue(skbaddr: 0xffff90d9726a5600, len: 98, name: "wlp2s0")`."""
+def _lines_with_milliseconds(chunk: Chunk) -> Lines:
+    """`0.000 ping/8497 net:`: the time, perhaps `(0.012 ms): `, and the head where there is one."""
     points = chunk.positions(".")
     points = points[chunk.bytes[points + 4] == ord(" ")]
-    time, found = chunk.eight_digits_before(points + 4, 3)
+    time, found = chunk.digits_before(points + 4, 3)
     whole, count = chunk.number_before(points)
     found &= (count > 0) & (count < 13)
     line = np.searchsorted(chunk.line_ends, points)
     found &= chunk.is_blank(chunk.line_starts[line], points - count)
     line, head = line[found], points[found] + 4
     time = (time[found] + whole[found] * 1000) * 1000
-    line_end = chunk.line_ends[line]
-    head_end, pid, sound = _task_ends(chunk, head, line_end)
-    first, second = Number.none(line_end), Number.none(line_end)
-    _packet(chunk, np.arange(len(line)), head_end, line_end, first, second)
-    return Cuts(line, line_end, head, head_end, pid, time, head_end, first, second, sound)
+    end = chunk.line_ends[line]
+    head_end, sound = _task_ends(chunk, head, end)
+    return Lines(line, head, head_end, time, head_end, end, sound)
 
 
-def _task_ends(chunk: Chunk, head: Ints, line_end: Ints) -> tuple[Ints, Number, Flags]:
+def _task_ends(chunk: Chunk, head: Ints, line_end: Ints) -> tuple[Ints, Flags]:
     """Where `ping/8497` ends behind the time; without a task, where the column of the duration ends, or the time."""
     slashes = chunk.positions("/")
     _, count = chunk.number_at(slashes + 1)
@@ -317,23 +220,151 @@ def _task_ends(chunk: Chunk, head: Ints, line_end: Ints) -> tuple[Ints, Number, 
     head_end = np.where(chunk.has(head, " (") & chunk.has(head + 11, "):"), head + 13, head)
     near = (end - head[found] <= _LONGEST_HEAD) & (chunk.bytes[end] == ord(" "))
     head_end[found[near]] = end[near]
-    pid = Number.none(head_end)
-    value, count = chunk.number_before(end[near])
-    pid.put(found[near], Kind.PID, end[near] - count, end[near], value)
     sound = np.ones(len(head), bool)
     sound[found[~near]] = False
-    return head_end, pid, sound
+    return head_end, sound
 
 
-def cut_nothing(chunk: Chunk) -> Cuts:
-    """No line is cut."""
+def _calls_and_packets(chunk: Chunk, lines: Lines) -> list[Group]:
+    """`: funcgraph_exit:       + 14.572 us  |    }` and `: net_dev_queue: dev=v0 skbaddr=0xff2b634b01358000 len=98`."""
+    graph = chunk.has(lines.body, ": funcgr")
+    rows, bar = _bars(chunk, lines, graph)
+    groups = []
+    if isinstance(rows, slice) or len(rows):
+        groups.append(Group(rows, (_durations(chunk, bar), _indents(chunk, bar))))
+    if isinstance(rows, slice):
+        return groups
+    others = np.ones(len(lines), bool)
+    others[rows] = False
+    return [*groups, _packets(chunk, lines, np.flatnonzero(others))]
+
+
+def _bars(chunk: Chunk, lines: Lines, graph: Flags) -> tuple[Places, Ints]:
+    """Of the lines of function_graph those with a bar, and where it stands: in one of a few columns, mostly."""
+    rows: Places = ALL if graph.all() else np.flatnonzero(graph)
+    body, end = lines.body[rows], lines.end[rows]
+    bar = np.full(len(body), -1)
+    others: Places = ALL
+    for column in _usual_columns(chunk, body, end, _BAR):
+        if column > _FARTHEST_BAR:
+            continue
+        places = np.minimum(body[others] + column, end[others])
+        bar[others] = np.where(chunk.bytes[places] == ord("|"), places, -1)
+        others = np.flatnonzero(bar < 0)
+        if not len(others):
+            return rows, bar
+    left = np.arange(len(body))[others]
+    start = body[left]
+    stop = np.minimum(end[left], start + (_FARTHEST_BAR + 1))
+    found, places = _first_in(_positions_in(chunk, "|", start, stop), start, stop)
+    bar[left[found]] = places
+    near = np.flatnonzero(bar >= 0)
+    return np.arange(len(graph))[rows][near], bar[near]
+
+
+def _durations(chunk: Chunk, bar: Ints) -> Number:
+    """`14.572 us  |`: the number before the bar; it has fewer decimals the longer it is."""
+    blanks = chunk.blanks_before(bar)
+    end = bar - blanks - 3
+    good = chunk.has(end, " us") & (blanks > 0) & (blanks < 4)
+    start = np.empty_like(end)
+    value = np.empty_like(end)
+    # usually three decimals, and not many digits before the point
+    decimals, three = chunk.digits_before(end, 3)
+    whole, count = chunk.number_before(end - 4)
+    three &= (chunk.bytes[end - 4] == ord(".")) & (count > 0) & (count < 13)
+    value = whole * 1000 + decimals
+    start = end - 4 - count
+    others = np.flatnonzero(good & ~three)
+    if len(others):
+        their_end = end[others]
+        decimals, count = chunk.number_before(their_end)
+        point = chunk.bytes[their_end - count - 1] == ord(".")
+        whole, wholes = chunk.number_before(their_end - count - 1)
+        found = np.where(point, (count > 0) & (count <= 3) & (wholes > 0) & (wholes < 13), (count > 0) & (count < 13))
+        value[others] = np.where(point, whole * 1000 + decimals * 10 ** np.clip(3 - count, 0, 3), decimals * 1000)
+        start[others] = their_end - count - np.where(point, 1 + wholes, 0)
+        good[others] = found
+    if not good.all():
+        none = np.flatnonzero(~good)
+        value[none] = -1
+        start[none] = end[none] = bar[none] + 1
+    return Number(Kind.DURATION, good, start, end, value)
+
+
+def _indents(chunk: Chunk, bar: Ints) -> Number:
+    """The blanks behind the bar of calls."""
+    start = bar + 1
+    count = chunk.blanks_at(start)
+    return Number(Kind.INDENT, np.ones(len(bar), bool), start, start + count, np.maximum(count - 2, 0) // 2)
+
+
+def _periods_and_packets(chunk: Chunk, lines: Lines) -> list[Group]:
+    """`:     131072 cycles: ` and `: net:net_dev_queue: dev=trx0 skbaddr=0xffff888173c36400 len=98`."""
+    # ten characters behind a blank
+    end = np.minimum(lines.body + 12, lines.end)
+    period, count = chunk.number_before(end)
+    counted = (end < lines.end) & (chunk.bytes[end] == ord(" ")) & (count > 0) & (count < 11)
+    rows, others = np.flatnonzero(counted), np.flatnonzero(~counted)
+    end, there = end[rows], np.ones(len(rows), bool)
+    periods = Number(Kind.PERIOD, there, end - count[rows], end, period[rows])
+    return [Group(rows, (periods,)), _packets(chunk, lines, others)]
+
+
+def _only_packets(chunk: Chunk, lines: Lines) -> list[Group]:
+    """` net:net_dev_queue(skbaddr: 0xffff90d9726a5600, len: 98, name: "wlp2s0")`."""
+    return [_packets(chunk, lines, ALL)]
+
+
+def _packets(chunk: Chunk, lines: Lines, rows: Places) -> Group:
+    """The address of the packet and its length."""
+    body, line_end = lines.body[rows], lines.end[rows]
+    marks = chunk.positions("x") if len(body) else body
+    marks = marks[chunk.has(marks - 8, "kbaddr=0") | chunk.has(marks - 8, "baddr: 0")]
+    found, mark = _first_in(marks, body, line_end)
+    value, good = chunk.hex16_at(mark + 1)
+    found, start, value = found[good], mark[good] + 1, value[good]
+    skb = _number(Kind.SKB, line_end, found, start, start + 16, value, np.zeros(len(line_end), np.uint64))
+    end = start + 16
+    at = np.where(chunk.has(end, " len="), end + 5, np.where(chunk.has(end, ", len: "), end + 7, 0))
+    farther = np.flatnonzero(at == 0)
+    if len(farther):
+        keys = chunk.positions("l")
+        equal = chunk.has(keys - 1, " len=")
+        keys = np.where(equal | chunk.has(keys - 1, " len: "), keys + 5 - equal, 0)
+        keys = keys[keys > 0]
+        with_key, key = _first_in(keys, end[farther], line_end[found[farther]])
+        at[farther[with_key]] = key
+    behind = np.flatnonzero(at)
+    length, count = chunk.number_at(at[behind])
+    good = (count > 0) & (count < 8)
+    behind, length, count = behind[good], length[good], count[good]
+    start = at[behind]
+    lengths = np.full(len(line_end), -1, np.int64)
+    return Group(rows, (skb, _number(Kind.LENGTH, line_end, found[behind], start, start + count, length, lengths)))
+
+
+def _number(
+    kind: Kind, line_end: Ints, found: Ints, start: Ints, end: Ints, value: Ints | Words, values: Ints | Words
+) -> Number:
+    """A number that the lines `found` have. The others have no text at their end instead, and keep their `values`."""
+    starts, ends = line_end.copy(), line_end.copy()
+    there = np.zeros(len(line_end), bool)
+    for ours, theirs in ((starts, start), (ends, end), (there, True), (values, value)):
+        ours[found] = theirs
+    return Number(kind, there, starts, ends, values)
+
+
+def _no_lines(chunk: Chunk) -> Lines:
     none = chunk.line_ends[:0]
-    number = Number.none(none)
-    return Cuts(none, none, none, none, number, none, none, number, number, np.array([], bool))
+    return Lines(none, none, none, none, none, none, none == 0)
 
 
-CUTS: Mapping[str, Callable[[Chunk], Cuts]] = {
-    "trace_cmd_report": cut_trace_cmd,
-    "perf_script": cut_perf_script,
-    "perf_trace": cut_perf_trace,
+#: For a format without a way to cut its lines.
+UNCUT = Cut(_no_lines, lambda _, __: [])
+
+CUTS: Mapping[str, Cut] = {
+    "trace_cmd_report": Cut(_lines_with_colons, _calls_and_packets),
+    "perf_script": Cut(_lines_with_colons, _periods_and_packets),
+    "perf_trace": Cut(_lines_with_milliseconds, _only_packets),
 }

@@ -256,7 +256,7 @@ def _start(file: BinaryIO, format_name: str, near: int) -> int | None:
         text = file.read(window)
         first = text.find(b"\n") + 1
         chunk = Chunk(text[first : text.rfind(b"\n") + 1])
-        line = CUTS[format_name](chunk).line
+        line = CUTS[format_name].lines(chunk).line
         if len(line):
             return near + first + chunk.offset(int(chunk.line_starts[line[0]]))
     return None

@@ -17,11 +17,11 @@ from netdiag.formats._derive import item_reader, line_reader
 from netdiag.spans import Source
 from netdiag.traces._chunk import Chunk, Flags, Ints
 from netdiag.traces._columns import TABLES, Batch, Categories, Column, Store, Stored, batch_of, merged
-from netdiag.traces._cuts import CUTS, Cuts, cut_nothing
+from netdiag.traces._cuts import ALL, CUTS, UNCUT, Group, Lines, Places
 from netdiag.traces._frames import Frames
 from netdiag.traces._shapes import (
     COLUMN_OF_KIND,
-    MOST_PARTS,
+    MOST_LINES,
     OF_BODY,
     OF_HEAD,
     TABLE_OF,
@@ -126,7 +126,7 @@ class Reader:
 
     def __init__(self, format_name: str, file: IO[bytes] | None = None) -> None:
         self._format = formats.get(format_name)
-        self._cut = CUTS.get(format_name, cut_nothing)
+        self._cut = CUTS.get(format_name, UNCUT)
         self._waiting: list[bytes] = []
         self._size = self._enough = 0
         self.lines = 0
@@ -156,14 +156,14 @@ class Reader:
         if self._size < self._enough:
             return
         chunk = Chunk(*self._waiting)
-        cuts = self._cut(chunk)
-        last = int(cuts.line[-1]) if len(cuts.line) else 0
+        lines = self._cut.lines(chunk)
+        last = int(lines.line[-1]) if len(lines) else 0
         if last:
             self._wait(chunk.cut_off(last))
-            self._read(chunk, cuts.before_last())
+            self._read(chunk, lines.before_last())
         elif self._size > _LONGEST_GROUP:
             self._wait()
-            self._read(chunk, cuts)
+            self._read(chunk, lines)
         else:
             self._enough = 2 * self._size
 
@@ -171,7 +171,7 @@ class Reader:
         """Read what waits."""
         chunk = Chunk(*self._waiting)
         self._wait()
-        self._read(chunk, self._cut(chunk))
+        self._read(chunk, self._cut.lines(chunk))
 
     def _wait(self, *blocks: bytes) -> None:
         """So much waits for what comes after it."""
@@ -229,68 +229,70 @@ class Reader:
         self._unread += [(line + self.lines, reason) for line, reason in piece.unread]
         self.lines += piece.lines
 
-    def _read(self, chunk: Chunk, cuts: Cuts) -> None:
-        groups = _Groups.of(chunk, cuts.line)
-        if 0 < len(cuts.line) <= MOST_PARTS:
-            batches, slow = self._by_shapes(chunk, cuts, groups)
-        else:
-            batches, slow = {}, np.ones(len(cuts.line), bool)
-        self._ways["columns"] += int((groups.end - cuts.line)[~slow].sum())
-        first = np.concatenate([cuts.line[slow], groups.loose])
+    def _read(self, chunk: Chunk, lines: Lines) -> None:
+        groups = _Groups.of(chunk, lines.line)
+        slow = np.ones(len(lines), bool)
+        batches: list[tuple[str, Batch]] = []
+        if 0 < len(lines) <= MOST_LINES:
+            batches = self._by_shapes(chunk, lines, groups, slow)
+        self._ways["columns"] += int((groups.end - lines.line)[~slow].sum())
+        first = np.concatenate([lines.line[slow], groups.loose])
         if len(first):
             order = np.argsort(first, kind="stable")
             end = np.concatenate([groups.end[slow], groups.loose + 1])[order]
-            for table, batch in self._by_records(chunk, first[order], end).items():
-                batches[table] = merged(table, [batches[table], batch]) if table in batches else batch
-        for table, batch in batches.items():
-            self._store.add(table, batch)
+            batches += self._by_records(chunk, first[order], end)
+        for table in dict.fromkeys(table for table, _ in batches):
+            self._store.add(table, merged(table, [batch for name, batch in batches if name == table]))
         self.lines += len(chunk.line_ends)
 
-    def _by_shapes(self, chunk: Chunk, cuts: Cuts, groups: _Groups) -> tuple[dict[str, Batch], Flags]:
-        """The rows of the lines whose shapes are known, and which lines are not among them."""
-        first, second = cuts.first, cuts.second
-        has_first, has_second = bool(first.kind.any()), bool(second.kind.any())
-        bounds = [cuts.head, cuts.pid.start, cuts.pid.end, cuts.head_end, cuts.body, first.start]
-        bounds += [first.end, second.start] if has_first else []
-        bounds += [second.end, cuts.line_end] if has_second else []
-        before_pid, behind_pid, *parts = chunk.spans(bounds)
-        head = self._heads.numbers(cuts.pid.kind, (before_pid, behind_pid))
-        framed = groups.end > cuts.line + 1
-        parts += [None] * (3 - len(parts))
-        shape = self._bodies.numbers((first.kind, second.kind), framed, parts)
-        table = self._bodies.places.column("table")[shape]
-        good = cuts.sound & self._heads.told.column("good")[head] & (table != Bodies.SLOW)
+    def _by_shapes(self, chunk: Chunk, lines: Lines, groups: _Groups, slow: Flags) -> list[tuple[str, Batch]]:
+        """The rows of the lines whose shapes are known; those are not `slow` any more."""
+        head = self._heads.numbers(chunk, lines.head, lines.head_end)
+        good = lines.sound & self._heads.told.column("good")[head]
+        framed = groups.end > lines.line + 1
         below = np.full(len(framed), NOT_TOLD)
         if framed.any():
-            below[framed] = self._frames.stacks(chunk, cuts.line[framed] + 1, groups.end[framed])
+            below[framed] = self._frames.stacks(chunk, lines.line[framed] + 1, groups.end[framed])
             good &= below != Frames.BAD
-        batches = {}
-        place = self._bodies.places.column("place")
-        for number, name in TABLE_OF.items():
-            rows = np.flatnonzero(good & (table == number))
-            if len(rows):
-                batches[name] = self._batch(name, cuts, rows, head[rows], place[shape[rows]], below[rows])
-        return batches, ~good
+        batches = []
+        for group in self._cut.groups(chunk, lines):
+            rows = group.rows
+            body = lines.body[rows]
+            if len(body):
+                shape = self._bodies.numbers(chunk, body, lines.end[rows], group.numbers, framed[rows])
+                table = self._bodies.places.column("table")[shape]
+                slow[rows] = ~good[rows] | (table == Bodies.SLOW)
+                for number, name in TABLE_OF.items():
+                    ours = good[rows] & (table == number)
+                    if ours.any():
+                        places = ALL if ours.all() else np.flatnonzero(ours)
+                        batches.append((name, self._batch(name, lines, group, places, head, shape, below)))
+        return batches
 
-    def _batch(self, table: str, cuts: Cuts, rows: Ints, head: Ints, shape: Ints, below: Ints) -> Batch:
-        columns: dict[str, Column] = {"line": cuts.line[rows] + (self.lines + 1), "time": cuts.time[rows]}
+    def _batch(
+        self, table: str, lines: Lines, group: Group, ours: Places, head: Ints, shape: Ints, below: Ints
+    ) -> Batch:
+        """The rows of a table that are `ours` in a group. `head` and `below` are those of all lines."""
+        rows = ours if isinstance(group.rows, slice) else group.rows[ours]
+        columns: dict[str, Column] = {"line": lines.line[rows] + (self.lines + 1), "time": lines.time[rows]}
+        head, below = head[rows], below[rows]
         for name in OF_HEAD[table]:
             columns[name] = self._heads.told.values(name, head)
+        place = self._bodies.places.column("place")[shape[ours]]
         for name in OF_BODY[table]:
-            columns[name] = self._bodies.told[table].values(name, shape)
-        for number in (cuts.pid, cuts.first, cuts.second):
-            kinds = number.kind[rows]
-            for kind, name in COLUMN_OF_KIND.items():
-                ours = kinds == kind
-                if ours.any():
-                    dtype = TABLES[table][name]
-                    value = number.value[rows].astype(dtype)
-                    columns[name] = value if ours.all() else np.where(ours, value, columns[name]).astype(dtype)
+            columns[name] = self._bodies.told[table].values(name, place)
+        for number in group.numbers:
+            there = number.there[ours]
+            if there.any():
+                name = COLUMN_OF_KIND[number.kind]
+                dtype = TABLES[table][name]
+                value = number.value[ours].astype(dtype)
+                columns[name] = value if there.all() else np.where(there, value, columns[name]).astype(dtype)
         if table == "events" and (below != NOT_TOLD).any():
             columns["stack"] = np.where(columns["stack"] == Bodies.BELOW, below, columns["stack"]).astype(np.int32)
-        return Batch(len(rows), columns)
+        return Batch(len(head), columns)
 
-    def _by_records(self, chunk: Chunk, first: Ints, end: Ints) -> dict[str, Batch]:
+    def _by_records(self, chunk: Chunk, first: Ints, end: Ints) -> list[tuple[str, Batch]]:
         """The rows of groups of lines, as the format reads them. A blank line keeps groups apart that were not next to
         each other.
         """
@@ -313,10 +315,10 @@ class Reader:
         rows = Rows(self._book)
         for record in document.records:
             rows.add(record)
-        batches = {}
+        batches = []
         for table, kept in (("events", rows.events), ("calls", rows.calls), ("losses", rows.losses)):
             for row in kept:
                 row["line"] = numbers[row["line"] - 1]
             if kept:
-                batches[table] = batch_of(table, kept, self._store.categories)
+                batches.append((table, batch_of(table, kept, self._store.categories)))
         return batches

@@ -7,6 +7,7 @@ that shape are. If those numbers come out in the columns where they belong and n
 every line of the shape; if not, its lines are read one by one.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,15 +19,17 @@ from netdiag import formats
 from netdiag.formats import Record
 from netdiag.formats.records import Frame, TraceEvent
 from netdiag.spans import Source
-from netdiag.traces._chunk import Flags, Ints
+from netdiag.traces._chunk import Chunk, Flags, Ints
 from netdiag.traces._columns import TABLES, Categories, Column, dtype_of
-from netdiag.traces._cuts import Kind
+from netdiag.traces._cuts import Kind, Number
 from netdiag.traces.table import Row, Rows, StackBook, absent, fitting
 
-# three codes and the kinds fit into a key of 63 bits
-_CODE_BITS = 18
+# three codes and five flags fit into a key of 63 bits
+_CODE_BITS = 19
 #: So many distinct parts are kept at most; then all are forgotten and read anew.
 MOST_PARTS = 1 << _CODE_BITS
+#: Of so many lines in one chunk even all different ones are not more parts.
+MOST_LINES = MOST_PARTS // 4
 
 # the column of each kind of number, and what stands for the number in a line that is made
 _PROBES: dict[int, tuple[str, str, int]] = {
@@ -85,15 +88,17 @@ class Parts:
 
     def codes(self, texts: Any) -> Ints:
         encoded = texts.dictionary_encode()
-        distinct: list[bytes] = encoded.dictionary.to_pylist()
+        codes: Ints = self.codes_of(encoded.dictionary.to_pylist())[encoded.indices.to_numpy()]
+        return codes
+
+    def codes_of(self, distinct: Sequence[bytes]) -> Ints:
         # not by Arrow's index_in, which would put all known texts into a new hash table each time
         known = list(map(self._codes.get, distinct))
         if None in known:
             for place in [place for place, code in enumerate(known) if code is None]:
                 known[place] = self._codes[distinct[place]] = len(self._texts)
                 self._texts.append(distinct[place])
-        codes: Ints = np.array(known, np.int64)[encoded.indices.to_numpy()]
-        return codes
+        return np.array(known, np.int64)
 
     def text(self, code: int) -> bytes:
         """The text of a code, which may have other bits above it."""
@@ -197,8 +202,12 @@ def _stack(record: Record) -> tuple[Frame, ...]:
     return record.stack if isinstance(record, TraceEvent) else ()
 
 
+# what stands before the number of a task, that number, and what may stand behind it: the CPU and the flags
+_PID = re.compile(rb"(.+?)(?<![0-9])([0-9]{1,8})((?: +\[[0-9]{3}\])?(?: +[0-9]{0,4}[.dDbBXN][^ ]{3,5})? *)", re.DOTALL)
+
+
 class Heads:
-    """What the heads of lines tell."""
+    """What the heads of lines tell: each distinct one has a number."""
 
     def __init__(self, reader: ProbeReader, categories: Categories) -> None:
         self._reader = reader
@@ -206,52 +215,58 @@ class Heads:
         self._clear()
 
     def _clear(self) -> None:
-        self._parts = (Parts(), Parts())
-        self._keys = Keys()
+        self._parts = Parts()
+        # what a head tells by the texts before and behind the number of its task, if it has one
+        self._shapes: dict[tuple[bytes, bytes | None], list[int]] = {}
         self.told = Told({"good": np.dtype(bool)} | {name: _dtype("events", name) for name in OF_HEAD["events"]})
 
-    def numbers(self, kind: Ints, parts: Sequence[Any]) -> Ints:
-        """The number of each line's head. `parts` are the texts before and behind the number of the task."""
-        if max(map(len, self._parts)) + len(kind) > MOST_PARTS:
+    def numbers(self, chunk: Chunk, start: Ints, end: Ints) -> Ints:
+        """The number of each line's head."""
+        texts, which = chunk.pieces([start, end])
+        if len(self._parts) + len(texts) > MOST_PARTS:
             self._clear()
-        keys = kind
-        for known, texts in zip(self._parts, parts, strict=True):
-            keys = keys << _CODE_BITS | known.codes(texts)
-        found, new = self._keys.numbers(keys)
-        heads = [self._head(int(key)) for key in new]
-        for (_, kind_), read in zip(
-            heads, self._reader.read([[self._reader.line(head=head)] for head, _ in heads]), strict=True
-        ):
-            row: Row = read[0][1] if read and len(read) == 1 else {}
-            good = bool(row) and self._reader.is_standard(row, OF_BODY["events"]) and _in_place(row, [kind_])
-            self.told.add([good, *_coded("events", OF_HEAD["events"], row if good else {}, self._categories)])
+        found = self._parts.codes_of(texts)[which[:, 0]]
+        self._read(self._parts.texts_from(len(self.told)))
         return found
 
-    def _head(self, key: int) -> tuple[bytes, int]:
-        """A head with these parts, and the kind of its number."""
-        kind = key >> 2 * _CODE_BITS
-        before, behind = (
-            known.text(key >> shift * _CODE_BITS) for known, shift in zip(self._parts, (1, 0), strict=True)
-        )
-        return before + _probe(kind) + behind, kind
+    def _read(self, heads: Sequence[bytes]) -> None:
+        if not heads:
+            return
+        cuts = [_PID.fullmatch(head) for head in heads]
+        keys = [(cut[1], cut[3]) if cut else (head, None) for head, cut in zip(heads, cuts, strict=True)]
+        new = [key for key in dict.fromkeys(keys) if key not in self._shapes]
+        kinds = [Kind.NONE if behind is None else Kind.PID for _, behind in new]
+        made = [before + _probe(kind) + (behind or b"") for (before, behind), kind in zip(new, kinds, strict=True)]
+        told = self._reader.read([[self._reader.line(head=head)] for head in made])
+        for key, kind, read in zip(new, kinds, told, strict=True):
+            row: Row = read[0][1] if read and len(read) == 1 else {}
+            good = bool(row) and self._reader.is_standard(row, OF_BODY["events"]) and _in_place(row, [kind])
+            self._shapes[key] = [good, *_coded("events", OF_HEAD["events"], row if good else {}, self._categories)]
+        place = 1 + OF_HEAD["events"].index("pid")
+        for key, cut in zip(keys, cuts, strict=True):
+            row_of_shape = self._shapes[key]
+            self.told.add([*row_of_shape[:place], int(cut[2]), *row_of_shape[place + 1 :]] if cut else row_of_shape)
 
 
 class Keys:
     """Numbers for keys in the order of their appearance."""
 
     def __init__(self) -> None:
-        self._known: pd.Index[int] = pd.Index([], dtype="int64")
+        self._numbers: dict[int, int] = {}
 
-    def numbers(self, keys: Ints) -> tuple[Ints, Ints]:
+    def numbers(self, keys: Ints) -> tuple[Ints, list[int]]:
         """The number of each key, and the keys that are new."""
         index, unique = pd.factorize(keys)
-        numbers = self._known.get_indexer(pd.Index(unique))
-        new: Ints = unique[numbers < 0]
-        if len(new):
-            numbers[numbers < 0] = len(self._known) + np.arange(len(new))
-            self._known = self._known.append(pd.Index(new))
-        found: Ints = numbers[index]
+        known = self._numbers
+        distinct: list[int] = unique.tolist()
+        new = [key for key in distinct if key not in known]
+        known.update(zip(new, range(len(known), len(known) + len(new)), strict=True))
+        found: Ints = np.array([known[key] for key in distinct], np.int64)[index]
         return found, new
+
+
+#: The kinds of numbers that a group may have: their place here is part of the keys of shapes.
+_GROUPS = ((Kind.DURATION, Kind.INDENT), (Kind.SKB, Kind.LENGTH), (Kind.PERIOD,))
 
 
 class Bodies:
@@ -268,27 +283,33 @@ class Bodies:
         self._clear()
 
     def _clear(self) -> None:
-        self._parts = (Parts(), Parts(), Parts())
+        self._parts = Parts()
         self._keys = Keys()
         #: for each shape its table, and its number among the shapes of that table
         self.places = Told({"table": np.dtype(np.int8), "place": np.dtype(np.int32)})
         self.told = {table: Told({name: _dtype(table, name) for name in names}) for table, names in OF_BODY.items()}
 
-    def numbers(self, kinds: tuple[Ints, Ints], with_frames: Flags, parts: Sequence[Any | None]) -> Ints:
-        """The number of each line's shape. `parts` are the texts before, between and behind the numbers."""
-        if max(map(len, self._parts)) + len(with_frames) > MOST_PARTS:
+    def numbers(self, chunk: Chunk, start: Ints, end: Ints, numbers: Sequence[Number], framed: Flags) -> Ints:
+        """The number of each line's shape; `framed` tells which lines have frames below them."""
+        bounds = [start, *(bound for number in numbers for bound in (number.start, number.end)), end]
+        texts, which = chunk.pieces(bounds)
+        if len(self._parts) + len(texts) > MOST_PARTS:
             self._clear()
-        keys = kinds[0] << 4 | kinds[1] << 1 | with_frames
-        for known, texts in zip(self._parts, parts, strict=True):
-            keys <<= _CODE_BITS
-            if texts is not None:
-                keys |= known.codes(texts)
+        codes = self._parts.codes_of(texts)[which]
+        keys = framed + 8 * _GROUPS.index(tuple(number.kind for number in numbers))
+        for flag, number in zip((2, 4), numbers, strict=False):
+            keys += flag * number.there
+        for code in codes.T:
+            keys = keys << _CODE_BITS | code
+        keys <<= _CODE_BITS * (3 - codes.shape[1])
         found, new = self._keys.numbers(keys)
         self._read(new)
         return found
 
-    def _read(self, keys: Ints) -> None:
-        shapes = [self._shape(int(key)) for key in keys]
+    def _read(self, keys: Sequence[int]) -> None:
+        if not keys:
+            return
+        shapes = [self._shape(key) for key in keys]
         made = [(self._reader.line_and_frame if framed else self._alone)(body=body) for body, _, framed in shapes]
         for (_, kinds, framed), read in zip(shapes, self._reader.read(made), strict=True):
             table, row = self._row(read, kinds, framed=framed)
@@ -305,10 +326,9 @@ class Bodies:
     def _shape(self, key: int) -> tuple[bytes, list[int], bool]:
         """A body of the shape, the kinds of its numbers, and whether frames are below it."""
         flags = key >> 3 * _CODE_BITS
-        kinds = [flags >> 4, flags >> 1 & 7]
-        before, between, behind = (
-            known.text(key >> shift * _CODE_BITS) for known, shift in zip(self._parts, (2, 1, 0), strict=True)
-        )
+        group = _GROUPS[flags >> 3]
+        kinds = [kind if flags & flag else Kind.NONE for flag, kind in zip((2, 4), (*group, Kind.NONE), strict=False)]
+        before, between, behind = (self._parts.text(key >> shift * _CODE_BITS) for shift in (2, 1, 0))
         return before + _probe(kinds[0]) + between + _probe(kinds[1]) + behind, kinds, bool(flags & 1)
 
     def _row(self, read: Read | None, kinds: Sequence[int], *, framed: bool) -> tuple[int, Row]:
