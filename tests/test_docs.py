@@ -13,9 +13,11 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from netdiag import formats, report
+from netdiag import formats
 from netdiag.checks import LAYERS, Check, by_layer, own_checks
 from netdiag.cli import commands
+from netdiag.report import schemas
+from netdiag.report.schemas import SCHEMAS
 
 DOCS = Path(__file__).parents[1] / "docs"
 IN_CHECKOUT = (DOCS.parent / "analyzer").exists()
@@ -94,24 +96,30 @@ def _value(each: click.Parameter) -> str:
 
 
 #: Properties of a result whose types are those of the model: they are made of its code, and stand in the schema.
-_OF_THE_MODEL = ("host", "journeys", "call_trees")
+_OF_THE_MODEL = ("host", "journeys", "call_trees", "traces")
 
 
 def json_page() -> str:
-    """docs/json.md: the two schemas, type by type."""
-    package = Path(report.__file__).parent
+    """docs/json.md: the schemas, type by type."""
     head = (
-        "# JSON\n\nMade from the schemas, which the package brings (JSON Schema, draft 2020-12): "
-        "[analysis.schema.json](../analyzer/netdiag/report/analysis.schema.json) of `netdiag analyze --format json`, "
-        "[comparison.schema.json](../analyzer/netdiag/report/comparison.schema.json) of `netdiag diff --format json`. "
-        "The same bundle gives the same bytes. The types of the host's model, of journeys and of call trees are many: "
-        "the schema has them.\n"
+        "# JSON\n\nMade from the schemas (JSON Schema, draft 2020-12), which are part of the package: "
+        "`netdiag schema COMMAND` prints the one of what `netdiag COMMAND --format json` writes.\n\n"
     )
-    return head + "".join("".join(_schema(package / f"{name}.schema.json")) for name in ("analysis", "comparison"))
+    index = "".join(
+        f"- [{name}.schema.json](schemas/{name}.schema.json): "
+        f"[`netdiag {name}`](#result-of-netdiag-{name}---format-json)\n"
+        for name in SCHEMAS
+    )
+    tail = (
+        "\nEach result says in `schema_version` which version of its schema it follows. The same bundle gives the same "
+        "bytes. The types of the host's model, of journeys, of call trees and of traces are many: the schemas have "
+        "them.\n"
+    )
+    return head + index + tail + "".join("".join(_schema(name)) for name in SCHEMAS)
 
 
-def _schema(path: Path) -> Iterator[str]:
-    rules = json.loads(path.read_text(encoding="utf-8"))
+def _schema(command: str) -> Iterator[str]:
+    rules: Any = schemas.schema(command)
     yield f"\n## {rules['title']}\n\n{rules['description']}\n\n"
     yield from _properties(rules)
     told = _reached(rules, [each for name, each in rules["properties"].items() if name not in _OF_THE_MODEL])
@@ -167,6 +175,15 @@ def test_a_generated_page_is_what_the_code_says(name: str) -> None:
     if os.environ.get("ACCEPT"):
         page.write_text(made, encoding="utf-8")
     assert page.read_text(encoding="utf-8") == made
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_the_schema_in_the_documentation_is_that_of_the_package(name: str) -> None:
+    copy = DOCS / "schemas" / f"{name}.schema.json"
+    if os.environ.get("ACCEPT"):
+        copy.parent.mkdir(exist_ok=True)
+        copy.write_text(schemas.text(name), encoding="utf-8")
+    assert copy.read_text(encoding="utf-8") == schemas.text(name)
 
 
 def test_every_page_is_in_the_index_and_every_link_leads_to_a_file() -> None:

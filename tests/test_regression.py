@@ -1,18 +1,23 @@
 """A folder of bundles with what must be said of them: what differs, and what accepting writes."""
 
+import json
 import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
 from netdiag.cli.test import command
 from netdiag.errors import UsageError
 from netdiag.regression import Expected, Wanted, read_file, run, write_file
+from netdiag.report.schemas import schema
 
 CHECKS = Path(__file__).parents[1] / "samples" / "checks"
 MASQUERADE = Wanted("nat-masquerade-missing", "error")
@@ -58,6 +63,7 @@ def test_what_must_not_fire_and_does_is_told(differs: Callable[..., tuple[str, .
     (line,) = differs(must_not_fire=("nat-masquerade-missing", "link-veth-down"))
     assert line.startswith("+ error[nat-masquerade-missing] network ")
     assert line.endswith(" (must not fire)")
+    assert differs(must_not_fire=("no-such-check",)) == ("- no-such-check must not fire (there is no such check)",)
 
 
 def test_nothing_else_means_every_finding(differs: Callable[..., tuple[str, ...]]) -> None:
@@ -96,7 +102,7 @@ def test_accepting_changes_as_little_as_makes_it_pass(folder: Path) -> None:
         note="with 'quotes', \"more\" of them and a \\",
         nothing_else=True,
         must_fire=(loose, Wanted("link-veth-down")),
-        must_not_fire=("nat-masquerade-missing", "link-veth-orphan"),
+        must_not_fire=("nat-masquerade-missing", "link-veth-orphan", "no-such-check"),
         outcomes={"sysctl-ip-forward-off": "clean", "no-such-check": "clean"},
     )
     write_file(folder / "expected.toml", [before])
@@ -127,14 +133,38 @@ def test_accepting_a_new_bundle_expects_all_that_it_shows_and_nothing_else(folde
 
 def test_the_command_prints_a_difference_and_exits_with_1(folder: Path, tmp_path: Path) -> None:
     write_file(folder / "expected.toml", [Expected("masquerade", must_fire=(Wanted("link-veth-down", "error"),))])
-    done = CliRunner().invoke(command, [str(folder), "--junit", str(tmp_path / "r.xml")], standalone_mode=False)
+    outputs = [each for name in ("r.xml", "r.json", "r.txt") for each in ("-o", str(tmp_path / name))]
+    done = CliRunner().invoke(command, [str(folder), *outputs], standalone_mode=False)
     assert done.return_value == 1
-    first, second, last = done.output.splitlines()
+    first, second, last = done.stdout.splitlines()
     assert (first, last) == ("FAIL  masquerade", "1 bundle: 0 as expected, 1 not")
     assert second.startswith("      - error[link-veth-down] (it is ")
+    assert (tmp_path / "r.txt").read_text(encoding="utf-8") == done.stdout
     xml = (tmp_path / "r.xml").read_text(encoding="utf-8")
     assert '<testsuites name="netdiag" tests="1" failures="1" errors="0">' in xml
     assert "- error[link-veth-down]" in xml
+    made = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
+    (bundle,) = made["bundles"]
+    assert made["summary"] == {"passed": 0, "failed": 1}
+    assert (bundle["path"], bundle["passed"]) == ("masquerade", False)
+    assert bundle["differences"] == [{"sign": "-", "text": second.strip().removeprefix("- ")}]
+    rules: Any = schema("test")
+    assert list(Draft202012Validator(rules).iter_errors(made)) == []
+
+
+def test_the_command_writes_one_document_for_a_program(folder: Path) -> None:
+    done = CliRunner().invoke(command, [str(folder), "--format", "json", "--accept"], standalone_mode=False)
+    assert (done.return_value, json.loads(done.stdout)["summary"]) == (0, {"passed": 0, "failed": 1})
+    again = CliRunner().invoke(command, [str(folder), "--format", "junit"], standalone_mode=False)
+    assert (again.return_value, ET.fromstring(again.stdout.encode()).get("failures")) == (0, "0")
+    refused = CliRunner().invoke(command, [str(folder), "-o", "r.pdf"], standalone_mode=False)
+    assert isinstance(refused.exception, UsageError)
+
+
+def test_a_bundle_that_is_there_twice_is_refused(folder: Path) -> None:
+    (folder / "expected.toml").write_text('[[bundle]]\npath = "masquerade"\n' * 2)
+    with pytest.raises(UsageError, match="masquerade is there twice"):
+        list(run(folder))
 
 
 @pytest.mark.parametrize(

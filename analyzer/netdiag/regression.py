@@ -146,6 +146,9 @@ def differences(analysis: Analysis, expected: Expected) -> Iterator[str]:
             yield f"+ {_found(finding)} (must not fire)"
         elif unwanted and expected.nothing_else:
             yield f"+ {_found(finding)}"
+    for check in expected.must_not_fire:
+        if check not in outcomes:
+            yield f"- {check} must not fire (there is no such check)"
     for check, verdict in expected.outcomes.items():
         outcome = outcomes.get(check)
         if outcome is None or outcome.verdict.value != verdict:
@@ -193,7 +196,7 @@ def accepted(analysis: Analysis, expected: Expected) -> Expected:
     return replace(
         expected,
         must_fire=tuple(dict.fromkeys(kept)),
-        must_not_fire=tuple(check for check in expected.must_not_fire if check not in fired),
+        must_not_fire=tuple(check for check in expected.must_not_fire if check in verdicts and check not in fired),
         outcomes={check: verdicts[check] for check in expected.outcomes if check in verdicts},
     )
 
@@ -214,7 +217,7 @@ def read_file(path: Path) -> tuple[Expected, ...]:
     entries = told.pop("bundle", [])
     try:
         _only_keys(told, set())
-        return tuple(_expected(entry) for entry in _tables(entries))
+        return _once(_expected(entry) for entry in _tables(entries))
     except _Wrong as wrong:
         raise UsageError(f"{path}: {wrong}") from None
 
@@ -239,6 +242,16 @@ def _expected(entry: Mapping[str, Any]) -> Expected:
         must_not_fire=_texts(entry, "must_not_fire"),
         outcomes=outcomes,
     )
+
+
+def _once(expected: Iterable[Expected]) -> tuple[Expected, ...]:
+    """All of them, each of a bundle of its own."""
+    found: dict[str, Expected] = {}
+    for each in expected:
+        if each.path in found:
+            raise _Wrong(f"{each.path} is there twice")
+        found[each.path] = each
+    return tuple(found.values())
 
 
 def _wanted_of(entry: Mapping[str, Any]) -> Wanted:

@@ -213,7 +213,7 @@ def test_show_prints_an_overview_and_tables_in_four_formats() -> None:
     assert netdiag("show", bundle, "networks").stdout.startswith("Networks (5):\n")
     (row, *_) = csv.DictReader(io.StringIO(netdiag("show", bundle, "containers", "--format", "csv").stdout))
     assert (row["name"], row["state"]) == ("app", "running")
-    assert list(json.loads(netdiag("show", bundle, "links", "--format", "json").stdout)) == ["links"]
+    assert list(json.loads(netdiag("show", bundle, "links", "--format", "json").stdout)["tables"]) == ["links"]
     assert netdiag("show", bundle, "links", "--format", "markdown").stdout.startswith("### Links (16)\n")
     assert netdiag("show", bundle, "--format", "csv").returncode == 2
 
@@ -266,3 +266,10 @@ def test_the_shell_completes_commands_options_and_names_of_checks() -> None:
     assert completed("netdiag analyze --base", 2) == ["--baseline"]
     assert completed("netdiag explain link-stale", 2) == ["link-stale-bridge"]
     assert "_netdiag_completion" in netdiag(_NETDIAG_COMPLETE="bash_source").stdout
+
+
+@pytest.mark.parametrize("name", ["analyze", "diff", "show", "test", "trace"])
+def test_the_schemas_are_printed(name: str) -> None:
+    schema = json.loads(netdiag("schema", name).stdout)
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert schema["title"] == f"Result of netdiag {name} --format json"

@@ -14,6 +14,7 @@ from jsonschema import Draft202012Validator
 from netdiag.analysis import analyze
 from netdiag.comparison import Comparison, compare
 from netdiag.report import diff, diff_html
+from netdiag.report.schemas import schema
 from netdiag.report.snippet import Look
 from netdiag.report.visible import UNSAFE, columns
 from netdiag.results import Analysis
@@ -35,11 +36,11 @@ def attacked(hostile: Analysis, analysis: Analysis) -> Comparison:
 
 def violations(comparison: Comparison) -> list[str]:
     made = json.loads(diff.as_json(comparison))
-    return [f"{error.json_path}: {error.message}" for error in Draft202012Validator(diff.schema()).iter_errors(made)]
+    return [f"{error.json_path}: {error.message}" for error in Draft202012Validator(schema("diff")).iter_errors(made)]
 
 
 def test_the_schema_is_a_schema_and_describes_every_property() -> None:
-    rules: Any = diff.schema()
+    rules: Any = schema("diff")
     Draft202012Validator.check_schema(rules)
     assert [path for path, rule in _properties(rules, "$") if not rule.get("description")] == []
 

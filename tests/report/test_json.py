@@ -36,7 +36,8 @@ from netdiag.formats.records import (
     Sysctl,
 )
 from netdiag.model import Dialect, Engine, Extent, Facts, FirewallChain, FirewallTable, Host, Namespace, VethPair
-from netdiag.report.as_json import render, schema
+from netdiag.report.as_json import render
+from netdiag.report.schemas import schema
 from netdiag.report.visible import UNSAFE
 from netdiag.results import Analysis
 from netdiag.spans import Place, Source, Span
@@ -54,7 +55,7 @@ def result(analysis: Analysis, *, pedantic: bool = False) -> dict[str, Any]:
 
 def violations(value: object, *, closed: bool = False) -> list[str]:
     """What the published schema says against `value`; `closed` allows no property of the host that it does not name."""
-    rules = _closed(schema()) if closed else schema()
+    rules = _closed(schema("analyze")) if closed else schema("analyze")
     return [f"{error.json_path}: {error.message}" for error in Draft202012Validator(rules).iter_errors(value)]
 
 
@@ -137,15 +138,15 @@ def _known(*items: object) -> Facts[Any]:
 
 
 def test_the_schema_of_the_host_is_that_of_the_model() -> None:
-    rules: Any = schema()
+    rules: Any = schema("analyze")
     written = {name: rule for name, rule in rules["$defs"].items() if name in _BY_HAND}
     expected = {**rules, "$defs": {**written, **host_schema.definitions()}}
     host_schema.accept("netdiag.report", "analysis.schema.json", expected)
-    assert schema() == expected
+    assert schema("analyze") == expected
 
 
 def test_the_schema_is_a_schema_and_describes_every_property_of_the_contract() -> None:
-    rules: Any = schema()
+    rules: Any = schema("analyze")
     Draft202012Validator.check_schema(rules)
     contract = {**rules, "$defs": {name: rules["$defs"][name] for name in _BY_HAND}}
     assert list(_undescribed(contract, "$")) == []

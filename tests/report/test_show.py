@@ -7,15 +7,18 @@ import os
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
 from netdiag.analysis import read_bundle
 from netdiag.bundle import Limits, open_bundle
 from netdiag.report import show
 from netdiag.report._grid import Column, Grid, fold
+from netdiag.report.schemas import schema
 from netdiag.report.snippet import Look
 from netdiag.report.tables import TABLES, table
 from netdiag.report.visible import UNSAFE, columns
@@ -200,8 +203,10 @@ def test_a_word_that_is_wider_than_its_line_is_cut() -> None:
 
 
 def test_json_has_every_table_with_its_rows_as_objects(real: Reading) -> None:
-    told = json.loads(show.as_json(real, TABLES))
+    whole = json.loads(show.as_json(real, TABLES))
+    told = whole["tables"]
     assert list(told) == list(TABLES)
+    assert (whole["schema_version"], whole["bundle"]["host"]) == ("1.0", "web01")
     assert told["containers"]["rows"][1] == {
         "name": "db",
         "state": "running",
@@ -213,6 +218,17 @@ def test_json_has_every_table_with_its_rows_as_objects(real: Reading) -> None:
         "restarts": 0,
         "id": "63bed98d9d16",
     }
+
+
+def test_the_published_schema_accepts_the_tables_and_has_every_column(
+    real: Reading, loose: Reading, hostile: Analysis
+) -> None:
+    rules: Any = schema("show")
+    for reading in (real, loose, hostile):
+        made = json.loads(show.as_json(reading, TABLES))
+        assert [f"{each.json_path}: {each.message}" for each in Draft202012Validator(rules).iter_errors(made)] == []
+    columns_of = {name: list(rules["$defs"][f"{name}_row"]["properties"]) for name in TABLES}
+    assert columns_of == {name: [*table(real, name).columns] for name in TABLES}
 
 
 def test_csv_has_a_line_for_each_of_several_things_in_a_cell(real: Reading) -> None:

@@ -22,6 +22,7 @@ _COMMANDS = {
     "explain": "Print the documentation of a check.",
     "formats": "List the command outputs that netdiag reads.",
     "parse": "Print what netdiag reads of command outputs as JSON or CSV.",
+    "schema": "Print the JSON Schema of what a command writes.",
     "show": "Show the containers, networks, links, routes, rules and ports of a bundle as tables.",
     "test": "Compare what netdiag says of a folder of bundles with what it must say.",
     "trace": "Show what traces hold, or write them for flame graphs, Perfetto and speedscope.",

@@ -6,8 +6,6 @@ The same analysis gives the same bytes.
 import json
 from collections import Counter
 from collections.abc import Iterable
-from importlib.resources import files
-from typing import cast
 
 from netdiag import __version__
 from netdiag.finding import Evidence, Finding, Outcome, Severity, Verdict
@@ -44,12 +42,6 @@ def render(analysis: Analysis, *, pedantic: bool) -> str:
             "call_trees": [plain(graph.excerpt(_MOST_CALLS)) for graph in analysis.call_graphs],
         }
     )
-
-
-def schema() -> dict[str, Json]:
-    """The published JSON Schema (Draft 2020-12) of what `render` writes."""
-    text = files("netdiag.report").joinpath("analysis.schema.json").read_text(encoding="utf-8")
-    return cast(dict[str, Json], json.loads(text))
 
 
 def dump(value: Json) -> str:

@@ -3,11 +3,8 @@
 The JSON is a contract: `comparison.schema.json` beside this module describes every property.
 """
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from importlib.resources import files
-from typing import cast
 
 from netdiag import __version__
 from netdiag.comparison import Change, Comparison, FindingChange, Growth, Remark, Shown
@@ -150,12 +147,6 @@ def as_json(comparison: Comparison) -> str:
             "not_compared": [{"what": each.what, "why": each.why} for each in comparison.not_compared],
         }
     )
-
-
-def schema() -> dict[str, Json]:
-    """The published JSON Schema (Draft 2020-12) of what `as_json` writes."""
-    text = files("netdiag.report").joinpath("comparison.schema.json").read_text(encoding="utf-8")
-    return cast(dict[str, Json], json.loads(text))
 
 
 def _bundle(analysis: Analysis) -> dict[str, Json]:

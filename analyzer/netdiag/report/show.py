@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from netdiag import __version__
 from netdiag.plain import Json
 from netdiag.report import tables
 from netdiag.report._grid import Column, Grid, fold
@@ -16,6 +17,8 @@ from netdiag.report.tables import Cell, Table
 from netdiag.report.terminal import collected_when
 from netdiag.report.visible import visible
 from netdiag.results import Reading
+
+SCHEMA_VERSION = "1.0"
 
 #: What the overview shows of each table, and how many rows at most.
 _OVERVIEW = {
@@ -52,9 +55,22 @@ def text(reading: Reading, name: str, look: Look) -> str:
 
 
 def as_json(reading: Reading, names: Iterable[str]) -> str:
-    """Tables as one JSON object: by their names the remarks, and the rows as objects."""
+    """Tables for programs. Their shape is a contract: `tables.schema.json` beside this module describes all of it."""
     found = [tables.table(reading, name) for name in names]
-    return dump({table.name: _json_table(table) for table in found})
+    bundle = reading.bundle
+    return dump(
+        {
+            "schema_version": SCHEMA_VERSION,
+            "tool": {"name": "netdiag", "version": __version__},
+            "bundle": {
+                "name": bundle.name,
+                "host": bundle.host,
+                "collected_at": bundle.collected_at,
+                "sha256": bundle.sha256,
+            },
+            "tables": {table.name: _json_table(table) for table in found},
+        }
+    )
 
 
 def as_csv(reading: Reading, name: str) -> str:

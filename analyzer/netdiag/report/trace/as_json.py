@@ -4,17 +4,14 @@ The shape is a contract: `trace.schema.json` beside this module describes every 
 bytes.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
-from typing import cast
 
 from netdiag import __version__
 from netdiag.journeys.callgraph import CallTreeExcerpt
 from netdiag.journeys.observed import Observation
 from netdiag.journeys.summary import Summary
-from netdiag.plain import Json, plain
+from netdiag.plain import plain
 from netdiag.report.as_json import dump
 from netdiag.report.snippet import Look
 from netdiag.report.trace import TraceView
@@ -50,12 +47,6 @@ def render(found: Sequence[TraceView], *, look: Look, kind: str) -> Iterator[str
             "traces": [plain(_facts(view)) for view in found],
         }
     )
-
-
-def schema() -> dict[str, Json]:
-    """The published JSON Schema (Draft 2020-12) of what `render` writes."""
-    text = files("netdiag.report.trace").joinpath("trace.schema.json").read_text(encoding="utf-8")
-    return cast(dict[str, Json], json.loads(text))
 
 
 def _facts(view: TraceView) -> TraceFacts:
