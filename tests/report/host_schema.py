@@ -18,7 +18,10 @@ from netdiag.journeys.callgraph import CallTreeExcerpt
 from netdiag.journeys.observed import Observation
 from netdiag.model import Facts, Host
 from netdiag.plain import is_shown
+from netdiag.report.schemas import SCHEMAS
 from netdiag.spans import Place, Source, Span
+
+DOCS = Path(__file__).parents[2] / "docs"
 
 Schema = dict[str, Any]
 
@@ -41,11 +44,12 @@ def _name(kind: type) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__).lower()
 
 
-def accept(package: str, name: str, rules: Schema) -> None:
-    """With ACCEPT in the environment the published schema becomes `rules`."""
+def accept(command: str, rules: Schema) -> None:
+    """With ACCEPT in the environment the published schema of a command becomes `rules`, and its copy in docs as well."""
     if os.environ.get("ACCEPT"):
-        path = Path(str(files(package).joinpath(name)))
-        path.write_text(json.dumps(rules, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        package = Path(str(files("netdiag.report").joinpath(SCHEMAS[command])))
+        for path in (package, DOCS / "schemas" / f"{command}.schema.json"):
+            path.write_text(json.dumps(rules, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _of_dataclass(kind: type, waiting: list[type]) -> Schema:

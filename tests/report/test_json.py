@@ -141,7 +141,7 @@ def test_the_schema_of_the_host_is_that_of_the_model() -> None:
     rules: Any = schema("analyze")
     written = {name: rule for name, rule in rules["$defs"].items() if name in _BY_HAND}
     expected = {**rules, "$defs": {**written, **host_schema.definitions()}}
-    host_schema.accept("netdiag.report", "analysis.schema.json", expected)
+    host_schema.accept("analyze", expected)
     assert schema("analyze") == expected
 
 
