@@ -45,7 +45,7 @@ def _name(kind: type) -> str:
 
 
 def accept(command: str, rules: Schema) -> None:
-    """With ACCEPT in the environment the published schema of a command becomes `rules`, and its copy in docs as well."""
+    """With ACCEPT in the environment the published schema of a command becomes `rules`, and its copy in docs too."""
     if os.environ.get("ACCEPT"):
         package = Path(str(files("netdiag.report").joinpath(SCHEMAS[command])))
         for path in (package, DOCS / "schemas" / f"{command}.schema.json"):
