@@ -8,14 +8,17 @@ from xml.etree import ElementTree
 import pytest
 
 from netdiag.analysis import analyze
-from netdiag.journeys.observed import Observation
-from netdiag.report import render
+from netdiag.finding import Confidence
+from netdiag.journeys.observed import Ending, Join, Observation, Outcome
+from netdiag.report import pdf, render
+from netdiag.report._journeys import PAGE, JourneysView
 from netdiag.report.drawings.journeys import draw
 from netdiag.report.journeys_text import lines, notable
 from netdiag.report.snippet import Look
 from netdiag.results import Analysis
 
-SEED = Path(__file__).parents[2] / "samples" / "bundles" / "seed"
+BUNDLES = Path(__file__).parents[2] / "samples" / "bundles"
+SEED = BUNDLES / "seed"
 PLAIN = Look(colour=False, width=100, unicode=True)
 
 
@@ -107,6 +110,97 @@ def test_hostile_names_are_only_text(ping: Observation) -> None:
     ElementTree.fromstring(drawn)
     shown = "\n".join(lines(replace(ping, journeys=tuple(hostile)), PLAIN))
     assert "\x1b" not in shown
+
+
+# --- packets that are alike -------------------------------------------------------------------------------------------
+
+
+def told(observation: Observation, drawings: int = 12) -> list[tuple[str, str, list[int]]]:
+    """What stands over each drawing, and the lines of the packets in it."""
+    (view,) = [JourneysView(observation, "journeys-1", replace(PAGE, drawings=drawings))]
+    return [(each.kind.value, each.title, [journey.line for journey in each.drawn]) for each in view.alike]
+
+
+def test_packets_that_took_one_way_to_one_end_are_told_once() -> None:
+    (dropped,) = analyze(BUNDLES / "journey-docker-user.tar.gz").journeys
+    assert told(dropped) == [("lost", "5 packets dropped: a rule of the firewall dropped it", [25])]
+    (view,) = JourneysView(dropped, "", PAGE).alike
+    assert view.spread == "2.322 us to 36.556 us, median 2.398 us"
+
+
+def test_what_was_slow_is_told_apart_and_an_answer_stands_beside_its_question() -> None:
+    (shop,) = analyze(BUNDLES / "journey-tcp-by-loopback.tar.gz").journeys
+    assert told(shop) == [
+        ("slow", "1 packet received, but slowly: the median of this way is 1.892 us", [1]),
+        ("usual", "16 packets received", [128]),
+        ("usual", "10 packets received", [212, 223]),
+        ("usual", "1 packet dropped: the queue of a socket was emptied when it was closed", [320]),
+    ]
+    answered = JourneysView(shop, "", PAGE).alike[2]
+    assert answered.answers == (
+        "6 answered by container shop eth0 -> vethb3bf1cf -> docker0, 1 of them perhaps; there and back in "
+        "9.791 us to 167.318 us, median 17.250 us"
+    )
+
+
+def test_what_is_worth_a_look_is_drawn_before_all_else() -> None:
+    (queue,) = analyze(BUNDLES / "journey-full-queue.tar.gz").journeys
+    assert [title for _, title, _ in told(queue, drawings=3)] == [
+        "5 packets dropped: the queue of the device dropped it",
+        "3 packets dropped: no socket listens there",
+        "5 packets received",
+    ]
+
+
+def test_packets_are_counted_also_when_few_of_them_are_kept_whole() -> None:
+    """The numbers come from the paths and the drops then; of what those do not tell there may be more."""
+    (shop,) = analyze(BUNDLES / "journey-tcp-by-loopback.tar.gz").journeys
+    few = replace(shop, journeys=tuple(each for each in shop.journeys if each.line in (1, 30, 212, 223, 320)))
+    assert [title for _, title, _ in told(few)] == [
+        "at least 1 packet received, but slowly: the median of this way is 1.892 us",
+        "10 packets received",
+        "1 packet dropped: the queue of a socket was emptied when it was closed",
+    ]
+    (view,) = [each for each in JourneysView(few, "", PAGE).alike if each.count == 10]
+    assert view.spread == "2.184 us to 12.780 us, median 2.814 us"
+
+
+def test_what_may_have_arrived_unseen_is_not_called_lost(ping: Observation) -> None:
+    request = ping.journeys[0]
+    for doubt, kind in (("", "lost"), ("events were lost meanwhile", "doubtful")):
+        lost = replace(request, ending=Ending.CROSSING, outcome=Outcome.UNKNOWN, doubt=doubt)
+        ((seen, title, _),) = told(replace(ping, packets=1, journeys=(lost,)))
+        assert seen == kind
+        assert title == f"1 packet not seen to arrive: last seen crossing{f' ({doubt})' if doubt else ''}"
+
+
+def test_a_join_that_is_not_certain_is_told(ping: Observation) -> None:
+    request = ping.journeys[0]
+    (view,) = JourneysView(replace(ping, packets=1, journeys=(request,)), "", PAGE).alike
+    assert view.unsure == ""
+    hops = (*request.hops[:-1], replace(request.hops[-1], join=Join.PEERS))
+    unsure = replace(request, hops=hops, confidence=Confidence.MEDIUM)
+    (view,) = JourneysView(replace(ping, packets=1, journeys=(unsure,)), "", PAGE).alike
+    assert view.unsure == "received at the other end of a veth pair"
+
+
+def test_only_what_is_usual_is_folded_and_paper_folds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    queue = analyze(BUNDLES / "journey-full-queue.tar.gz")
+    page = render(queue, "html").decode()
+    assert re.findall(r'<details class="packet (\w+)"( open)?>', page) == [
+        ("lost", " open"),
+        ("lost", " open"),
+        ("usual", " open"),
+        *[("usual", "")] * 9,
+    ]
+    texts: list[str] = []
+    monkeypatch.setattr(pdf, "print_html", lambda text: texts.append(text) or b"%PDF-")
+    render(queue, "pdf")
+    assert re.findall(r'<(\w+) class="packet (\w+)"', texts[0]) == [
+        ("figure", "lost"),
+        ("figure", "lost"),
+        ("figure", "usual"),
+    ]
 
 
 def test_the_page_has_the_timeline_and_the_paths(seed: Analysis) -> None:
