@@ -3,6 +3,7 @@
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ from typing import Any
 import pytest
 
 from netdiag.analysis import analyze
-from netdiag.report import html
+from netdiag.comparison import Comparison, compare
+from netdiag.report import diff_html, html
 from netdiag.results import Analysis
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -63,9 +65,10 @@ class Opened:
 def visit(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Opened]]:
     opened: list[Opened] = []
 
-    def open_page(analysis: Analysis, **options: Any) -> Opened:
+    def open_page(shown: Analysis | Comparison, **options: Any) -> Opened:
         path = tmp_path / f"report{len(opened)}.html"
-        path.write_text(html.render(analysis), encoding="utf-8")
+        text = html.render(shown) if isinstance(shown, Analysis) else diff_html.render(shown)
+        path.write_text(text, encoding="utf-8")
         opened.append(Opened(browser, path, **options))
         return opened[-1]
 
@@ -86,24 +89,46 @@ def traced() -> Analysis:
     return analyze(BUNDLES / "seed")
 
 
+@pytest.fixture(scope="module")
+def dropping() -> Analysis:
+    """A real host that was traced while a rule of its firewall dropped packets."""
+    return analyze(BUNDLES / "journey-docker-user.tar.gz")
+
+
+@pytest.fixture(scope="module")
+def changed(faulty: Analysis, dropping: Analysis) -> Comparison:
+    """The same host some hours later: faults are fixed, one is new, and much was made anew."""
+    return compare(faulty, dropping)
+
+
 @pytest.mark.parametrize(
-    ("name", "scheme", "size"), [("analysis", "light", DESK), ("traced", "light", DESK), ("faulty", "dark", PHONE)]
+    ("name", "scheme", "size"),
+    [
+        ("analysis", "light", DESK),
+        ("traced", "light", DESK),
+        ("faulty", "dark", PHONE),
+        ("changed", "light", DESK),
+        ("changed", "dark", PHONE),
+    ],
 )
 def test_no_rule_of_accessibility_is_broken(
     visit: Callable[..., Opened], name: str, scheme: str, size: object, request: pytest.FixtureRequest
 ) -> None:
-    """WCAG 2.2 as far as axe-core can tell, of every severity, with all unfolded. Of what is alike, some is enough."""
+    """WCAG 2.2 as far as axe-core can tell, of every severity, with all unfolded. `faulty` and `changed` are tried
+    whole; of what is alike in the others, some is enough.
+    """
     opened = visit(request.getfixturevalue(name), color_scheme=scheme, viewport=size)
-    opened.page.evaluate("""() => {
-        document.querySelectorAll('details').forEach(e => e.open = true);
-        [...document.querySelectorAll('details.raw')].slice(3).forEach(e => e.remove());
-        document.querySelectorAll('tr:nth-child(n + 8), .names li:nth-child(n + 5)').forEach(e => e.remove());
-    }""")
+    opened.page.evaluate("document.querySelectorAll('details').forEach(e => e.open = true)")
+    if name not in ("faulty", "changed"):
+        opened.page.evaluate("""() => {
+            [...document.querySelectorAll('details.raw')].slice(3).forEach(e => e.remove());
+            document.querySelectorAll('tr:nth-child(n + 8), .names li:nth-child(n + 5)').forEach(e => e.remove());
+        }""")
     found = axe.Axe().run(opened.page).response["violations"]
     assert [(each["id"], each["impact"], [node["target"] for node in each["nodes"]][:5]) for each in found] == []
 
 
-@pytest.mark.parametrize("name", ["analysis", "hostile", "healthy", "bare", "faulty", "traced"])
+@pytest.mark.parametrize("name", ["analysis", "hostile", "healthy", "bare", "faulty", "traced", "dropping", "changed"])
 def test_the_page_asks_for_nothing_and_complains_of_nothing(
     visit: Callable[..., Opened], name: str, request: pytest.FixtureRequest
 ) -> None:
@@ -111,6 +136,23 @@ def test_the_page_asks_for_nothing_and_complains_of_nothing(
     opened.page.evaluate("document.querySelectorAll('details').forEach(e => e.open = true)")
     assert opened.complaints == []
     assert opened.requests == [opened.page.url]
+
+
+def test_nothing_is_complained_of_while_all_is_used(visit: Callable[..., Opened], traced: Analysis) -> None:
+    """The policy of the page forbids all but its own script and style; what those do at work must keep to it."""
+    opened = visit(traced)
+    opened.filter("text", "docker0")
+    opened.page.keyboard.press("Escape")
+    opened.page.locator(".copy").first.click()
+    opened.page.locator(".topology a").first.hover()
+    opened.page.locator(".flame .frame").nth(2).click()
+    opened.page.locator(".flame-tools input").first.fill("xmit")
+    opened.page.locator(".flame-tools button").first.click()
+    opened.page.locator("details.packet summary").first.click()
+    opened.page.locator(".permalink").first.click()
+    opened.page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert opened.complaints == []
+    assert [url for url in opened.requests if not url.startswith(opened.page.url.partition("#")[0])] == []
 
 
 def test_names_of_a_bundle_do_nothing(visit: Callable[..., Opened], hostile: Analysis) -> None:
@@ -130,8 +172,11 @@ def test_the_policy_lets_no_other_script_run(visit: Callable[..., Opened], healt
     assert len(opened.complaints) == 1
 
 
-def test_the_page_never_scrolls_sideways(visit: Callable[..., Opened], faulty: Analysis) -> None:
-    page = visit(faulty).page
+@pytest.mark.parametrize("name", ["faulty", "traced", "changed"])
+def test_the_page_never_scrolls_sideways(
+    visit: Callable[..., Opened], name: str, request: pytest.FixtureRequest
+) -> None:
+    page = visit(request.getfixturevalue(name)).page
     page.evaluate("document.querySelectorAll('details').forEach(e => e.open = true)")
     widths = (390, 768, 1024, 2560)
     found = []
@@ -305,6 +350,60 @@ def test_evidence_leads_to_its_line_in_the_raw_source(visit: Callable[..., Opene
     assert line.evaluate(
         "e => { const box = e.getBoundingClientRect(); return box.top > 0 && box.bottom < innerHeight }"
     )
+
+
+def test_every_link_leads_to_what_it_says(visit: Callable[..., Opened], faulty: Analysis) -> None:
+    """All links of a real host lead to an element; those of evidence to the line of the source that they name."""
+    opened = visit(faulty)
+    lost = opened.page.evaluate("""[...document.querySelectorAll('a')].filter(link => {
+        const place = link.getAttribute('href');
+        return !place.startsWith('#') || !document.getElementById(place.slice(1));
+    }).map(link => link.outerHTML)""")
+    assert lost == []
+    links = opened.page.evaluate("""[...document.querySelectorAll('.evidence figcaption a')].map(link => [
+        link.textContent, document.querySelector(link.getAttribute('href')).textContent,
+    ])""")
+    spans = [item.span for finding in faulty.shown() for item in finding.evidence]
+    wanted = {(span.source.path, span.line): span.source.lines[span.line - 1] for span in spans}
+    short = {re.sub("([0-9a-f]{12})[0-9a-f]{52}", r"\1", path): path for path, _ in wanted}
+    found = {
+        (short[path], int(rest.split(":")[0])): text.rstrip("\n")
+        for place, text in links
+        for path, _, rest in [place.partition(":")]
+    }
+    assert found == wanted
+
+
+def test_a_permalink_leads_to_the_finding_in_the_next_run_too(visit: Callable[..., Opened], faulty: Analysis) -> None:
+    """It does not depend on what else is found, nor on where the lines stand."""
+    first = visit(faulty)
+    (permalink,) = {link.get_attribute("href") for link in first.page.locator(".permalink").all()[1:2]}
+    findings = analyze(BUNDLES / "three-faults.tar.gz").findings
+    again = visit(replace(faulty, findings=findings[1:2]))
+    assert first.page.locator(permalink).locator("h4").inner_text() == again.page.locator("article h4").inner_text()
+    assert [f"#{name}" for name in again.shown()] == [permalink]
+
+
+def test_a_remedy_can_be_copied(visit: Callable[..., Opened], faulty: Analysis) -> None:
+    opened = visit(faulty, permissions=["clipboard-read", "clipboard-write"])
+    copy = opened.page.locator("article .copy").first
+    copy.click()
+    playwright.expect(copy).to_have_text("Copied")
+    assert opened.page.evaluate("navigator.clipboard.readText()").splitlines() == [*faulty.shown()[0].remedy]
+
+
+def test_on_paper_there_are_no_controls_and_nothing_is_folded_that_matters(
+    visit: Callable[..., Opened], dropping: Analysis
+) -> None:
+    opened = visit(dropping, color_scheme="dark")
+    opened.page.emulate_media(media="print")
+    opened.page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    seen = "e => e.checkVisibility()"
+    for control in (".bar", ".copy", ".permalink", "#raw"):
+        assert not opened.page.locator(control).first.evaluate(seen)
+    for part in ("#unjudged", ".names li", "details.packet .journey", "article .commands"):
+        assert opened.page.locator(part).first.evaluate(seen)
+    assert opened.page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
 
 
 def test_a_line_stands_beside_its_number(visit: Callable[..., Opened], faulty: Analysis) -> None:

@@ -23,6 +23,12 @@ DIFFS = Path(__file__).parents[2] / "samples" / "diffs"
 GOLDEN = Path(__file__).parent / "golden"
 CASES = sorted(path.name for path in DIFFS.iterdir() if path.is_dir())
 
+# Of the drawings only the signs of severities.
+SIGN = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="-10 -10 20 20" width="16" height="16" class="sign" '
+    'aria-hidden="true"'
+)
+
 
 def of_case(case: str) -> Comparison:
     return compare(*(analyze(DIFFS / case / side) for side in ("before", "after")))
@@ -68,7 +74,8 @@ def test_hostile_names_are_data_in_json_and_signs_elsewhere(attacked: Comparison
     assert UNSAFE.findall(diff.as_json(attacked).replace("\n", "")) == []
     page = diff_html.render(attacked)
     assert UNSAFE.findall(page.replace("\n", "")) == []
-    assert re.findall(r"<(?:script|img|svg)\b", page) == []
+    assert re.findall(r"<(?:script|img)\b", page) == []
+    assert set(re.findall(r"<svg\b[^>]*", page)) == {SIGN}
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
     text = diff.as_text(attacked, Look(colour=False, width=80, unicode=False))
     assert text.isascii()
@@ -78,7 +85,8 @@ def test_hostile_names_are_data_in_json_and_signs_elsewhere(attacked: Comparison
 def test_the_page_asks_for_nothing_and_runs_nothing(attacked: Comparison) -> None:
     page = diff_html.render(attacked)
     assert "default-src 'none'; style-src 'sha256-" in page
-    assert re.findall(r"(?i)<[^>]*\b(?:src|href|action)=|url\(|@import|<script", page) == []
+    assert re.findall(r"(?i)<[^>]*\b(?:src|action)=|url\(|@import|<script", page) == []
+    assert [place for place in re.findall(r'href="(.)', page) if place != "#"] == []
 
 
 @pytest.mark.parametrize("case", ["rules-vanished", "ip-changed"])

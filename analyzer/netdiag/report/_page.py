@@ -67,8 +67,7 @@ class FindingView:
 
     @property
     def headline(self) -> str:
-        """The message, or its beginning when it is longer than a headline may be."""
-        return shorten(self.finding.message, LONGEST_HEADLINE, " …")
+        return headline(self.finding.message)
 
 
 @dataclass(frozen=True)
@@ -477,6 +476,11 @@ class Page:
             if c.source in wanted:
                 wanted[c.source] |= {line for line, _ in c.unread[:MOST_UNREAD]}
         return {listing.source: listing for listing in list_sources(wanted)}
+
+
+def headline(message: str) -> str:
+    """The message, or its beginning when it is longer than a headline may be."""
+    return shorten(message, LONGEST_HEADLINE, " …")
 
 
 def _primary_first(evidence: Sequence[Evidence]) -> list[Evidence]:

@@ -18,7 +18,7 @@ from netdiag.finding import Confidence, Role, Severity, Verdict
 from netdiag.formats.records import Link
 from netdiag.report import _anchors, _calls, _journeys
 from netdiag.report._listing import prose
-from netdiag.report._page import Page
+from netdiag.report._page import Page, headline
 from netdiag.report.drawings import signs, topology
 from netdiag.report.drawings.wiring import ports_in_words
 from netdiag.report.visible import visible
@@ -76,7 +76,12 @@ def _environment() -> Environment:
         finalize=_shown,
     )
     environment.filters.update(
-        prose=prose, hash=_hash, addresses=_addresses, ports=ports_in_words, short_ids=_short_ids
+        prose=prose,
+        hash=_hash,
+        addresses=_addresses,
+        ports=ports_in_words,
+        short_ids=_short_ids,
+        headline=headline,
     )
     environment.globals.update(
         anchors=_anchors, sign=signs.sign, Confidence=Confidence, Role=Role, Severity=Severity, Verdict=Verdict

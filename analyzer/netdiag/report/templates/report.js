@@ -134,7 +134,7 @@
     if (changed) target.scrollIntoView();
   }
   addEventListener("beforeprint", () => {
-    for (const closed of document.querySelectorAll("details:not(.raw)")) closed.open = true;
+    for (const closed of document.querySelectorAll("#coverage details, details.packet")) closed.open = true;
   });
   addEventListener("hashchange", reveal);
   addEventListener("click", (event) => {
