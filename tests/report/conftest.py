@@ -7,7 +7,7 @@ has nothing wrong, `bare` knows next to nothing (one loose file), `crowd(n)` has
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface
 from pathlib import Path
 
 import pytest
@@ -672,3 +672,56 @@ def _crowd_container(number: int, container_id: str, networks: list[Network], he
         endpoints=endpoints,
         ports=ports,
     )
+
+
+@pytest.fixture(scope="session")
+def motley() -> Analysis:
+    """A host with all that makes a map crowded: a container on three networks with addresses of both families and
+    twenty published ports, names that are very long or attack, and containers in the namespace of the host, of another
+    container, and of none.
+    """
+    base = _crowd(13)
+    host = base.host
+    here = host.containers.items[0].span
+    first, second, third, *others = host.containers.items
+    networks = host.networks.items
+
+    def on(container: Container, **changes: object) -> Container:
+        return replace(container, **changes)  # type: ignore[arg-type]
+
+    ports = tuple(PublishedPort("tcp", 8000 + n, IPv4Address("192.0.2.17"), 42000 + n, here) for n in range(20))
+    everywhere = tuple(
+        Endpoint(
+            network.name,
+            network.id,
+            "e" * 64,
+            here,
+            address=IPv4Interface(f"172.{18 + number}.0.77/16"),
+            address6=IPv6Interface(f"fd00:dead:beef:{number + 10:x}:aaaa:bbbb:cccc:77/64"),
+        )
+        for number, network in enumerate(networks)
+    )
+    alone = {"endpoints": (), "ports": ()}
+    containers = (
+        on(first, name="gateway-" + "very-long-name-" * 8, ports=ports, endpoints=everywhere),
+        on(second, name=HOSTILE_CONTAINER),
+        on(third, name=HOSTILE_NETWORK),
+        on(others[0], name="node-exporter", network_mode="host", **alone),
+        on(others[1], name="agent-" + "of-the-host-" * 6, network_mode="host", **alone),
+        on(others[2], name="sidecar", network_mode=f"container:{second.id}", **alone),
+        on(others[3], name="batch", network_mode="none", **alone),
+        *others[4:],
+    )
+    # What Docker tells of the first is all that is known of it; the namespaces of the others are as they were.
+    left = {f"netns:{container.id}" for container in (first, *others[:4])}
+    namespaces = tuple(namespace for namespace in host.namespaces if namespace.id not in left)
+    pairs = tuple(pair for pair in host.veth_pairs if pair.namespace not in left)
+    renamed = (replace(networks[0], name="n" * 90), replace(networks[1], name=HOSTILE_NETWORK), *networks[2:])
+    changed = replace(
+        host,
+        containers=replace(host.containers, items=containers),
+        networks=replace(host.networks, items=renamed),
+        namespaces=namespaces,
+        veth_pairs=pairs,
+    )
+    return replace(base, host=changed)

@@ -96,6 +96,17 @@ def dropping() -> Analysis:
 
 
 @pytest.fixture(scope="module")
+def queued() -> Analysis:
+    """A real host with a traced ping, and packets that a full queue dropped."""
+    return analyze(BUNDLES / "journey-full-queue.tar.gz")
+
+
+@pytest.fixture(scope="module")
+def podman() -> Analysis:
+    return analyze(BUNDLES.parent / "checks" / "podman-firewalld-reload" / "fires")
+
+
+@pytest.fixture(scope="module")
 def changed(faulty: Analysis, dropping: Analysis) -> Comparison:
     """The same host some hours later: faults are fixed, one is new, and much was made anew."""
     return compare(faulty, dropping)
@@ -280,14 +291,17 @@ def holds(outer: list[float], inner: list[float]) -> bool:
     return outer[0] <= inner[0] and outer[1] <= inner[1] and inner[2] <= outer[2] and inner[3] <= outer[3]
 
 
-@pytest.mark.parametrize("count", [0, 3, 12, 60])
+@pytest.mark.parametrize("name", ["faulty", "traced", "motley", "podman", "crowd 3", "crowd 12", "crowd 60"])
 def test_on_the_map_nothing_lies_on_anything_else(
-    visit: Callable[..., Opened], crowd: Callable[[int], Analysis], faulty: Analysis, count: int
+    visit: Callable[..., Opened], name: str, request: pytest.FixtureRequest
 ) -> None:
-    """Boxes, texts and badges as Chromium lays them out. 0 stands for a real host with faults."""
-    measured = visit(crowd(count) if count else faulty).page.evaluate(MEASURE)
+    """Boxes, texts and badges as Chromium lays them out."""
+    fixture, _, count = name.partition(" ")
+    given = request.getfixturevalue(fixture)
+    shown = given(int(count)) if count else given
+    measured = visit(shown).page.evaluate(MEASURE)
     boxes, texts, badges = measured["boxes"], [text[1:] for text in measured["texts"]], measured["badges"]
-    assert len(boxes) > count
+    assert len(boxes) > len(shown.host.containers)
     assert [pair for pair in combinations(boxes, 2) if overlap(*pair)] == []
     assert [pair for pair in combinations(measured["texts"], 2) if overlap(pair[0][1:], pair[1][1:])] == []
     leaving = [(text, box) for text in texts for box in boxes if overlap(text, box) and not holds(box, text)]
@@ -302,6 +316,51 @@ def test_on_the_map_nothing_lies_on_anything_else(
         if left + 1 < x < right - 1 and top + 2 < y < bottom - 2
     ]
     assert through == []
+
+
+# The texts of drawings and what they must keep clear of: [text, area], of each drawing of a kind.
+TEXTS = """([kind, boxes]) => [...document.querySelectorAll(kind)].map(svg => {
+    const area = e => { const r = e.getBoundingClientRect(); return [r.left, r.top, r.right, r.bottom]; };
+    return {
+        texts: [...svg.querySelectorAll('text')].map(e => [e.textContent, area(e)]),
+        boxes: [...svg.querySelectorAll(boxes)].map(area),
+        frame: area(svg),
+    };
+})"""
+
+
+@pytest.mark.parametrize("name", ["traced", "dropping", "queued"])
+def test_in_a_timeline_no_word_lies_on_another_or_on_a_bar(
+    visit: Callable[..., Opened], name: str, request: pytest.FixtureRequest
+) -> None:
+    page = visit(request.getfixturevalue(name)).page
+    page.evaluate("document.querySelectorAll('details.packet').forEach(e => e.open = true)")
+    drawings = page.evaluate(TEXTS, [".journey", ".d-hop"])
+    assert drawings
+    for each in drawings:
+        assert [pair for pair in combinations(each["texts"], 2) if overlap(pair[0][1], pair[1][1])] == []
+        assert [(text, bar) for text, at in each["texts"] for bar in each["boxes"] if overlap(at, bar)] == []
+        assert [text for text, at in each["texts"] if not holds(each["frame"], at)] == []
+
+
+@pytest.mark.parametrize("zoomed", [False, True])
+def test_in_a_flame_graph_each_name_is_within_its_call(
+    visit: Callable[..., Opened], traced: Analysis, *, zoomed: bool
+) -> None:
+    """A name is shortened to the width of its call, also after a zoom, and never runs into the next one."""
+    page = visit(traced).page
+    if zoomed:
+        for flame in page.locator(".flame").all():
+            flame.locator(".frame").nth(3).click()
+    frames = page.evaluate("""[...document.querySelectorAll('.flame .frame')].filter(e => e.checkVisibility())
+        .filter(e => e.querySelector('text')?.textContent)
+        .map(e => [e.dataset.name, e.querySelector('text').textContent, ...['rect', 'text'].map(part => {
+            const r = e.querySelector(part).getBoundingClientRect();
+            return [r.left, r.top, r.right, r.bottom];
+        })])""")
+    assert len(frames) > 20
+    assert [name for name, _, box, text in frames if not holds(box, text)] == []
+    assert [name for name, shown, _, _ in frames if shown != name and "…" not in shown] == []
 
 
 def test_the_way_of_a_packet_is_brought_out(visit: Callable[..., Opened], faulty: Analysis) -> None:

@@ -474,5 +474,18 @@ def test_a_network_of_another_driver_has_no_bridge(analysis: Analysis) -> None:
     assert shown.count("no network in the bundle") == 2  # its former bridge, and the stale one
 
 
+def test_addresses_that_have_no_room_in_one_line_have_one_each(motley: Analysis) -> None:
+    """A container on three networks with addresses of both families: all of them can be read."""
+    drawing = read(topology.draw(motley.host, ()))
+    shown = text_of(drawing).splitlines()
+    rows = []
+    for number, letter in ((0, "a"), (1, "b"), (2, "c")):
+        (own,) = [line for line in shown if line.startswith(f"172.{18 + number}.0.77/16")]
+        rows += [row_of(drawing, own), row_of(drawing, f"fd00:dead:beef:{letter}:aaaa:bbbb:cccc:77/64")]
+    (card,) = [box for box in boxes(drawing, "card") if box.top < rows[0] < box.bottom]
+    assert [row for row in rows if not card.top < row < card.bottom] == []
+    assert shown.count("publishes 192.0.2.17:42000→8000/tcp") == shown.count("and 17 more") == 1
+
+
 def test_the_same_port_on_both_families_is_named_once(analysis: Analysis) -> None:
     assert "publishes 8080→80/tcp" in text_of(read(topology.draw(analysis.host, ()))).splitlines()

@@ -55,6 +55,8 @@ _SEGMENT_HEIGHT, _END_HEIGHT, _ROW = 62.0, 20.0, 24.0
 _GUEST_HEIGHT, _PORT_HEIGHT = 15.0, 15.0
 _PADDING = 10.0
 _MOST_PORT_LINES = 2
+# Of the addresses of one interface these many follow the first, below it and so many characters to the right.
+_MOST_ADDRESSES, _INDENT = 3, 2
 _MOST_LOOSE = 8
 _MOST_GUESTS = 6
 _FEWEST_OF_A_SEGMENT = 3
@@ -163,7 +165,9 @@ class _Plan:
         if not self.roomy:
             return max(len(card.attachments), 1) * _END_HEIGHT + guests
         lines = len(_port_lines(card)) + bool(card.remark)
-        return 40.0 + len(card.attachments) * _ROW + lines * _PORT_HEIGHT + guests + (6 if lines or guests else 2)
+        home = self.wiring.home(card)
+        rows = sum(_ROW + _PORT_HEIGHT * (len(_address_lines(item, home)) - 1) for item in card.attachments)
+        return 40.0 + rows + lines * _PORT_HEIGHT + guests + (6 if lines or guests else 2)
 
 
 def _paginate(groups: Sequence[_Group], room: float) -> list[list[_Group]]:
@@ -198,6 +202,29 @@ def _split(group: _Group, room: float) -> tuple[_Group, _Group | None]:
         count -= 1
     first = replace(group, cards=group.cards[:count], ends=(), more_ends=0, hidden=0)
     return first, replace(group, cards=group.cards[count:], continued=True)
+
+
+def _elsewhere(item: Attachment, home: int | None) -> str:
+    """The network of an interface, when it is not that of the group in which its container stands."""
+    return f"({item.network})" if item.network and item.segment != home else ""
+
+
+def _addresses_told(item: Attachment) -> str:
+    return ", ".join(item.addresses) or "no address"
+
+
+def _address_lines(item: Attachment, home: int | None) -> list[str]:
+    """An interface with its addresses: in one line if that has room for them, else each in a line of its own."""
+    words = f"{item.interface} {_addresses_told(item)}".strip()
+    aside = min(_svg.text_width(_elsewhere(item, home), 11), _CARDS[1] / 2)
+    if len(item.addresses) < 2 or _svg.text_width(words, 11) + aside + 6 <= _CARDS[1] - 2 * _PADDING:
+        return [words]
+    first, *others = item.addresses
+    return [f"{item.interface} {first}".strip(), *others[:_MOST_ADDRESSES], *_and_more(len(others) - _MOST_ADDRESSES)]
+
+
+def _and_more(count: int) -> list[str]:
+    return [f"and {count} more"] if count > 0 else []
 
 
 def _port_lines(card: Card) -> list[str]:
@@ -455,7 +482,7 @@ class _Sheet:
             texts,
             dashed=absent or not segment.device,
             href=f"#{_anchors.of_segment(number)}",
-            title=name,
+            title=" · ".join((name, _device_in_words(segment), _addresses_in_words(segment))),
         )
         self._layers.wire(part, _svg.bar(_BAR, top, bottom, colour))
         if segment.device and segment.routed is not Truth.NO:
@@ -483,9 +510,13 @@ class _Sheet:
             _svg.label(_svg.fit(card.detail, 10, width), x, box.y + 32, size=10, paint="d-soft"),
         ]
         for item in card.attachments:
-            texts += self._addresses(item, home, Box(x, row, box.width - 2 * _PADDING, _ROW), size=11)
+            first, *others = _address_lines(item, home)
+            texts += self._addresses(item, first, home, Box(x, row, box.width - 2 * _PADDING, _ROW), size=11)
             self._attachment(number, item, home, row + _ROW / 2)
             row += _ROW
+            for address in others:
+                texts.append(_svg.label(address, x + _svg.text_width(" " * _INDENT, 11), row + 8, size=11))
+                row += _PORT_HEIGHT
         for text in [*filter(None, [card.remark]), *self._plan.guest_lines(number), *_port_lines(card)]:
             texts.append(_svg.label(_svg.fit(text, 10, box.width - 2 * _PADDING), x, row + 11, size=10, paint="d-soft"))
             row += _PORT_HEIGHT
@@ -508,7 +539,8 @@ class _Sheet:
             texts.append(_svg.label(words, middle, baseline, size=10, paint="d-soft"))
         y = box.y
         for item in card.attachments:
-            texts += self._addresses(item, home, Box(middle, y, room, _END_HEIGHT), size=10)
+            words = f"{item.interface} {_addresses_told(item)}".strip()
+            texts += self._addresses(item, words, home, Box(middle, y, room, _END_HEIGHT), size=10)
             self._attachment(number, item, home, y + _END_HEIGHT / 2)
             y, room = y + _END_HEIGHT, right - middle
         y = max(y, box.y + _END_HEIGHT)
@@ -517,12 +549,10 @@ class _Sheet:
             y += _GUEST_HEIGHT
         return texts
 
-    def _addresses(self, item: Attachment, home: int | None, box: Box, *, size: float) -> list[Markup]:
+    def _addresses(self, item: Attachment, words: str, home: int | None, box: Box, *, size: float) -> list[Markup]:
         """The interface of a container with its addresses, and the network when it is not that of the group."""
-        elsewhere = f"({item.network})" if item.network and item.segment != home else ""
-        aside = _svg.fit(elsewhere, size, box.width / 2)
+        aside = _svg.fit(_elsewhere(item, home), size, box.width / 2)
         room = box.width - (_svg.text_width(aside, size) + size / 2 if aside else 0)
-        words = " ".join(filter(None, (item.interface, ", ".join(item.addresses) or "no address")))
         words = _svg.fit(words, size, room)
         texts = [_svg.label(words, box.x, box.middle + 4, size=size)]
         if aside:
