@@ -4,7 +4,7 @@ Numbers are read eight characters at a time: a word of 64 bits holds eight chara
 on the words of all lines. Nothing here knows a format.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -74,6 +74,10 @@ class Chunk:
     def text(self, start: int, end: int) -> bytes:
         return self.data[start:end]
 
+    def line_of(self, position: int) -> int:
+        """The line that a position is in, counted from 0."""
+        return int(np.searchsorted(self.line_ends, position))
+
     def offset(self, position: int) -> int:
         """The place in the text of a position."""
         return position - _PAD
@@ -84,56 +88,66 @@ class Chunk:
         self.line_starts, self.line_ends = self.line_starts[:line], self.line_ends[:line]
         return self.data[start : len(self.data) - _PAD]
 
-    def spans(self, bounds: Sequence[Ints]) -> list[Any]:
-        """The texts of spans as arrays of Arrow, one for each pair of bounds.
-
-        `bounds` are the start of the first spans, their end, the start of the second ones and so on: what comes later
-        in them stands later in the text.
-        """
-        count = len(bounds[0])
-        pieces = self._pieces(bounds)
-        wanted = np.arange(0, len(pieces), 2).reshape(count, -1).T.ravel()
-        taken = pieces.take(pa.array(wanted))
-        return [taken.slice(start, count) for start in range(0, len(wanted), count)]
-
-    def joined(self, bounds: Sequence[Ints]) -> Any:
-        """The texts of spans as one array of Arrow, each with the text of its second span right behind it; `bounds` as
-        those of `spans`.
-        """
-        count = len(bounds[0])
-        pieces = self._pieces(bounds)
-        _, offsets, text = pieces.take(pa.array(np.arange(0, len(pieces), 2))).buffers()
-        offsets = np.frombuffer(offsets, np.int32, 2 * count + 1)[::2].copy()
-        return pa.Array.from_buffers(pa.binary(), count, [None, pa.py_buffer(offsets), text])
-
-    def _pieces(self, bounds: Sequence[Ints]) -> Any:
-        """The texts from each bound to the next one of the same line, or of the line after it."""
-        offsets = np.zeros(len(bounds[0]) * len(bounds) + 1, np.int32)
-        for number, bound in enumerate(bounds):
-            offsets[number : -1 : len(bounds)] = bound
-        offsets[-1:] = offsets[-2:-1]
-        return pa.Array.from_buffers(pa.binary(), len(offsets) - 1, [None, pa.py_buffer(offsets), self._arrow])
-
-    def lines(self) -> Any:
-        """All lines with their line feeds as an array of Arrow, which shares the memory of the chunk."""
-        offsets = np.append(self.line_starts, self.line_ends[-1:] + 1).astype(np.int32)
-        return pa.Array.from_buffers(pa.binary(), len(self.line_ends), [None, pa.py_buffer(offsets), self._arrow])
-
     def pieces(self, bounds: Sequence[Ints]) -> tuple[list[bytes], npt.NDArray[np.int32]]:
         """The distinct texts of spans, and which of them each span is: a row for each line, a column for each pair of
-        bounds. `bounds` are in the order of the text, as those of `spans`.
+        bounds. `bounds` are the start of the first spans, their end, the start of the second ones and so on: what comes
+        later in them stands later in the text.
         """
+        texts, which = self.distinct(bounds)
+        return texts.to_pylist(), which
+
+    def distinct(self, bounds: Sequence[Ints]) -> tuple[pa.Array, npt.NDArray[np.int32]]:
+        """As `pieces`, with the texts as an array of Arrow."""
         count, pairs = len(bounds[0]), len(bounds) // 2
-        offsets = np.empty(2 * pairs * count + 1, np.int32)
-        for number, bound in enumerate(bounds):
-            offsets[number : -1 : 2 * pairs] = bound
-        offsets[-1] = offsets[-2] if count else 0
+        offsets = _offsets(bounds)
         # what lies between the spans is no value, so that nothing is copied and it is not looked at
-        validity = pa.py_buffer(b"\x55" * (len(offsets) // 8 + 1))
-        buffers = [validity, pa.py_buffer(offsets), self._arrow]
+        texts, which = self._distinct(offsets, b"\x55" * (len(offsets) // 8 + 1))
+        return texts, which[::2].reshape(count, pairs)
+
+    def joined_pieces(self, bounds: Sequence[Ints]) -> tuple[list[bytes], npt.NDArray[np.int32]]:
+        """As `pieces` of two pairs of bounds, where the text of the second is put right behind that of the first."""
+        offsets = _offsets(bounds)
+        spans = pa.Array.from_buffers(pa.binary(), len(offsets) - 1, [None, pa.py_buffer(offsets), self._arrow])
+        _, bounds_of_spans, text = spans.take(pa.array(np.arange(0, len(spans), 2))).buffers()
+        pairs = np.frombuffer(bounds_of_spans, np.int32, len(offsets) // 2 + 1)[::2].copy()
+        encoded = pa.Array.from_buffers(
+            pa.binary(), len(pairs) - 1, [None, pa.py_buffer(pairs), text]
+        ).dictionary_encode()
+        return encoded.dictionary.to_pylist(), encoded.indices.to_numpy()
+
+    def distinct_lines(self, asked: Flags) -> tuple[Ints, npt.NDArray[np.int32]]:
+        """Of some lines those that are the first with their text, and which of these each of them is like."""
+        offsets = np.append(self.line_starts, self.line_ends[-1:] + 1).astype(np.int32)
+        _, which = self._distinct(offsets, np.packbits(asked, bitorder="little"))
+        which = which[asked]
+        # texts are numbered as they appear
+        so_far = np.maximum.accumulate(which)
+        return np.flatnonzero(asked)[np.flatnonzero(np.diff(so_far, prepend=-1))], which
+
+    def _distinct(self, offsets: npt.NDArray[np.int32], valid: Any) -> tuple[pa.Array, npt.NDArray[np.int32]]:
+        """The distinct texts from one offset to the next where bits say so, and which of them each of these is."""
+        buffers = [pa.py_buffer(valid), pa.py_buffer(offsets), self._arrow]
         encoded = pa.Array.from_buffers(pa.binary(), len(offsets) - 1, buffers).dictionary_encode()
-        indices = np.frombuffer(encoded.indices.buffers()[1], np.int32, len(offsets) - 1)
-        return encoded.dictionary.to_pylist(), indices[::2].reshape(count, pairs)
+        return encoded.dictionary, np.frombuffer(encoded.indices.buffers()[1], np.int32, len(offsets) - 1)
+
+    def first_behind(self, start: Ints, room: int, character: str, before: Mapping[int, str]) -> Ints:
+        """Where a character stands first that has one of some others so far before it. It is looked for in so much room
+        from `start` on; what is not found there is found at the end of the text.
+        """
+        found = np.full(len(start), len(self.data) - _PAD)
+        rows = np.arange(len(start))
+        for offset in range(0, room, 8):
+            place = start[rows] + offset
+            inside = place < len(self.data) - _PAD
+            if not inside.all():
+                rows, place = rows[inside], place[inside]
+            flags = _not_equal(self._words[place], _all(character))
+            others = [_not_equal(self._words[place - distance], _all(other)) for distance, other in before.items()]
+            flags = (flags | np.bitwise_and.reduce(others)) ^ _HIGH_BITS
+            here = np.flatnonzero(flags)
+            found[rows[here]] = place[here] + _characters_before_flag(flags[here])
+            rows = rows[flags == 0]
+        return found
 
     def number_before(self, end: Ints) -> tuple[Ints, Ints]:
         """The decimal number whose last digit stands before `end`, and how many digits it has: up to sixteen."""
@@ -213,8 +227,22 @@ class Chunk:
         return (high << np.uint64(32)) | low, first & second
 
 
+def _offsets(bounds: Sequence[Ints]) -> npt.NDArray[np.int32]:
+    """The bounds of each line, one line after the other, and the last one again."""
+    offsets = np.zeros(len(bounds) * len(bounds[0]) + 1, np.int32)
+    for number, bound in enumerate(bounds):
+        offsets[number : -1 : len(bounds)] = bound
+    offsets[-1:] = offsets[-2:-1]
+    return offsets
+
+
 def _word(text: str) -> np.uint64:
     return np.uint64(int.from_bytes(text.encode().ljust(8, b"\0"), "little"))
+
+
+def _all(character: str) -> np.uint64:
+    """A word of that character."""
+    return _word(8 * character)
 
 
 def _not_equal(words: Words, others: np.uint64) -> Words:

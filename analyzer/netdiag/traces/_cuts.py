@@ -162,6 +162,20 @@ def _first_times(chunk: Chunk, colons: Ints) -> tuple[Ints, Ints, Ints, Ints]:
     return line[first], start[first], colons[first], value[first]
 
 
+def _times_above_frames(chunk: Chunk) -> tuple[Ints, Ints, Ints, Ints]:
+    """Times as `_times` gives them, of the lines that do not begin with a tabulator as frames do, if most lines do."""
+    line = np.flatnonzero(chunk.bytes[chunk.line_starts] != ord("\t"))
+    if 2 * len(line) > len(chunk.line_starts):
+        return _times(chunk)
+    line = line[chunk.line_starts[line] < chunk.line_ends[line]]
+    # a time has eight characters at least before its colon
+    colon = chunk.first_behind(chunk.line_starts[line] + 8, _LONGEST_HEAD + 16, ":", {7: ".", 10: "."})
+    near = colon < chunk.line_ends[line]
+    line, colon = line[near], colon[near]
+    start, value, found = _times_before(chunk, colon)
+    return line[found], start[found], colon[found], value[found]
+
+
 def _times_before(chunk: Chunk, colons: Ints) -> tuple[Ints, Ints, Flags]:
     """The times that end at these places, if that are colons: where they start, ns, and whether they are times."""
     value, found = chunk.digits_before(colons, 6)
@@ -186,9 +200,18 @@ def _times_before(chunk: Chunk, colons: Ints) -> tuple[Ints, Ints, Flags]:
 
 def _lines_with_colons(chunk: Chunk) -> Lines:
     """`ssh-30928 [000] 3110612.717883: `: the head, the time, a colon."""
-    line, time_start, colon, time = _times(chunk)
+    return _with_times(chunk, _times(chunk))
+
+
+def _lines_above_frames(chunk: Chunk) -> Lines:
+    """`ping 15000 [000]  5591.992995: `, where most of the other lines are frames below it."""
+    return _with_times(chunk, _times_above_frames(chunk))
+
+
+def _with_times(chunk: Chunk, times: tuple[Ints, Ints, Ints, Ints]) -> Lines:
+    line, start, colon, time = times
     head, end = chunk.line_starts[line], chunk.line_ends[line]
-    return Lines(line, head, time_start, time, colon, end, time_start - head <= _LONGEST_HEAD)
+    return Lines(line, head, start, time, colon, end, start - head <= _LONGEST_HEAD)
 
 
 def _lines_with_milliseconds(chunk: Chunk) -> Lines:
@@ -365,6 +388,6 @@ UNCUT = Cut(_no_lines, lambda _, __: [])
 
 CUTS: Mapping[str, Cut] = {
     "trace_cmd_report": Cut(_lines_with_colons, _calls_and_packets),
-    "perf_script": Cut(_lines_with_colons, _periods_and_packets),
+    "perf_script": Cut(_lines_above_frames, _periods_and_packets),
     "perf_trace": Cut(_lines_with_milliseconds, _only_packets),
 }

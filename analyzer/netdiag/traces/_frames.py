@@ -1,8 +1,8 @@
 """What the lines of call stacks mean, each distinct text read once.
 
 Most lines of a recording with call stacks are frames, and few of them are new: the same address again, or another
-address with the same text behind it, or the same symbol at another offset. So each text is looked up among those seen
-before, and less and less of it: the line, what stands behind its address, its symbol and module.
+address with the same text behind it, or the same symbol at another offset. So of all lines the distinct ones are taken,
+of what stands behind their addresses the distinct texts, and of these the symbols with their modules, which are few.
 """
 
 import re
@@ -16,8 +16,8 @@ from netdiag.formats._derive import Row, line_reader
 from netdiag.formats._trace import frame
 from netdiag.formats.records import Frame
 from netdiag.traces._chunk import Chunk, Flags, Ints
-from netdiag.traces._shapes import MOST_PARTS, Parts, as_lines
-from netdiag.traces.table import NOT_TOLD, StackBook
+from netdiag.traces._shapes import MOST_PARTS, as_lines
+from netdiag.traces.table import StackBook
 
 _ADDRESS = b"ffffffff81"
 _OFFSET = "+0x5b5b5"
@@ -38,8 +38,8 @@ class Frames:
         self._book = book
         self._modules: dict[str | None, str] = {}
         self._lines = _Numbers(self._of_lines)
-        self._behind_addresses = _Numbers(self._of_texts_behind_addresses)
         self._symbols = _Numbers(self._of_symbols)
+        self._odd = _Numbers(lambda texts: self._of_lines([_ADDRESS + text for text in texts]))
 
     def stacks(self, chunk: Chunk, first: Ints, end: Ints) -> Ints:
         """The numbers of stacks: each is the lines of the chunk from `first` to `end`."""
@@ -62,29 +62,46 @@ class Frames:
         edges[first] = 1
         edges[end] -= 1
         asked = np.cumsum(edges[:-1], dtype=np.int8).view(bool)
-        codes = chunk.lines().dictionary_encode().indices.to_numpy()
-        # codes ascend by first appearance. A text that other lines have first is not worth more care: it is bad
-        seen = np.maximum.accumulate(codes)
-        new = np.append(True, seen[1:] != seen[:-1])
-        numbers = np.full(int(seen[-1]) + 1, self.BAD, np.int32)
-        texts = np.flatnonzero(new & asked)
-        numbers[codes[texts]] = self._of(chunk, chunk.line_starts[texts], chunk.line_ends[texts])
-        found: npt.NDArray[np.int32] = numbers[codes[asked]]
+        distinct, which = chunk.distinct_lines(asked)
+        found: npt.NDArray[np.int32] = self._of(chunk, chunk.line_starts[distinct], chunk.line_ends[distinct])[which]
         return found
 
-    def _of(self, chunk: Chunk, start: Ints, end: Ints) -> Ints:
+    def _of(self, chunk: Chunk, start: Ints, end: Ints) -> npt.NDArray[np.int32]:
         """The number of the frame in each of some lines."""
         plain = np.zeros(len(start), bool)
         if self._with_addresses:
             # a tabulator, the address in sixteen columns, a blank
             plain = (end - start > 18) & (chunk.bytes[start] == ord("\t")) & (chunk.bytes[start + 17] == ord(" "))
             plain &= chunk.hex_column_at(start + 1)
-        frames = np.empty(len(start), np.int64)
-        for ours, texts, skipped in ((plain, self._behind_addresses, 17), (~plain, self._lines, 0)):
-            lines = np.flatnonzero(ours)
-            if len(lines):
-                frames[lines] = texts.numbers(chunk.spans([start[lines] + skipped, end[lines]])[0])
+        frames = np.empty(len(start), np.int32)
+        rows = np.flatnonzero(plain)
+        if len(rows):
+            texts, which = chunk.distinct([start[rows] + 17, end[rows] + 1])
+            frames[rows] = self._of_texts_behind_addresses(texts)[which[:, 0]]
+        rows = np.flatnonzero(~plain)
+        if len(rows):
+            lines, which = chunk.pieces([start[rows], end[rows]])
+            frames[rows] = self._lines.numbers(lines)[which[:, 0]]
         return frames
+
+    def _of_texts_behind_addresses(self, texts: pa.Array) -> npt.NDArray[np.int32]:
+        """The numbers of frames whose addresses are cut off; each text ends with its line feed. No rule sees which
+        digits stand in addresses and offsets, but for the one that takes a line with a time for an event.
+        """
+        chunk = Chunk(texts.buffers()[2])
+        numbers = np.full(len(texts), self._ODD, np.int32)
+        offset, offset_end, good = _offsets(chunk)
+        if good.any():
+            bounds = [chunk.line_starts, offset, offset_end, chunk.line_ends]
+            symbols, which = chunk.joined_pieces([bound[good] for bound in bounds])
+            numbers[good] = self._symbols.numbers(symbols)[which]
+        like_times = [chunk.line_of(found.start()) for found in _LIKE_A_TIME.finditer(chunk.data)]
+        numbers[like_times] = self.BAD
+        odd = np.flatnonzero(numbers == self._ODD)
+        if len(odd):
+            lines, which = chunk.pieces([chunk.line_starts[odd], chunk.line_ends[odd]])
+            numbers[odd] = self._odd.numbers(lines)[which[:, 0]]
+        return numbers
 
     def _of_lines(self, lines: Sequence[bytes]) -> list[int]:
         return [self._of_line(line) for line in lines]
@@ -96,24 +113,6 @@ class Frames:
     def _frame(self, line: bytes) -> Frame | None:
         row = self._rows.row(as_lines(line))
         return frame(row.values) if isinstance(row, Row) and row.rule == "frame" else None
-
-    def _of_texts_behind_addresses(self, texts: Sequence[bytes]) -> list[int]:
-        """The numbers of frames whose addresses are cut off. No rule sees which digits those and the offsets have, but
-        for the one that takes a line with a time for an event.
-        """
-        chunk = Chunk(*(each for text in texts for each in (text, b"\n")))
-        numbers = np.full(len(texts), self._ODD, np.int64)
-        offset, offset_end, good = _offsets(chunk)
-        if good.any():
-            bounds = [chunk.line_starts, offset, offset_end, chunk.line_ends]
-            numbers[good] = self._symbols.numbers(chunk.joined([bound[good] for bound in bounds]))
-        if _LIKE_A_TIME.search(chunk.data):
-            for place, text in enumerate(texts):
-                if _LIKE_A_TIME.search(text):
-                    numbers[place] = self.BAD
-        for place in np.flatnonzero(numbers == self._ODD).tolist():
-            numbers[place] = self._of_line(_ADDRESS + texts[place])
-        return numbers.tolist()
 
     def _of_symbols(self, texts: Sequence[bytes]) -> list[int]:
         """The numbers of frames of these symbols, each with its module, and any offset; odd if that is not what the
@@ -158,22 +157,18 @@ def _offsets(chunk: Chunk) -> tuple[Ints, Ints, Flags]:
 
 
 class _Numbers:
-    """Numbers of texts, each asked for once."""
+    """Numbers of texts, each asked for once as long as it is remembered."""
 
     def __init__(self, numbers: Callable[[Sequence[bytes]], list[int]]) -> None:
         self._of = numbers
-        self._clear()
+        self._known: dict[bytes, int] = {}
 
-    def _clear(self) -> None:
-        self._parts = Parts()
-        # that of the empty text, to begin with
-        self._numbers = np.array([NOT_TOLD], np.int32)
-
-    def numbers(self, texts: pa.Array) -> Ints:
-        if len(self._parts) > MOST_PARTS:
-            self._clear()
-        codes = self._parts.codes(texts)
-        new = self._parts.texts_from(len(self._numbers))
-        if new:
-            self._numbers = np.append(self._numbers, np.array(self._of(new), np.int32))
-        return self._numbers[codes].astype(np.int64)
+    def numbers(self, texts: Sequence[bytes]) -> npt.NDArray[np.int32]:
+        if len(self._known) > MOST_PARTS:
+            self._known.clear()
+        found = list(map(self._known.get, texts))
+        if None in found:
+            new = [text for text, number in zip(texts, found, strict=True) if number is None]
+            self._known.update(zip(new, self._of(new), strict=True))
+            found = list(map(self._known.get, texts))
+        return np.array(found, np.int32)

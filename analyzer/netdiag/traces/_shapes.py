@@ -86,11 +86,6 @@ class Parts:
     def __len__(self) -> int:
         return len(self._texts)
 
-    def codes(self, texts: Any) -> Ints:
-        encoded = texts.dictionary_encode()
-        codes: Ints = self.codes_of(encoded.dictionary.to_pylist())[encoded.indices.to_numpy()]
-        return codes
-
     def codes_of(self, distinct: Sequence[bytes]) -> Ints:
         # not by Arrow's index_in, which would put all known texts into a new hash table each time
         known = list(map(self._codes.get, distinct))
@@ -202,8 +197,11 @@ def _stack(record: Record) -> tuple[Frame, ...]:
     return record.stack if isinstance(record, TraceEvent) else ()
 
 
-# what stands before the number of a task, that number, and what may stand behind it: the CPU and the flags
-_PID = re.compile(rb"(.+?)(?<![0-9])([0-9]{1,8})((?: +\[[0-9]{3}\])?(?: +[0-9]{0,4}[.dDbBXN][^ ]{3,5})? *)", re.DOTALL)
+# what stands before the number of a task, that number (not that of `:-1`, which is below zero), and what may stand
+# behind it: the CPU and the flags
+_PID = re.compile(
+    rb"(.+?)(?<![0-9])(?<! -)([0-9]{1,8})((?: +\[[0-9]{3}\])?(?: +[0-9]{0,4}[.dDbBXN][^ ]{3,5})? *)", re.DOTALL
+)
 
 
 class Heads:
