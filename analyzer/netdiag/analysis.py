@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from netdiag import checks, formats
 from netdiag.bundle import Bundle, Limits, open_bundle
+from netdiag.errors import BundleRefused
 from netdiag.formats import Document
 from netdiag.journeys import observations
 from netdiag.model import build
@@ -71,6 +72,14 @@ def read_bundle(bundle: Bundle, stage: Stage = unwatched) -> Reading:
     documents = tuple(document for _, document in read if document)
     coverage = tuple(_coverage(source, document) for source, document in read)
     return Reading(bundle, documents, coverage, build(bundle, documents))
+
+
+def refuse_unknown(reading: Reading) -> None:
+    """Raise `BundleRefused` when nothing in a bundle is an output that netdiag reads: it is something else."""
+    if not any(coverage.format in formats.names() for coverage in reading.coverage):
+        files = len(reading.coverage)
+        told = "it is no output" if files == 1 else f"none of its {files} files is an output"
+        raise BundleRefused(f"{reading.bundle.name}: {told} that netdiag reads; `netdiag formats` lists those")
 
 
 def length(source: Source) -> int:

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from netdiag.analysis import analyze
+from netdiag.analysis import analyze, refuse_unknown
 from netdiag.errors import BundleRefused, UsageError
 from netdiag.finding import Finding, Outcome, Severity, Verdict
 from netdiag.report.visible import visible
@@ -105,6 +105,7 @@ def run(folder: Path) -> Iterator[Result]:
 def _judged(folder: Path, path: str, expected: Expected | None) -> Result:
     try:
         analysis = analyze(folder / path)
+        refuse_unknown(analysis)
     except BundleRefused as error:
         return Result(path, (f"- can be read: {visible(str(error))}",), expected, read=False)
     if expected is None:

@@ -54,6 +54,30 @@ def test_what_cannot_be_read_exits_with_2_and_one_line(tmp_path: Path) -> None:
     assert "absent.tar.gz" in done.stderr
 
 
+@pytest.mark.parametrize(("command", "more"), [("analyze", ()), ("show", ()), ("diff", (HEALTHY,))])
+def test_what_is_no_bundle_at_all_is_refused_and_not_found_healthy(
+    command: str, more: tuple[Path, ...], tmp_path: Path
+) -> None:
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / name).write_text("Hello,\nthe container cannot reach the database.\n")
+    told = "that netdiag reads; `netdiag formats` lists those\n"
+    for path, what in ((tmp_path, "none of its 2 files is an output"), (tmp_path / "a.txt", "it is no output")):
+        done = netdiag(command, path, *more)
+        assert (done.returncode, done.stdout, done.stderr) == (2, "", f"netdiag: {path.name}: {what} {told}")
+
+
+@pytest.mark.parametrize("name", ["html", "pdf", "sarif", "junit", "csv"])
+def test_documents_are_of_one_bundle(name: str) -> None:
+    done = netdiag("analyze", HEALTHY, SEED, "--format", name)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"netdiag: --format {name} writes the report of one bundle: give one bundle at a time\n"
+
+
+def test_several_bundles_follow_each_other(tmp_path: Path) -> None:
+    done = netdiag("analyze", BUNDLES / "three-faults.tar.gz", SEED, "--format", "concise")
+    assert (done.returncode, done.stdout.count("\n")) == (1, 7)
+
+
 def test_a_wrong_option_exits_with_2() -> None:
     assert netdiag("analyze", HEALTHY, "--format", "poem").returncode == 2
 
@@ -116,6 +140,13 @@ def test_parse_prints_csv_of_all_records() -> None:
         "192.168.41.0/24",
         "192.168.122.0/24",
     ]
+
+
+def test_nothing_that_parse_prints_acts(tmp_path: Path) -> None:
+    (tmp_path / "route.txt").write_text((SEED / "route_n.txt").read_text().replace("virbr0", "=\u202evir\x9b"))
+    printed = netdiag("parse", tmp_path / "route.txt").stdout
+    assert '"device": "=\\u202evir\\u009b"' in printed
+    assert '""device"": ""=\\u202evir\\x9b""' in netdiag("parse", "--csv", tmp_path / "route.txt").stdout
 
 
 def test_parse_takes_a_file_for_the_format_that_is_named() -> None:

@@ -89,3 +89,8 @@ def test_reports_are_written_though_nobody_reads_stdout(tmp_path: Path) -> None:
     os.close(writer)
     assert done.returncode == 141
     assert page.read_text(encoding="utf-8").startswith("# Network of ")
+
+
+def test_a_terminal_gets_no_pdf() -> None:
+    shown = on_a_terminal(80, "analyze", STALE, "--format", "pdf")
+    assert shown == "netdiag: a terminal shows no PDF: write it to a file with -o FILE.pdf\n"

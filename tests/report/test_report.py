@@ -15,7 +15,7 @@ from netdiag.results import Analysis
 
 
 def test_the_formats_are_those_of_the_command_line() -> None:
-    assert list(FORMATS) == ["text", "concise", "ticket", "markdown", "json", "html", "pdf", "sarif", "junit"]
+    assert list(FORMATS) == ["text", "concise", "ticket", "markdown", "json", "csv", "html", "pdf", "sarif", "junit"]
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,7 @@ def test_the_formats_are_those_of_the_command_line() -> None:
         ("report.txt", "text"),
         ("report.md", "markdown"),
         ("report.json", "json"),
+        ("report.csv", "csv"),
         ("a/b.c/report.HTML", "html"),
         ("report.htm", "html"),
         ("report.pdf", "pdf"),
@@ -42,7 +43,7 @@ def test_an_ending_without_a_format_is_refused_with_those_that_have_one(path: st
         format_of(Path(path))
     assert str(refused.value) == (
         f"{path}: no report format has this ending, "
-        "it can be .txt, .md, .json, .html, .htm, .pdf, .sarif, .sarif.json, .xml"
+        "it can be .txt, .md, .json, .csv, .html, .htm, .pdf, .sarif, .sarif.json, .xml"
     )
 
 

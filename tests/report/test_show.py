@@ -232,7 +232,7 @@ def test_the_published_schema_accepts_the_tables_and_has_every_column(
 
 
 def test_csv_has_a_line_for_each_of_several_things_in_a_cell(real: Reading) -> None:
-    told = list(csv.DictReader(io.StringIO(show.as_csv(real, "containers"))))
+    told = list(csv.DictReader(io.StringIO(show.csv(real, "containers"))))
     assert [row["addresses"] for row in told] == [
         "back 172.19.0.3\nfront 172.18.0.3",
         "back 172.19.0.2",
@@ -244,7 +244,7 @@ def test_no_cell_of_csv_is_a_formula(hostile: Analysis) -> None:
     (first, *others) = hostile.host.containers
     named = replace(first, name="=cmd|' /C calc'!A0")
     host = replace(hostile.host, containers=replace(hostile.host.containers, items=(named, *others)))
-    (row, *_) = csv.DictReader(io.StringIO(show.as_csv(replace(hostile, host=host), "containers")))
+    (row, *_) = csv.DictReader(io.StringIO(show.csv(replace(hostile, host=host), "containers")))
     assert row["name"] == "'=cmd|' /C calc'!A0"
 
 

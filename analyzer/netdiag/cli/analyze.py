@@ -1,5 +1,6 @@
 """`netdiag analyze`: from a bundle to reports."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import fields
 from datetime import datetime
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from netdiag.analysis import Stage, analyze_bundle
+from netdiag.analysis import Stage, analyze_bundle, refuse_unknown
 from netdiag.baseline import against, read_baseline
 from netdiag.bundle import Limits
 from netdiag.cli import _options, _stdout
@@ -92,8 +93,11 @@ def command(
 ) -> int:
     """Say what is wrong in each BUNDLE: an archive of the collector, a directory, or a loose file."""
     wanted = [(path, format_of(path)) for path in outputs]
-    if wanted and len(bundles) > 1:
-        raise UsageError("-o writes the report of one bundle: give one bundle at a time")
+    if len(bundles) > 1 and (wanted or FORMATS[format_name].is_document):
+        asked = "-o" if wanted else f"--format {format_name}"
+        raise UsageError(f"{asked} writes the report of one bundle: give one bundle at a time")
+    if format_name == "pdf" and sys.stdout.isatty():
+        raise UsageError("a terminal shows no PDF: write it to a file with -o FILE.pdf")
     known = read_baseline(baseline) if baseline else None
     made = partial(render, pedantic=pedantic, paper=paper, explain=explain, every_outcome=every_outcome)
     codes = []
@@ -101,6 +105,7 @@ def command(
         suppressions = _suppressions(config or find_file(path, Path.cwd()))
         bundle, stage = read(path, Limits(**limits))
         analysis = suppress(analyze_bundle(bundle, stage), suppressions)
+        refuse_unknown(analysis)
         if known is not None:
             analysis = against(analysis, known)
         # before stdout, of which the reader may leave early

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from netdiag.analysis import analyze_bundle
+from netdiag.analysis import analyze_bundle, refuse_unknown
 from netdiag.bundle import Limits
 from netdiag.cli import _options, _stdout
 from netdiag.cli._progress import read
@@ -54,7 +54,9 @@ def command(before: Path, after: Path, format_name: str, outputs: tuple[Path, ..
 
 
 def _analysis(path: Path) -> Analysis:
-    return analyze_bundle(*read(path, Limits()))
+    analysis = analyze_bundle(*read(path, Limits()))
+    refuse_unknown(analysis)
+    return analysis
 
 
 def _format_of(path: Path) -> str:

@@ -12,6 +12,7 @@ from netdiag.analysis import read_source
 from netdiag.errors import BundleRefused, UsageError
 from netdiag.formats import Document
 from netdiag.plain import plain
+from netdiag.report import as_csv, as_json
 from netdiag.spans import Source
 
 
@@ -29,7 +30,7 @@ def command(files: tuple[Path, ...], format_name: str | None, *, as_csv: bool) -
         _print_csv(read)
         return
     for source, document in read:
-        click.echo(json.dumps(_as_json(source, document), ensure_ascii=False))
+        click.echo(as_json.in_one_line(_as_json(source, document)))
 
 
 def _open(path: Path, format_name: str) -> Source:
@@ -72,5 +73,9 @@ def _print_csv(read: list[tuple[Source, Document | None]]) -> None:
         for record in _records(document)
     ]
     table = pd.json_normalize(rows)
-    cells = table.map(lambda cell: json.dumps(cell, ensure_ascii=False) if isinstance(cell, list) else cell)
-    click.echo(cells.to_csv(index=False), nl=False)
+    click.echo(table.map(_cell).to_csv(index=False, lineterminator="\r\n"), nl=False)
+
+
+def _cell(value: object) -> object:
+    text = json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
+    return as_csv.text(text) if isinstance(text, str) else text

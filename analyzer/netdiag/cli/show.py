@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from netdiag.analysis import read_bundle
+from netdiag.analysis import read_bundle, refuse_unknown
 from netdiag.bundle import Limits
 from netdiag.cli import _stdout
 from netdiag.cli._progress import read
@@ -32,6 +32,7 @@ def command(bundle: Path, table: str | None, format_name: str) -> None:
     if format_name == "csv" and table is None:
         raise UsageError(f"CSV is of one table: name one of {', '.join(TABLES)}")
     reading = read_bundle(*read(bundle, Limits()))
+    refuse_unknown(reading)
     _stdout.write(_FORMATS[format_name](reading, table))
 
 
@@ -41,7 +42,7 @@ def _as_text(reading: Reading, table: str | None) -> str:
 
 
 def _as_csv(reading: Reading, table: str | None) -> str:
-    return show.as_csv(reading, table or "")
+    return show.csv(reading, table or "")
 
 
 def _as_json(reading: Reading, table: str | None) -> str:

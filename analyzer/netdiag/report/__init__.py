@@ -18,11 +18,15 @@ __all__ = ["FORMATS", "PAPERS", "ReportFormat", "format_of", "render"]
 
 @dataclass(frozen=True)
 class ReportFormat:
-    """A kind of report: the module whose `render` makes it, the endings of its files, and what it lets one choose."""
+    """A kind of report: the module whose `render` makes it, the endings of its files, and what it lets one choose.
+
+    Of a kind that is a document two after another are none.
+    """
 
     module: str
     endings: tuple[str, ...] = ()
     options: tuple[str, ...] = ("pedantic",)
+    is_document: bool = False
 
 
 #: The sizes of paper that a report for print can have, in the words of CSS; the first is what most of the world uses.
@@ -34,10 +38,11 @@ FORMATS = {
     "ticket": ReportFormat("ticket", (), ("unicode", "pedantic")),
     "markdown": ReportFormat("markdown", (".md",)),
     "json": ReportFormat("as_json", (".json",)),
-    "html": ReportFormat("html", (".html", ".htm")),
-    "pdf": ReportFormat("pdf", (".pdf",), ("pedantic", "paper")),
-    "sarif": ReportFormat("sarif", (".sarif", ".sarif.json"), ("pedantic", "every_outcome")),
-    "junit": ReportFormat("junit", (".xml",)),
+    "csv": ReportFormat("as_csv", (".csv",), is_document=True),
+    "html": ReportFormat("html", (".html", ".htm"), is_document=True),
+    "pdf": ReportFormat("pdf", (".pdf",), ("pedantic", "paper"), is_document=True),
+    "sarif": ReportFormat("sarif", (".sarif", ".sarif.json"), ("pedantic", "every_outcome"), is_document=True),
+    "junit": ReportFormat("junit", (".xml",), is_document=True),
 }
 
 

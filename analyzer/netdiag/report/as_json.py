@@ -47,7 +47,16 @@ def render(analysis: Analysis, *, pedantic: bool) -> str:
 def dump(value: Json) -> str:
     r"""`value` as indented JSON text. What a terminal obeys or hides, and a lone surrogate, stands as `\uXXXX`."""
     lines = json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False).split("\n")
-    return "".join(UNSAFE.sub(lambda found: json.dumps(found[0])[1:-1], line) + "\n" for line in lines)
+    return "".join(f"{_escaped(line)}\n" for line in lines)
+
+
+def in_one_line(value: Json) -> str:
+    """The same in one line, without a line feed."""
+    return _escaped(json.dumps(value, ensure_ascii=False, allow_nan=False))
+
+
+def _escaped(line: str) -> str:
+    return UNSAFE.sub(lambda found: json.dumps(found[0])[1:-1], line)
 
 
 def _summary(findings: Iterable[Finding], outcomes: Iterable[Outcome]) -> dict[str, Json]:

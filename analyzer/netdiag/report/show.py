@@ -1,21 +1,19 @@
 """The facts of a host for the terminal, for programs and for spreadsheets: the tables of `netdiag show`."""
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from netdiag import __version__
 from netdiag.plain import Json
-from netdiag.report import tables
+from netdiag.report import as_csv, tables
 from netdiag.report._grid import Column, Grid, fold
+from netdiag.report.as_csv import Cell
 from netdiag.report.as_json import dump
 from netdiag.report.markdown import cell as markdown_cell
 from netdiag.report.snippet import Look
-from netdiag.report.tables import Cell, Table
+from netdiag.report.tables import Table
 from netdiag.report.terminal import collected_when
-from netdiag.report.visible import visible
 from netdiag.results import Reading
 
 SCHEMA_VERSION = "1.0"
@@ -30,9 +28,6 @@ _OVERVIEW = {
 }
 _MOST_ROWS = 20
 _LINK_LOCAL = "fe80:"
-
-# A spreadsheet takes a cell that begins with one of these for a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def overview(reading: Reading, look: Look) -> str:
@@ -73,17 +68,10 @@ def as_json(reading: Reading, names: Iterable[str]) -> str:
     )
 
 
-def as_csv(reading: Reading, name: str) -> str:
-    """One table as CSV (RFC 4180). Several things in a cell have a line each.
-
-    Text that a spreadsheet would take for a formula has an apostrophe before it, as such programs write it themselves.
-    """
+def csv(reading: Reading, name: str) -> str:
+    """One table as CSV."""
     table = tables.table(reading, name)
-    made = io.StringIO()
-    writer = csv.writer(made, lineterminator="\r\n")
-    writer.writerow(table.columns)
-    writer.writerows([csv_cell(cell) for cell in row] for row in table.rows)
-    return made.getvalue()
+    return as_csv.table(table.columns, table.rows)
 
 
 def as_markdown(reading: Reading, names: Sequence[str]) -> str:
@@ -203,15 +191,6 @@ def _json_table(table: Table) -> Json:
         for row in table.rows
     ]
     return {"remarks": list(table.remarks), "rows": rows}
-
-
-def csv_cell(cell: Cell) -> str:
-    """A cell as a spreadsheet may have it."""
-    if cell is None or isinstance(cell, int):
-        return "" if cell is None else str(cell)
-    lines = cell if isinstance(cell, tuple) else (cell,)
-    made = "\n".join(visible(line) for line in lines)
-    return f"'{made}" if made.startswith(_FORMULA) else made
 
 
 def _markdown(table: Table) -> Iterator[str]:

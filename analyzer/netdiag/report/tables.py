@@ -23,9 +23,9 @@ from netdiag.model import Extent, Facts, FirewallTable, Host, Namespace, Truth
 from netdiag.model.firewall import printed
 from netdiag.model.gates import bridge_name, is_local_bridge
 from netdiag.model.nftables import NativeTable
+from netdiag.report.as_csv import Cell
 from netdiag.results import Reading, SourceCoverage
 
-Cell: TypeAlias = "str | int | tuple[str, ...] | None"
 Row: TypeAlias = tuple[Cell, ...]
 T = TypeVar("T")
 

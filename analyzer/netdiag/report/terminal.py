@@ -25,6 +25,9 @@ _SHORT_ID = 12
 #: Of a check with more findings than this the first few are shown whole, and so many others with a line each.
 _MOST_ALIKE, _SHOWN_OF_MANY, _MOST_IN_SHORT = 4, 2, 40
 
+#: Of the checks that wait for one command more than this are counted, behind the first few; the other reports have all.
+_MOST_WAITING, _SHOWN_WAITING = 8, 5
+
 #: More open questions than this are shown by the command that would answer them; the other reports have each reason.
 _MOST_REASONS = 12
 
@@ -181,14 +184,17 @@ def _please_run(analysis: Analysis, look: Look) -> list[str]:
 def _by_command(unknown: Sequence[Outcome], partly: Sequence[Outcome], look: Look) -> list[str]:
     """The missing outputs, those that most checks wait for first; each check stands with the first that it needs."""
     waiting: dict[str, list[str]] = {command: [] for outcome in (*unknown, *partly) for command in outcome.ask}
-    for outcome in (*unknown, *partly):
+    for outcome in (*partly, *unknown):
         if outcome.ask:
             mark = " (in part)" if outcome in partly else ""
             waiting[outcome.ask[0]].append(look.text(outcome.check) + mark)
     lines = [_heading("could not be judged, for want of the output of", look)] if waiting else []
     for command in sorted(filter(waiting.get, waiting), key=lambda command: -len(waiting[command])):
+        names = waiting[command]
+        shown = ", ".join(names if len(names) <= _MOST_WAITING else names[:_SHOWN_WAITING])
+        more = f" and {len(names) - _SHOWN_WAITING} more checks" if len(names) > _MOST_WAITING else ""
         lines.append(f"  {look.text(command)}")
-        lines += [f"      {line}" for line in wrap(", ".join(waiting[command]), look.columns - 6) if line]
+        lines += [f"      {line}" for line in wrap(shown + more, look.columns - 6)]
     helpless = [outcome for outcome in (*unknown, *partly) if not outcome.ask]
     if helpless:
         lines += [_heading("could not be judged for other reasons", look), *_reasons(helpless, look)]

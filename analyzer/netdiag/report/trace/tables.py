@@ -8,7 +8,7 @@ import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
 from netdiag.errors import ReportUnavailable
-from netdiag.report.show import csv_cell
+from netdiag.report import as_csv
 from netdiag.report.snippet import Look
 from netdiag.report.trace import TraceView
 from netdiag.report.visible import visible
@@ -30,7 +30,7 @@ def render(found: Sequence[TraceView], *, look: Look, kind: str) -> Iterator[byt
 
 def _as_csv(parts: Iterable[pd.DataFrame]) -> Iterator[bytes]:
     for number, part in enumerate(parts):
-        shown = part.apply(lambda column: column if is_numeric_dtype(column) else column.map(csv_cell))
+        shown = part.apply(lambda column: column if is_numeric_dtype(column) else column.map(as_csv.text))
         yield shown.to_csv(index=False, header=not number, lineterminator="\r\n").encode("utf-8")
 
 
