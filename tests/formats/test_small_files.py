@@ -23,6 +23,9 @@ from netdiag.formats.records import (
     OsReleaseField,
     ResolverSetting,
     SoftnetCounters,
+    Tracepoint,
+    TracepointField,
+    TracepointText,
     UfwSetting,
 )
 from netdiag.spans import Source
@@ -30,6 +33,31 @@ from netdiag.spans import Source
 
 def read(name: str, text: str) -> Document:
     return formats.get(name).read(Source(f"{name}.txt", text))
+
+
+def test_the_numbers_of_a_tracepoint_have_the_names_that_the_kernel_prints() -> None:
+    document = read(
+        "tracepoint_format",
+        "name: x\n\tfield:const char * comm[16];\toffset:8;\tsize:16;\n"
+        'print fmt: "%s \\"%s\\" " "%s", REC->a ? (REC->b == -4 ? "y" : "n") : __print_symbolic(REC->c.d, '
+        '{ 0, "A_" "B" }, {0x1f, "C"}, { -2, "D, }" }, { (1 << 2), "E" }, { FLAG, "F" }, { 3, ((void *)0) }, ), '
+        '__print_flags(REC->e, "|", { 1, "G" }), f(__print_symbolic(REC->h, { 5, "H" }))\n'
+        'print fmt: "no end\n',
+    )
+    name, field, text = document.records
+    assert (name, field) == (
+        Tracepoint("x", document.source.span(1)),
+        TracepointField("comm", "const char * comm[16]", 8, 16, document.source.span(2, 2)),
+    )
+    assert isinstance(text, TracepointText)
+    assert text.text == '%s \\"%s\\" %s'
+    assert [(each.field, each.number, each.name) for each in text.names] == [
+        ("c.d", 0, "A_B"),
+        ("c.d", 31, "C"),
+        ("c.d", -2, "D, }"),
+        ("h", 5, "H"),
+    ]
+    assert [each.line for each in document.unread] == [4]
 
 
 def test_counters_of_proc_have_the_names_of_nstat_and_span_their_number() -> None:

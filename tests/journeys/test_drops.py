@@ -2,11 +2,15 @@
 
 import csv
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
+from netdiag.analysis import analyze
 from netdiag.journeys.observed import DropClass
-from netdiag.journeys.observed.drops import function_of, reason_of
+from netdiag.journeys.observed.drops import comes_at_once, function_of, reason_of
+
+SAMPLES = Path(__file__).parents[2] / "samples" / "formats"
 
 
 def rows(name: str) -> list[dict[str, str]]:
@@ -73,6 +77,41 @@ def test_the_number_of_a_kernel_that_is_not_in_the_table_stays_a_number(kernel: 
 def test_a_number_that_only_a_later_kernel_of_the_series_has_is_not_given_to_an_earlier_one() -> None:
     assert reason_of("65", "", "6.1.187").text == "reason number 65 of kernel 6.1.187"
     assert reason_of("65", "", "6.1.192").name == "TC_CHAIN_NOTFOUND"
+
+
+LISTED = {2: "NOT_SPECIFIED", 12: "NEW_REASON", 99: "NETFILTER_DROP", 7: ""}
+
+
+@pytest.mark.parametrize("kernel", ["", "6.1.0-53-amd64", "6.18.44-fc-v769"])
+def test_what_the_kernel_lists_goes_before_the_tables(kernel: str) -> None:
+    assert reason_of("99", "", kernel, LISTED).kind is DropClass.FILTER
+    assert reason_of("12", "", kernel, LISTED).text == "the kernel's reason is NEW_REASON"
+    assert (comes_at_once("99", LISTED), comes_at_once("2", LISTED), comes_at_once("99")) == (True, False, False)
+
+
+@pytest.mark.parametrize("number", ["7", "8", "65537", "9" * 5_000])
+def test_a_number_that_the_kernel_does_not_list_stays_a_number(number: str) -> None:
+    reason = reason_of(number, "", "6.1.0-53-amd64", LISTED)
+    assert (reason.name, reason.text) == ("", f"reason number {number} of kernel 6.1.0-53-amd64")
+    assert not comes_at_once(number, LISTED)
+
+
+def test_a_kernel_that_lists_nothing_has_no_names() -> None:
+    assert reason_of("12", "", "6.18.44", {}).text == "reason number 12 of kernel 6.18.44"
+
+
+def test_a_trace_has_the_names_that_the_file_beside_it_lists(tmp_path: Path) -> None:
+    fields = "skbaddr: 0xffff888173c36400, location: 0xffffffff81f657b8, protocol: 2048, reason: {}"
+    lines = [f"     {n}.000 ping/77 skb:kfree_skb({fields.format(n)})" for n in (7, 8, 300)]
+    (tmp_path / "trace.txt").write_text("\n".join(lines) + "\n")
+    (alone,) = analyze(tmp_path).journeys
+    assert [drop.reason.name for drop in alone.drops] == ["", "", ""]
+    sample = SAMPLES / "tracepoint_format" / "linux-6.1.txt"
+    (tmp_path / "format").write_text(sample.read_text())
+    (seen,) = analyze(tmp_path).journeys
+    named = {drop.reason.name: drop.reason.text for drop in seen.drops}
+    assert named.keys() == {"NETFILTER_DROP", "OTHERHOST", ""}
+    assert named[""] == "reason number 300 of an unknown kernel"
 
 
 def test_without_a_name_the_function_tells() -> None:

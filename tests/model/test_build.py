@@ -30,6 +30,23 @@ def inspect(identity: str, name: str, mode: str = "blue") -> dict[str, Any]:
     }
 
 
+REASONS = 'print fmt: "%s", __print_symbolic(REC->reason, { 2, "NO_SOCKET" }, { 7, "TCP_CSUM" })\n'
+
+
+def test_the_reasons_of_drops_are_those_that_the_kernel_lists(read: Any, host_of: Any) -> None:
+    def listed(*texts: str) -> Any:
+        documents = [read("tracepoint_format", text, "trace", artifact=f"f{n}") for n, text in enumerate(texts)]
+        return host_of(*documents).traces.drop_reasons
+
+    other = REASONS.replace("7", "8")
+    assert listed("name: kfree_skb\n" + REASONS) == {2: "NO_SOCKET", 7: "TCP_CSUM"}
+    assert listed("name: other\n" + other + "name: kfree_skb\n" + REASONS) == {2: "NO_SOCKET", 7: "TCP_CSUM"}
+    assert listed("name: kfree_skb\n" + REASONS, "name: kfree_skb\n" + REASONS) == {2: "NO_SOCKET", 7: "TCP_CSUM"}
+    assert listed("name: kfree_skb\n" + REASONS, "name: kfree_skb\n" + other) is None
+    assert listed('name: kfree_skb\nprint fmt: "%p", REC->skbaddr\n') == {}
+    assert listed() is listed("name: other\n" + REASONS) is listed(REASONS) is None
+
+
 def test_ip_address_is_taken_before_ifconfig(read: Any, host_of: Any) -> None:
     ifconfig = (
         "eth9: flags=4163<UP,BROADCAST,RUNNING,MULTICAST>  mtu 1500\n        inet 192.0.2.1  netmask 255.255.255.0\n"

@@ -1440,6 +1440,43 @@ class OsReleaseField:
 
 
 @dataclass(frozen=True)
+class Tracepoint:
+    """A tracepoint of the kernel; the fields and the text behind it are its own."""
+
+    name: str
+    span: Span
+
+
+@dataclass(frozen=True)
+class TracepointField:
+    """A field of a tracepoint's record; `offset` and `size` are bytes."""
+
+    name: str
+    declaration: str
+    offset: int
+    size: int
+    span: Span
+
+
+@dataclass(frozen=True)
+class NamedNumber:
+    """A number of a field that the kernel prints as a name."""
+
+    field: str
+    number: int
+    name: str
+
+
+@dataclass(frozen=True)
+class TracepointText:
+    """How the kernel prints a tracepoint: the format of `printf`, and the numbers that have names."""
+
+    text: str
+    names: tuple[NamedNumber, ...]
+    span: Span
+
+
+@dataclass(frozen=True)
 class LegacyTable:
     """An iptables table of the legacy backend that is loaded in a namespace."""
 

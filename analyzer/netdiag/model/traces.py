@@ -1,12 +1,13 @@
 """The traces of a bundle: event streams, of which the host's facts are none, for whoever walks through them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from netdiag import formats
 from netdiag.formats import Document, Unread
+from netdiag.formats.records import Tracepoint, TracepointText
 from netdiag.spans import Source, StoredSource
 
 if TYPE_CHECKING:
@@ -84,10 +85,31 @@ class Trace:
 
 @dataclass(frozen=True, eq=False)
 class Traces:
-    """All traces of a bundle. Two of them are never equal, so that what is found in them can be remembered by them."""
+    """All traces of a bundle. Two of them are never equal, so that what is found in them can be remembered by them.
+
+    `drop_reasons` are the names of the reasons of `skb:kfree_skb` by their numbers, as the kernel that was traced lists
+    them; None where no file of it tells.
+    """
 
     traces: tuple[Trace, ...] = ()
+    drop_reasons: Mapping[int, str] | None = None
 
 
 def traces_of(documents: Sequence[Document]) -> Traces:
-    return Traces(tuple(Trace(document) for document in documents if document.format in TRACE_FORMATS))
+    traces = tuple(Trace(document) for document in documents if document.format in TRACE_FORMATS)
+    return Traces(traces, _drop_reasons(documents))
+
+
+def _drop_reasons(documents: Sequence[Document]) -> Mapping[int, str] | None:
+    """A kernel before Linux 5.17 lists none: it gives no reasons. Lists that differ are of several kernels: the traces
+    do not say which is theirs.
+    """
+    lists: list[dict[int, str]] = []
+    for document in documents:
+        tracepoint = ""
+        for record in document.records if document.format == "tracepoint_format" else ():
+            if isinstance(record, Tracepoint):
+                tracepoint = record.name
+            elif isinstance(record, TracepointText) and tracepoint == "kfree_skb":
+                lists.append({each.number: each.name for each in record.names if each.field == "reason"})
+    return lists[0] if lists and all(each == lists[0] for each in lists) else None

@@ -49,7 +49,8 @@ _ADDRESS_DIGITS = 10
 class Reader:
     """Makes rows of batches, and remembers the texts of all of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, drop_reasons: Mapping[int, str] | None) -> None:
+        self._drop_reasons = drop_reasons
         self.tasks, self.devices, self.reasons, self.places = Texts(), Texts(), Texts(), Texts()
         self.events: Sequence[str] = [*KINDS]
         self._phase = np.array([kind.phase for kind in KINDS.values()], dtype=np.int64)
@@ -91,10 +92,11 @@ class Reader:
 
     def waits(self) -> Waits:
         """What the reasons and places of drops so far tell of how long the packets may have waited."""
+        listed = self._drop_reasons
         return Waits(
-            at_once=_mask(comes_at_once(text) for text in self.reasons.texts),
-            kept_for_reason=_mask(comes_of_waiting(text, "") for text in self.reasons.texts),
-            kept_at_place=_mask(comes_of_waiting("", text) for text in self.places.texts),
+            at_once=_mask(comes_at_once(text, listed) for text in self.reasons.texts),
+            kept_for_reason=_mask(comes_of_waiting(text, "", listed) for text in self.reasons.texts),
+            kept_at_place=_mask(comes_of_waiting("", text, listed) for text in self.places.texts),
         )
 
     def _devices(self, column: "pd.Series[Any]", rows: Ints) -> Ints:

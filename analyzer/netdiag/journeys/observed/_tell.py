@@ -51,11 +51,12 @@ _ENDINGS = list(Ending)
 def observe(table: TraceTable, host: Host) -> Observation:
     """What a trace shows of packets, on this host."""
     places = Places(host)
+    listed = host.traces.drop_reasons
 
     def is_used_up(reason: str, place: str) -> bool:
-        return reason_of(reason, place, host.kernel).kind is DropClass.CONSUMED
+        return reason_of(reason, place, host.kernel, listed).kind is DropClass.CONSUMED
 
-    walk = Walk(places.uppers(), places.veths(), places.namespaces(), is_used_up)
+    walk = Walk(places.uppers(), places.veths(), places.namespaces(), is_used_up, listed)
     lines: list[Ints] = []
     times: list[Ints] = []
     marks = table.losses["line"].to_numpy()
@@ -377,7 +378,8 @@ class _Teller:
 
     def _reason(self, reason: int, place: int) -> Reason:
         reader = self.walk.reader
-        return reason_of(reader.reasons.texts[reason], reader.places.texts[place], self.host.kernel)
+        printed, freed_at = reader.reasons.texts[reason], reader.places.texts[place]
+        return reason_of(printed, freed_at, self.host.kernel, self.host.traces.drop_reasons)
 
     def drops(self) -> Iterator[Drop]:
         """The drops, those that matter first, then by their numbers."""

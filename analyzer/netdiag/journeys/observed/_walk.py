@@ -126,9 +126,12 @@ class Walk:
         veths: Iterable[tuple[str, str]],
         namespaces: Mapping[str, Set[str]],
         is_used_up: Callable[[str, str], bool],
+        drop_reasons: Mapping[int, str] | None,
     ) -> None:
-        """`is_used_up` tells of the reason and the place of a `kfree_skb` whether the packet had done its duty."""
-        self.reader = Reader()
+        """`is_used_up` tells of the reason and the place of a `kfree_skb` whether the packet had done its duty;
+        `drop_reasons` are the names of the numbers of reasons, if the kernel listed them.
+        """
+        self.reader = Reader(drop_reasons)
         self._is_used_up = cache(is_used_up)
         within = {self.reader.devices.number(name): found for name, found in namespaces.items()}
         self.wiring = Wiring(self.reader.pairs(uppers), self.reader.pairs(veths), within)

@@ -4,9 +4,14 @@
 waited before, in a queue or in a socket, and `long` where the kernel itself kept it, until a timer or a neighbour),
 `drop_places.csv` functions that say more than the reason that they give, or
 that say it where there is none (before Linux 5.17 there are no reasons).
-`drop_numbers.csv` has the numbers of the reasons, which `perf trace` prints instead of their names. They shift from
-release to release, and even within a stable series: the lists were read in the headers of Debian's kernels 6.1 and 6.12
-and in the events/skb/kfree_skb/format of a running 6.18. The number of any other kernel stays a number.
+`perf trace` prints the numbers of the reasons instead of their names. They shift from release to release, and even
+within a stable series. What the traced kernel itself lists (events/skb/kfree_skb/format, which the collector takes) is
+right; where a bundle has no such list, `drop_numbers.csv` knows some kernels: their lists were read in the headers of
+Debian's kernels 6.1 and 6.12 and in that file of a running 6.18. The number of any other kernel stays a number, as do
+those that a kernel does not list: reasons of its subsystems (mac80211, openvswitch) begin at 65536.
+
+Of what that file tells besides, `protocol` and `location` are columns of a trace; `rx_sk` (Linux 6.11) is an address of
+a socket that no other event prints: it stays in the text of the event.
 """
 
 import csv
@@ -24,12 +29,12 @@ _SERIES = re.compile(r"\d+\.\d+")
 _RELEASE = re.compile(r"\d+\.\d+\.\d+")
 
 
-def reason_of(printed: str, place: str, kernel: str) -> Reason:
+def reason_of(printed: str, place: str, kernel: str, listed: Mapping[int, str] | None = None) -> Reason:
     """What `kfree_skb` tells by its reason as it is printed (a name, a number, or nothing) and its location.
 
-    `kernel` is its release (`6.1.0-53-amd64`).
+    `kernel` is its release (`6.1.0-53-amd64`), `listed` are the names of the numbers if it tells them.
     """
-    names = _names(printed, kernel)
+    names = _names(printed, kernel, listed)
     name = names[0] if len(names) == 1 else ""
     symbol = function_of(place)
     if printed and not name:
@@ -48,19 +53,20 @@ def reason_of(printed: str, place: str, kernel: str) -> Reason:
     return Reason("", DropClass.OTHER, benign=False, text="the trace gives no reason")
 
 
-def comes_at_once(printed: str) -> bool:
+def comes_at_once(printed: str, listed: Mapping[int, str] | None = None) -> bool:
     """Whether the kernel drops for this reason only in the very call that received or sent the packet.
 
-    What waits in a queue or in a socket may also be dropped later, by another task. A number may be any reason.
+    What waits in a queue or in a socket may also be dropped later, by another task. A number may be any reason, unless
+    the kernel lists it.
     """
-    return _reasons().get(printed, {}).get("later") == "no"
+    return _later(printed, listed) == "no"
 
 
-def comes_of_waiting(printed: str, place: str) -> bool:
+def comes_of_waiting(printed: str, place: str, listed: Mapping[int, str] | None = None) -> bool:
     """Whether the kernel drops so what it has kept itself, so that the packet is the one that came before, however long
     ago that was.
     """
-    return _reasons().get(printed, {}).get("later") == "long" or function_of(place) in _KEEPERS
+    return _later(printed, listed) == "long" or function_of(place) in _KEEPERS
 
 
 #: Functions that free what waited for the rest of its fragments, or for the address of its next hop.
@@ -72,17 +78,26 @@ _KEEPERS = frozenset(
 )
 
 
+def _later(printed: str, listed: Mapping[int, str] | None) -> str:
+    """What `drop_reasons.csv` says in this column of a reason as it is printed; nothing if its name is not known."""
+    number = _number(printed)
+    name = (listed or {}).get(number, "") if number is not None else printed
+    return _reasons().get(name, {}).get("later", "")
+
+
 def function_of(place: str) -> str:
     """The function of `nft_do_chain+0x3e8` or `br_dev_xmit.isra.0+0x5/0x20`; empty for an address."""
     found = _SYMBOL.match(place)
     return _SUFFIX.sub("", found[0]) if found else ""
 
 
-def _names(printed: str, kernel: str) -> tuple[str, ...]:
+def _names(printed: str, kernel: str, listed: Mapping[int, str] | None) -> tuple[str, ...]:
     """The names that a printed reason may stand for."""
-    if not printed or not printed.isdecimal():
+    number = _number(printed)
+    if number is None:
         return (printed,) if printed else ()
-    number = int(printed)
+    if listed is not None:
+        return (listed[number],) if listed.get(number) else ()
     series = _SERIES.match(kernel)
     if not series:
         return ()
@@ -91,6 +106,11 @@ def _names(printed: str, kernel: str) -> tuple[str, ...]:
     if release and release[0] in columns:
         columns = {release[0]: columns[release[0]]}
     return tuple(dict.fromkeys(names[number] for names in columns.values() if number in names))
+
+
+def _number(printed: str) -> int | None:
+    """The number that is printed. It has ten digits at most: of more no kernel has a name."""
+    return int(printed[:11]) if printed.isdecimal() else None
 
 
 def _rows(table: str) -> list[dict[str, str]]:
