@@ -1,5 +1,6 @@
 """A trace that is too long to be held is reported as a short one is; here every trace is long."""
 
+import json
 import re
 import tarfile
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from netdiag.model.traces import TraceDocument, trace_format
 from netdiag.report import render
 from netdiag.results import Analysis
 from netdiag.spans import StoredSource
+from netdiag.traces import _reader
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 JOURNEY = SAMPLES / "bundles" / "journey-docker-user.tar.gz"
@@ -79,6 +81,27 @@ def test_unread_lines_are_counted_and_shown(tmp_path: Path) -> None:
     assert (coverage.lines, coverage.read) == (len(lines) + 3, len(lines) + 1)
     assert [line for line, _ in coverage.unread] == [len(lines) + 1, len(lines) + 3]
     assert "no event at all" in render(analyze_bundle(opened(path)), "html").decode()
+
+
+@pytest.mark.usefixtures("every_trace_is_long")
+def test_of_very_many_unread_lines_the_first_are_shown_and_all_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_reader, "MOST_UNREAD", 70)
+    path = tmp_path / "trace.txt"
+    lines = (SAMPLES / "formats" / "perf_trace" / "seed.txt").read_text().splitlines() * 400
+    path.write_text("\n".join([*lines, *(f"no event {number}" for number in range(3_000))]))
+    analysis = analyze_bundle(opened(path))
+    (coverage,) = analysis.coverage
+    assert (coverage.lines, coverage.read, coverage.unread_count) == (len(lines) + 3_000, len(lines), 3_000)
+    assert [line for line, _ in coverage.unread] == [*range(len(lines) + 1, len(lines) + 71)]
+    assert '<p class="soft">50 of 3000 shown</p>' in render(analysis, "html").decode()
+    text = render(analysis, "text").decode()
+    assert "3000 lines unread" in text
+    assert "and 2997 more" in text
+    (source,) = json.loads(render(analysis, "json"))["sources"]
+    assert (source["read"], source["unread"], len(source["unread_lines"])) == (len(lines), 3_000, 70)
+    assert "3000 of" in render(analysis, "sarif").decode()
 
 
 @pytest.mark.usefixtures("every_trace_is_long")

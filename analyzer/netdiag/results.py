@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SourceCoverage:
-    """How much of one source was understood. `format` is empty when no format recognised it; `skipped` then says so."""
+    """How much of one source was understood. `format` is empty when no format recognised it; `skipped` then says so.
+
+    `unread` are the lines that no grammar reads, with the reasons; of a trace the first thousand.
+    """
 
     path: str
     command: str
@@ -30,6 +33,11 @@ class SourceCoverage:
     skipped: str = ""
     notes: tuple[str, ...] = ()
     source: Source | None = None
+
+    @property
+    def unread_count(self) -> int:
+        """How many lines no grammar reads, if the source has a format."""
+        return 0 if self.skipped else self.lines - self.read
 
 
 @dataclass(frozen=True)

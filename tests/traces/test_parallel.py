@@ -1,5 +1,6 @@
 """Several processes that read one trace make of it what one does, whoever reads what, and whatever befalls them."""
 
+import gc
 import os
 import tarfile
 from itertools import count
@@ -14,7 +15,7 @@ from netdiag.bundle import stored as bundle_stored
 from netdiag.errors import BundleRefused
 from netdiag.model.traces import trace_format
 from netdiag.spans import Source, StoredSource
-from netdiag.traces import TraceTable, _parallel, folded, read_table, reading, table_of
+from netdiag.traces import TraceTable, _parallel, _reader, folded, read_table, reading, table_of
 
 from .alike import SAMPLES, TRACES, both, cells, said, stored, text_of
 
@@ -92,12 +93,28 @@ def test_pieces_begin_where_a_line_has_a_time_and_each_is_read_by_another_proces
 
 
 def test_what_has_no_time_for_long_is_one_piece(tmp_path: Path) -> None:
-    garbage = "no time here\n" * 3_000
+    garbage = f"no time here {'x' * 100}\n" * 900
     text = text_of(SAMPLES / "perf_script" / "debian12-perf6.1-linux6.18.txt")
     text = text + garbage + text + "\n" + "x" * 20_000
     source = source_of(tmp_path, text, "perf_script")
     _, slow = both("perf_script", text)
     assert said(read_table(source)) == slow
+
+
+def test_of_unread_lines_the_first_are_kept_and_all_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_reader, "MOST_UNREAD", 100)
+    usual = text_of(SAMPLES / "perf_trace" / "seed.txt").splitlines()
+    lines = [line for number in range(4_000) for line in (usual[number % len(usual)], f"no event {number}")]
+    unread = [*range(2, 202, 2)]
+    for source in (
+        Source("", "\n".join(lines), format="perf_trace"),
+        source_of(tmp_path, "\n".join(lines), "perf_trace"),
+    ):
+        table = read_table(source)
+        assert (table.lines, table.read) == (8_000, 4_000)
+        assert [line for line, _ in table.unread] == unread
 
 
 @pytest.mark.parametrize("worker", [0, 1])
@@ -170,6 +187,7 @@ def test_nothing_is_left_of_a_bundle_that_is_refused(tmp_path: Path, monkeypatch
         return started[-1]
 
     files = {"a.txt": all_samples("perf_script").encode(), "b.txt": b"x" * 4_000}
+    gc.collect()
     open_files = len(os.listdir("/proc/self/fd"))
     with pytest.raises(BundleRefused, match=r"b\.txt: is larger than 3000 bytes"):
         open_bundle(archive_of(tmp_path, files), Limits(member_bytes=3_000), trace_format, follow)

@@ -42,6 +42,11 @@ class Document:
     def read(self) -> int:
         return self.lines - len(self.unread)
 
+    @property
+    def unread_count(self) -> int:
+        """How many lines are not read: more than are in `unread` where a trace has very many."""
+        return self.lines - self.read
+
 
 @dataclass(frozen=True)
 class Format:

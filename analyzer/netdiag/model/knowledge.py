@@ -51,7 +51,7 @@ def not_whole(document: Document) -> str:
     if document.source.trouble:
         return f"{document.source.path}: {document.source.trouble}"
     if document.unread:
-        return f"{document.source.path}: {len(document.unread)} lines were not understood"
+        return f"{document.source.path}: {document.unread_count} lines were not understood"
     return ""
 
 

@@ -162,7 +162,7 @@ class ScopeView:
     @property
     def unread(self) -> int:
         """How many lines no grammar reads, of the sources that have a format."""
-        return sum(len(view.coverage.unread) for view in self.sources)
+        return sum(view.coverage.unread_count for view in self.sources)
 
     @property
     def skipped(self) -> int:

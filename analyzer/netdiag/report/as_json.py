@@ -124,7 +124,7 @@ def _source(source: SourceCoverage) -> dict[str, Json]:
         "format": source.format,
         "lines": source.lines,
         "read": source.read,
-        "unread": len(source.unread),
+        "unread": source.unread_count,
         "unread_lines": [*sorted(line for line, _ in source.unread)],
         "skipped": source.skipped,
     }

@@ -267,7 +267,7 @@ def _of_source(source: SourceCoverage) -> Iterator[_Notice]:
         yield _Notice("output-incomplete", f"{source.path}: {source.source.trouble}", path=source.path)
     if source.unread:
         line, reason = source.unread[0]
-        text = f"{source.path}: {len(source.unread)} of {source.lines} lines not read; line {line}: {reason}"
+        text = f"{source.path}: {source.unread_count} of {source.lines} lines not read; line {line}: {reason}"
         regions: Iterable[dict[str, Json]] = ({"startLine": line} for line, _ in source.unread[:_MOST_LOCATIONS])
         yield _Notice("lines-unread", text, path=source.path, regions=tuple(regions))
 

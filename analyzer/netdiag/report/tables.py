@@ -320,7 +320,7 @@ def _sources(reading: Reading) -> Table:
 def _source(source: SourceCoverage) -> Row:
     trouble = source.source.trouble if source.source else ""
     remark = "; ".join(filter(None, (source.skipped, trouble, *source.notes)))
-    return source.path, source.format, source.lines, len(source.unread), remark, source.command
+    return source.path, source.format, source.lines, source.unread_count, remark, source.command
 
 
 # --- what is not there ------------------------------------------------------------------------------------------------

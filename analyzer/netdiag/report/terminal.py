@@ -254,7 +254,13 @@ def _notes(analysis: Analysis, look: Look) -> list[str]:
         "line unread": [(f"{c.path}:{line}", reason) for c in analysis.coverage for line, reason in c.unread],
         "remark": [(c.path, note) for c in analysis.coverage for note in c.notes],
     }
-    lines = [line for kind, items in kinds.items() if items for line in _kind(kind, items, look)]
+    counts = {"line unread": sum(c.unread_count for c in analysis.coverage)}
+    lines = [
+        line
+        for kind, items in kinds.items()
+        if items
+        for line in _kind(kind, items, counts.get(kind, len(items)), look)
+    ]
     return [*lines, *_taken_for(analysis.coverage, look)]
 
 
@@ -263,12 +269,12 @@ def _artifact(scope: str, artifact: str) -> str:
     return f"{where}:{netns[:_SHORT_ID]}/{artifact}" if netns else f"{where}/{artifact}"
 
 
-def _kind(kind: str, items: Sequence[tuple[str, str]], look: Look) -> Iterator[str]:
-    yield _heading(_plural(len(items), kind), look)
+def _kind(kind: str, items: Sequence[tuple[str, str]], count: int, look: Look) -> Iterator[str]:
+    yield _heading(_plural(count, kind), look)
     for place, text in items[:_FEW]:
         yield from _hanging(f"{look.text(place)}: {_prose(text, look)}" if text else look.text(place), look)
-    if len(items) > _FEW:
-        yield f"  and {len(items) - _FEW} more"
+    if count > _FEW:
+        yield f"  and {count - _FEW} more"
 
 
 def _taken_for(coverage: Iterable[SourceCoverage], look: Look) -> Iterator[str]:
@@ -282,7 +288,7 @@ def _taken_for(coverage: Iterable[SourceCoverage], look: Look) -> Iterator[str]:
 
 def count_words(analysis: Analysis, shown: Sequence[Finding]) -> str:
     """What was found, what was not, and how much could not be told. What is known already is counted by itself."""
-    unread = sum(len(source.unread) for source in analysis.coverage)
+    unread = sum(source.unread_count for source in analysis.coverage)
     skipped = sum(bool(source.skipped) for source in analysis.coverage)
     parts = (
         (analysis.outcome_count(Verdict.UNKNOWN), "unknown"),

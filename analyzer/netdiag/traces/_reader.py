@@ -30,7 +30,7 @@ from netdiag.traces._shapes import (
     ProbeReader,
     as_lines,
 )
-from netdiag.traces.table import NOT_TOLD, Rows, StackBook, TraceTable
+from netdiag.traces.table import MOST_UNREAD, NOT_TOLD, Rows, StackBook, TraceTable
 
 # bytes of columns that are held in memory
 _BUDGET = 64 * 1024 * 1024
@@ -44,11 +44,13 @@ _LONGEST_GROUP = 64 * 1024 * 1024
 class Piece:
     """What a process read of a piece of a trace: its columns are in a file, and lines count from where it begins.
 
-    `known` is how many texts of each column, frames and stacks the process knew behind it.
+    `unread` are the first of the lines that were not read. `known` is how many texts of each column, frames and stacks
+    the process knew behind it.
     """
 
     batches: Mapping[str, list[Stored]]
     lines: int
+    read: int
     unread: list[tuple[int, str]]
     known: Mapping[str, int]
 
@@ -130,6 +132,7 @@ class Reader:
         self._waiting: list[bytes] = []
         self._size = self._enough = 0
         self.lines = 0
+        self._read_lines = 0
         self._unread: list[tuple[int, str]] = []
         self._ways = dict.fromkeys(("columns", "pattern", "grammar"), 0)
         self._book = StackBook()
@@ -185,7 +188,7 @@ class Reader:
             source=source,
             format=self._format.name,
             lines=self.lines,
-            read=self.lines - len(self._unread),
+            read=self._read_lines,
             unread=tuple(self._unread),
             event_batches=lambda: store.frames("events"),
             call_batches=lambda: store.frames("calls"),
@@ -200,8 +203,8 @@ class Reader:
         categories = self._store.categories
         known = {name: len(categories.of(name)) for name in categories.names()}
         known["frame"], known["stack"] = self._book.counts()
-        piece = Piece(self._store.handed_over(), self.lines, self._unread, known)
-        self.lines, self._unread = 0, []
+        piece = Piece(self._store.handed_over(), self.lines, self._read_lines, self._unread, known)
+        self.lines, self._read_lines, self._unread = 0, 0, []
         return piece
 
     def part(self, pieces: Mapping[int, Piece]) -> Part:
@@ -226,8 +229,13 @@ class Reader:
         """Add what another process read behind what was read here."""
         translation.learn(piece.known)
         self._store.absorb(piece.batches, translation.file, translation.codes, self.lines)
-        self._unread += [(line + self.lines, reason) for line, reason in piece.unread]
+        self._keep_unread([(line + self.lines, reason) for line, reason in piece.unread])
         self.lines += piece.lines
+        self._read_lines += piece.read
+
+    def _keep_unread(self, unread: list[tuple[int, str]]) -> None:
+        """The first of all that were not read."""
+        self._unread += unread[: MOST_UNREAD - len(self._unread)]
 
     def _read(self, chunk: Chunk, lines: Lines) -> None:
         groups = _Groups.of(chunk, lines.line)
@@ -244,6 +252,7 @@ class Reader:
         for table in dict.fromkeys(table for table, _ in batches):
             self._store.add(table, merged(table, [batch for name, batch in batches if name == table]))
         self.lines += len(chunk.line_ends)
+        self._read_lines += len(chunk.line_ends)
 
     def _by_shapes(self, chunk: Chunk, lines: Lines, groups: _Groups, slow: Flags) -> list[tuple[str, Batch]]:
         """The rows of the lines whose shapes are known; those are not `slow` any more."""
@@ -311,7 +320,8 @@ class Reader:
         document = self._format.read(Source("", "\n".join(texts)))
         self._ways["pattern"] += reader.by_pattern - before[0]
         self._ways["grammar"] += reader.by_grammar - before[1]
-        self._unread += [(numbers[unread.line - 1], unread.reason) for unread in document.unread]
+        self._read_lines -= len(document.unread)
+        self._keep_unread([(numbers[unread.line - 1], unread.reason) for unread in document.unread[:MOST_UNREAD]])
         rows = Rows(self._book)
         for record in document.records:
             rows.add(record)

@@ -16,6 +16,9 @@ from netdiag.spans import Source
 #: The name of a frame whose symbol the tool did not find.
 UNKNOWN = "[unknown]"
 
+#: Of so many lines that are not read a table says which they are, and why; the others are counted.
+MOST_UNREAD = 1_000
+
 #: In a column of numbers: the trace does not tell. An address of 0, and an empty text, say the same.
 NOT_TOLD = -1
 
@@ -109,8 +112,9 @@ class EventColumns:
 class TraceTable:
     """A trace as tables. `events` and `calls` give batches in the order of the source, each time anew.
 
-    `lines` and `read` count lines of the source; `unread` are the line numbers and reasons of the others. `ways` says
-    how many lines each way of reading took (`records`, `columns`, `pattern`, `grammar`).
+    `lines` and `read` count lines of the source; `unread` are the line numbers and reasons of the others, of the first
+    1,000 if there are more. `ways` says how many lines each way of reading took (`records`, `columns`, `pattern`,
+    `grammar`).
     """
 
     source: Source

@@ -57,7 +57,7 @@ def _facts(view: TraceView) -> TraceFacts:
         format=table.format,
         lines=table.lines,
         read=table.read,
-        unread=len(table.unread),
+        unread=table.lines - table.read,
         summary=view.summary,
         journeys=view.journeys,
         call_trees=tuple(graph.excerpt() for graph in view.graphs),

@@ -53,7 +53,8 @@ def _head(view: TraceView, look: Look) -> Iterator[str]:
 
 
 def _read(table: TraceTable) -> str:
-    return f"{counted(len(table.unread), 'line')} not understood" if table.unread else "all read"
+    unread = table.lines - table.read
+    return f"{counted(unread, 'line')} not understood" if unread else "all read"
 
 
 def _span(summary: Summary) -> str:
