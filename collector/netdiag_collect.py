@@ -226,7 +226,7 @@ ITEMS = (
     Item("podman-network-inspect", "podman_network_inspect", PODMAN, "podman network inspect", "subnets and options"),
     Item("podman-events", "engine_events", PODMAN, PODMAN_EVENTS, "what came and went within the last day"),
     Item("during", "text", TRACE, "", "what the command given with --during printed"),
-    Item("drop-reasons", "tracepoint_format", TRACE, DROP_REASONS, "the names of the numbers by which a trace says why"),
+    Item("drop-reasons", "tracepoint_format", TRACE, DROP_REASONS, "the numbers by which a trace says why"),
     Item("perf-record", "text", TRACE, PERF_RECORD, "packets and drops"),
     Item("perf-script", "perf_script", TRACE, PERF_SCRIPT + " --show-lost-events", "its text", instead=PERF_SCRIPT),
     Item("trace-cmd-record", "text", TRACE, TRACE_CMD + "{events} -o {data}", "where perf fails"),
