@@ -256,7 +256,7 @@ def test_every_piece_of_evidence_shows_its_line_and_links_to_it_in_the_raw_sourc
     assert len([f for f in figures if f.text.count("└─")]) == len(evidence)
     for figure, item in zip(figures, evidence, strict=False):
         for line in item.span.excerpt.split("\n"):
-            assert line in figure.text
+            assert line.strip() in figure.text
         assert item.label.replace("`", "") in figure.text
         place = f"{item.span.source.path}:{item.span.line}"
         (link,) = [a for a in page.all("a") if a.words.startswith(place) and a.text in figure.text][:1]
@@ -566,6 +566,17 @@ def test_a_very_long_line_is_cut_around_what_it_proves(analysis: Analysis) -> No
     figure = page.all("figure", class_="evidence")[0]
     assert re.search("…x{100,}PROOFy{100,}…", figure.text)
     assert len(figure.text) < 1_000
+
+
+@pytest.mark.parametrize(("blanks", "kept"), [(0, 0), (8, 8), (9, 2), (40, 2)])
+def test_an_excerpt_does_without_many_blanks_that_all_its_lines_begin_with(blanks: int, kept: int) -> None:
+    lines = ["{", '"Ports": [', '    "8080"', "]", "", "}"]
+    source = Source("inspect.json", "".join(f"{' ' * blanks if line else ''}{line}\n" for line in lines), "")
+    shown = _listing.excerpt(Evidence(source.span(3, blanks + 5, blanks + 11), "published"))
+    assert "<mark>&#34;8080&#34;</mark>" in shown
+    text = re.sub("<[^>]*>", "", shown)
+    wanted = ("{", "&#34;Ports&#34;: [", "    &#34;8080&#34;", "    └─ published", "]", "")
+    assert text.splitlines() == [f"{' ' * kept}{line}" if line else "" for line in wanted]
 
 
 def test_evidence_of_many_lines_is_cut_in_its_middle(analysis: Analysis) -> None:

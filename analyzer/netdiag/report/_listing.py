@@ -17,6 +17,8 @@ _LONGEST_IN_EXCERPT = 400
 _BEFORE_MARK = 120
 _FIRST_LINES, _LAST_LINES = 8, 3
 _FARTHEST_LABEL = 32
+# Of more blanks than these that all lines of an excerpt begin with, a few are kept.
+_DEEPEST, _INDENT = 8, 2
 # The sources of a bundle may have 100 MB, a browser wants a page of a few.
 _LONGEST_LINE = 2_000
 CHARACTERS_OF_SOURCE = 250_000
@@ -147,21 +149,28 @@ def excerpt(evidence: Evidence) -> Markup:
         skipped = range(span.line + _FIRST_LINES, span.line_end - _LAST_LINES + 1)
         numbers = [number for number in numbers if number not in skipped]
     pieces = []
+    indent = _needless(lines[number - 1] for number in numbers)
     for before, number in zip([numbers[0] - 1, *numbers], numbers, strict=False) if numbers else ():
         if number > before + 1:
             pieces.append(_gap(number - before - 1))
-        pieces.append(_excerpt_line(span, number))
+        pieces.append(_excerpt_line(span, number, indent))
         if number == span.line_end and evidence.label:
-            pieces.append(_label(evidence))
+            pieces.append(_label(evidence, indent))
     return Markup().join(pieces)
 
 
-def _label(evidence: Evidence) -> Markup:
+def _needless(lines: Iterable[str]) -> int:
+    """How many of the blanks before all of some lines an excerpt can do without: JSON begins far to the right."""
+    common = min((len(line) - len(line.lstrip(" ")) for line in lines if line.strip()), default=0)
+    return common - _INDENT if common > _DEEPEST else 0
+
+
+def _label(evidence: Evidence, indent: int) -> Markup:
     """The label below the mark: at its column, unless that is too far to the right for a narrow screen."""
     span = evidence.span
-    before = span.source.lines[span.line - 1][: span.column - 1] if span.line == span.line_end else ""
-    indent = sum(size for _, size in cells(before[: _FARTHEST_LABEL + 1]))
-    blanks = " " * indent if indent <= _FARTHEST_LABEL else ""
+    before = span.source.lines[span.line - 1][indent : span.column - 1] if span.line == span.line_end else ""
+    far = sum(size for _, size in cells(before[: _FARTHEST_LABEL + 1]))
+    blanks = " " * far if far <= _FARTHEST_LABEL else ""
     return Markup('<span class="label">{}└─ {}\n</span>').format(blanks, prose(evidence.label))
 
 
@@ -175,13 +184,14 @@ def prose(text: str) -> Markup:
     )
 
 
-def _excerpt_line(span: Span, number: int) -> Markup:
+def _excerpt_line(span: Span, number: int, indent: int) -> Markup:
+    """A line without its first `indent` characters, which are blanks, marked where the span is."""
     line = span.source.lines[number - 1]
     if not span.line <= number <= span.line_end:
-        return _line(number, [_cut(line, 0, _LONGEST_IN_EXCERPT)[0]])
-    start = span.column - 1 if number == span.line else len(line) - len(line.lstrip())
-    end = span.column_end - 1 if number == span.line_end else len(line)
-    text, offset = _cut(line, start, _LONGEST_IN_EXCERPT)
+        return _line(number, [_cut(line[indent:], 0, _LONGEST_IN_EXCERPT)[0]])
+    start = max(indent, span.column - 1 if number == span.line else len(line) - len(line.lstrip())) - indent
+    end = (span.column_end - 1 if number == span.line_end else len(line)) - indent
+    text, offset = _cut(line[indent:], start, _LONGEST_IN_EXCERPT)
     start, end = max(start - offset, 0), max(min(end - offset, len(text)), 0)
     return _line(number, [text[:start], text[start:end], text[end:]], hit=True)
 

@@ -393,8 +393,16 @@ class Page:
     @cached_property
     def verdicts(self) -> tuple[tuple[str, int, Verdict], ...]:
         """How many checks ended how."""
-        counted = ((word, self.analysis.outcome_count(verdict), verdict) for verdict, word in _VERDICT_WORDS.items())
-        return tuple(item for item in counted if item[1])
+        counted = ((self.analysis.outcome_count(verdict), verdict) for verdict in _VERDICT_WORDS)
+        return tuple(
+            (
+                "do not apply" if verdict is Verdict.NOT_APPLICABLE and count > 1 else _VERDICT_WORDS[verdict],
+                count,
+                verdict,
+            )
+            for count, verdict in counted
+            if count
+        )
 
     @cached_property
     def sources(self) -> tuple[SourceView, ...]:

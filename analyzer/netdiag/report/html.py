@@ -32,6 +32,8 @@ MOST_SUBJECTS = 12
 # Of the sources with a remark these many are listed before all others, of the namespaces these many with each source.
 MOST_SOURCES = 100
 MOST_SCOPES = 150
+# Up to so many sources are listed at once, of more only the namespaces until one is unfolded.
+MOST_UNFOLDED = 20
 
 _LONG_ID = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")
 _TEMPLATES = Path(__file__).with_name("templates")
@@ -53,6 +55,7 @@ def render(analysis: "Analysis", *, pedantic: bool = False) -> str:
         js=asset("report.js") + (asset("flame.js") if calls else ""),
         most_sources=MOST_SOURCES,
         most_scopes=MOST_SCOPES,
+        most_unfolded=MOST_UNFOLDED,
     )
 
 
