@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import BinaryIO
 
+import numpy as np
+
 from netdiag.spans import Source, StoredSource
 
 #: What is told of the way through a source: bytes that are read, and all of them.
@@ -31,7 +33,7 @@ def blocks(
             file.seek(start)
         for raw, read in _whole_lines(file, start, end):
             first = not start and not lines
-            lines += raw.count(b"\n")
+            lines += int(np.count_nonzero(np.frombuffer(raw, np.uint8) == ord("\n")))
             source.lines.mark(lines, read)
             yield _clean(raw.removeprefix(b"\xef\xbb\xbf") if first else raw)
             if progress:
@@ -75,7 +77,7 @@ def _whole_lines(file: BinaryIO, position: int, end: int | None) -> Iterator[tup
             following = ahead.submit(read, position)
             stop = block.rfind(b"\n") + 1
             if stop:
-                yield rest + block[:stop], position - len(block) + stop
+                yield b"".join((rest, memoryview(block)[:stop])), position - len(block) + stop
                 rest = block[stop:]
             elif len(rest) < _LONGEST_LINE:
                 rest += block

@@ -1,7 +1,8 @@
 """A piece of a trace as bytes: where its lines and numbers stand, found for all lines at once.
 
 Numbers are read eight characters at a time: a word of 64 bits holds eight characters, and one operation of numpy works
-on the words of all lines. Nothing here knows a format.
+on the words of all lines. It works in place wherever it can: a new array of this size costs more than most operations,
+as its pages come from the kernel. Nothing here knows a format.
 """
 
 from collections.abc import Mapping, Sequence
@@ -53,13 +54,17 @@ class Chunk:
     def has(self, position: Ints, text: str) -> Flags:
         """Whether a text of up to eight characters stands there."""
         unused = np.uint64(8 * (8 - len(text)))
-        found: Flags = self._words[position] << unused == _word(text) << unused
+        words = self._words[position]
+        words <<= unused
+        found: Flags = words == _word(text) << unused
         return found
 
     def has_before(self, position: Ints, text: str) -> Flags:
         """Whether a text of up to eight characters stands right before there."""
         unused = np.uint64(8 * (8 - len(text)))
-        found: Flags = self._words[position - 8] >> unused == _word(text)
+        words = self._words[position - 8]
+        words >>= unused
+        found: Flags = words == _word(text)
         return found
 
     def is_blank(self, start: Ints, end: Ints) -> Flags:
@@ -161,11 +166,13 @@ class Chunk:
 
     def steady_number_before(self, end: Ints) -> tuple[Ints, Ints]:
         """As `number_before`, for numbers that are the same in many lines one after the other."""
-        words, more = self._words[end - 8], self._words[end - 16]
-        changes = (words[1:] != words[:-1]) | (more[1:] != more[:-1])
-        first = np.concatenate([[0], np.flatnonzero(changes) + 1]) if len(end) else np.array([], np.int64)
-        times = np.diff(first, append=len(end))
+        words = self._words[end - 8]
+        first = np.flatnonzero(words[1:] != words[:-1]) + 1
+        first = np.append(0, first) if len(end) else first
         value, count = self.number_before(end[first])
+        if (count >= 8).any():
+            return self.number_before(end)
+        times = np.diff(first, append=len(end))
         return np.repeat(value, times), np.repeat(count, times)
 
     def digits_before(self, end: Ints, count: int) -> tuple[Ints, Flags]:
@@ -175,7 +182,8 @@ class Chunk:
             others = np.uint64((1 << 8 * (8 - count)) - 1)
             words &= ~others
             words |= _ZEROS & others
-        return _decimal(words), _not_digits(words) == 0
+        found: Flags = _not_digits(words) == 0
+        return _decimal(words), found
 
     def number_at(self, start: Ints) -> tuple[Ints, Ints]:
         """The decimal number that begins there, and how many digits it has: up to eight."""
@@ -187,24 +195,17 @@ class Chunk:
 
     def blanks_at(self, start: Ints) -> Ints:
         """How many blanks stand there."""
-        count = self._up_to_eight_blanks(start)
-        more = np.flatnonzero(count == 8)
+        place = start.copy()
+        more = np.flatnonzero(self._words[place] == _BLANKS)
         while len(more):
-            blanks = self._up_to_eight_blanks(start[more] + count[more])
-            count[more] += blanks
-            more = more[blanks == 8]
-        return count
-
-    def _up_to_eight_blanks(self, start: Ints) -> Ints:
-        return _characters_before_flag(self._words[start] ^ _BLANKS)
-
-    def blanks_before(self, end: Ints) -> Ints:
-        """How many blanks stand there, eight at most."""
-        return 8 - _characters_to_last_flag(_not_equal(self._words[end - 8], _BLANKS))
+            farther = place[more] + 8
+            place[more] = farther
+            more = more[self._words[farther] == _BLANKS]
+        return place - start + _characters_before_flag(self._words[place] ^ _BLANKS)
 
     def hex_digits_before(self, end: Ints) -> Ints:
         """How many small hexadecimal digits stand there, eight at most."""
-        return 8 - _characters_to_last_flag(_not_hexadecimal(self._words[end - 8]))
+        return 8 - _sum_of_characters(_up_to_last_flag(_not_hexadecimal(self._words[end - 8])))
 
     def hex_column_at(self, start: Ints) -> Flags:
         """Whether a hexadecimal number stands in the sixteen characters there, with blanks before it."""
@@ -255,43 +256,71 @@ def _not_equal(words: Words, others: np.uint64) -> Words:
 
 def _characters_before_flag(flags: Words) -> Ints:
     """How many characters stand before the first one that has a bit set: eight if none has."""
-    below = (flags & (~flags + np.uint64(1))) - np.uint64(1)
-    return ((((below >> np.uint64(7)) & _ONES) * _ONES) >> np.uint64(56)).astype(np.int64)
+    # all bits below the lowest that is set
+    below = ~flags
+    below += np.uint64(1)
+    below &= flags
+    below -= np.uint64(1)
+    below >>= np.uint64(7)
+    below &= _ONES
+    return _sum_of_characters(below)
 
 
-def _characters_to_last_flag(flags: Words) -> Ints:
-    """How many characters stand up to the last one whose high bit is set: none if none is."""
+def _up_to_last_flag(flags: Words) -> Words:
+    """One for each character up to the last one whose high bit is set."""
+    ones = flags >> np.uint64(7)
+    shifted = np.empty_like(ones)
     for shift in (8, 16, 32):
-        flags |= flags >> np.uint64(shift)
-    return (((flags >> np.uint64(7)) * _ONES) >> np.uint64(56)).astype(np.int64)
+        np.right_shift(ones, np.uint64(shift), out=shifted)
+        ones |= shifted
+    return ones
+
+
+def _sum_of_characters(words: Words) -> Ints:
+    """The sum of the eight characters of each word, taken as numbers. The words are used up."""
+    words *= _ONES
+    words >>= np.uint64(56)
+    return words.view(np.int64)
 
 
 def _not_digits(words: Words) -> Words:
     """The high bit of each character that is no digit."""
     difference = words ^ _ZEROS
-    low = difference & np.uint64(0x7F7F7F7F7F7F7F7F)
-    above_nine: Words = ((low + np.uint64(0x7676767676767676)) | difference) & _HIGH_BITS
+    above_nine: Words = difference & np.uint64(0x7F7F7F7F7F7F7F7F)
+    above_nine += np.uint64(0x7676767676767676)
+    above_nine |= difference
+    above_nine &= _HIGH_BITS
     return above_nine
 
 
 def _right_aligned(words: Words) -> tuple[Ints, Ints]:
-    """The number in the last digits of each word, and how many digits these are."""
-    flags = _not_digits(words)
-    for shift in (8, 16, 32):
-        flags |= flags >> np.uint64(shift)
-    ones = flags >> np.uint64(7)
+    """The number in the last digits of each word, and how many digits these are. The words are used up."""
+    ones = _up_to_last_flag(_not_digits(words))
     others = ones * np.uint64(255)
-    digits = 8 - ((ones * _ONES) >> np.uint64(56)).astype(np.int64)
-    return _decimal((words & ~others) | (_ZEROS & others)), digits
+    # the digits, and zeros before them
+    words ^= _ZEROS
+    np.invert(others, out=others)
+    words &= others
+    words ^= _ZEROS
+    return _decimal(words), 8 - _sum_of_characters(ones)
 
 
 def _decimal(words: Words) -> Ints:
-    """The number of eight digits each: neighbours are joined to pairs, pairs to fours, fours to eight."""
-    tens = words - _ZEROS
-    pairs = tens * np.uint64(10) + (tens >> np.uint64(8))
-    lower = (pairs & np.uint64(0x000000FF000000FF)) * np.uint64(100 + (1_000_000 << 32))
-    upper = ((pairs >> np.uint64(16)) & np.uint64(0x000000FF000000FF)) * np.uint64(1 + (10_000 << 32))
-    return ((lower + upper) >> np.uint64(32)).astype(np.int64)
+    """The number of eight digits each: neighbours are joined to pairs, pairs to fours, fours to eight. The words are
+    used up.
+    """
+    words -= _ZEROS
+    upper = words * np.uint64(10)
+    words >>= np.uint64(8)
+    upper += words
+    lower = upper & np.uint64(0x000000FF000000FF)
+    lower *= np.uint64(100 + (1_000_000 << 32))
+    upper >>= np.uint64(16)
+    upper &= np.uint64(0x000000FF000000FF)
+    upper *= np.uint64(1 + (10_000 << 32))
+    lower += upper
+    lower >>= np.uint64(32)
+    return lower.view(np.int64)
 
 
 def _not_hexadecimal(words: Words) -> Words:

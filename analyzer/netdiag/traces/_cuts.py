@@ -88,20 +88,61 @@ class Cut:
 # there as well. So heads are short, and a bar of function_graph is near.
 _LONGEST_HEAD = 48
 _FARTHEST_BAR = 60
-# so many lines of a chunk are asked for the columns of times and bars, and so many columns are tried
-_LINES_TO_LEARN_FROM = 32
-_COLUMNS = 4
-_LIKE_A_TIME = re.compile(rb"[0-9]\.[0-9]{6}(?:[0-9]{3})?:")
-_BAR = re.compile(rb"\|")
+# so many lines of a chunk are asked in which columns a thing stands, and so many columns are tried
+_ASKED = 32
+_COLUMNS = 6
+
+
+@dataclass(frozen=True)
+class _Mark:
+    """Something that stands in one of a few columns in most lines: a pattern up to its last character, that character,
+    and whether it stands at some places, which may be the end of a line.
+    """
+
+    pattern: re.Pattern[bytes]
+    last: str
+    stands_at: Callable[[Chunk, Ints], Flags]
+
+    def places(self, chunk: Chunk, start: Ints, end: Ints) -> Ints:
+        """Where it stands in each of these spans, one that is first if it has no usual column; -1 if nowhere."""
+        places = np.full(len(start), -1)
+        left: Places = ALL
+        for column in self._usual_columns(chunk, start, end):
+            tried = np.minimum(start[left] + column, end[left])
+            places[left] = np.where(self.stands_at(chunk, tried) & (tried < end[left]), tried, -1)
+            left = np.flatnonzero(places < 0)
+            if not len(left):
+                return places
+        left = np.arange(len(start))[left]
+        if len(left) * 8 > len(chunk.line_ends):
+            anywhere = chunk.positions(self.last)
+        else:
+            anywhere = _positions_in(chunk, self.last, start[left], end[left])
+        anywhere = anywhere[self.stands_at(chunk, anywhere)]
+        found, first = _first_in(anywhere, start[left], end[left])
+        places[left[found]] = first
+        return places
+
+    def _usual_columns(self, chunk: Chunk, start: Ints, end: Ints) -> list[int]:
+        """Its most frequent columns in some of the lines; none if few have it."""
+        some = slice(None, None, 1 + len(start) // _ASKED)
+        asked = list(zip(start[some].tolist(), end[some].tolist(), strict=True))
+        matches = [(first, self.pattern.search(chunk.data, first, last)) for first, last in asked]
+        found = [match.end() - first - 1 for first, match in matches if match]
+        return [column for column, _ in Counter(found).most_common(_COLUMNS)] if 2 * len(found) > len(asked) else []
 
 
 def _first_in(positions: Ints, start: Ints, end: Ints) -> tuple[Ints, Ints]:
-    """The first of the ascending positions in each span: the numbers of the spans that have one, and the positions."""
-    index = np.searchsorted(positions, start)
-    found = np.flatnonzero(index < len(positions))
-    inside = positions[index[found]] < end[found]
-    found = found[inside]
-    return found, positions[index[found]]
+    """The first of the ascending positions in each span: the numbers of the spans that have one, and the positions.
+
+    The spans are in the order of the text.
+    """
+    span = np.searchsorted(end, positions, "right")
+    inside = np.flatnonzero(span < len(end))
+    inside = inside[start[span[inside]] <= positions[inside]]
+    span = span[inside]
+    first = np.flatnonzero(np.diff(span, prepend=-1))
+    return span[first], positions[inside[first]]
 
 
 def _positions_in(chunk: Chunk, character: str, start: Ints, end: Ints) -> Ints:
@@ -113,81 +154,65 @@ def _positions_in(chunk: Chunk, character: str, start: Ints, end: Ints) -> Ints:
     return found
 
 
-def _usual_columns(chunk: Chunk, start: Ints, end: Ints, pattern: re.Pattern[bytes]) -> list[int]:
-    """The columns in which the last character of a pattern stands, the most frequent first: none if few lines have it.
-
-    Only some of the lines are asked.
-    """
-    some = slice(None, None, 1 + len(start) // _LINES_TO_LEARN_FROM)
-    asked = list(zip(start[some].tolist(), end[some].tolist(), strict=True))
-    matches = [(first, pattern.search(chunk.data, first, last)) for first, last in asked]
-    found = [match.end() - first - 1 for first, match in matches if match]
-    return [column for column, _ in Counter(found).most_common(_COLUMNS)] if 2 * len(found) > len(asked) else []
+def _is_colon_behind_decimals(chunk: Chunk, places: Ints) -> Flags:
+    decimals = (chunk.bytes[places - 7] == ord(".")) | (chunk.bytes[places - 10] == ord("."))
+    colons: Flags = (chunk.bytes[places] == ord(":")) & decimals
+    return colons
 
 
-def _times(chunk: Chunk) -> tuple[Ints, Ints, Ints, Ints]:
-    """Times of six or nine decimals that end at a colon, one a line: line, where it starts, colon, ns.
-
-    They stand in one of a few columns in nearly all lines. Only in the others the first is looked for.
-    """
-    first, last = chunk.line_starts, chunk.line_ends
-    start, colon, value = (np.zeros(len(first), np.int64) for _ in range(3))
-    found = np.zeros(len(first), bool)
-    others: Places = ALL
-    for column in _usual_columns(chunk, first, last, _LIKE_A_TIME):
-        places = np.minimum(first[others] + column, last[others])
-        start[others], value[others], found[others] = _times_before(chunk, places)
-        colon[others] = places
-        others = np.flatnonzero(~found)
-        if not len(others):
-            return np.arange(len(found)), start, colon, value
-    few = not isinstance(others, slice) and len(others) * 8 < len(found)
-    colons = _positions_in(chunk, ":", first[others], last[others]) if few else chunk.positions(":")
-    line, *their = _first_times(chunk, colons)
-    for ours, theirs in zip((start, colon, value), their, strict=True):
-        ours[line] = theirs
-    found[line] = True
-    line = np.flatnonzero(found)
-    return line, start[line], colon[line], value[line]
+def _is_bar(chunk: Chunk, places: Ints) -> Flags:
+    bars: Flags = chunk.bytes[places] == ord("|")
+    return bars
 
 
-def _first_times(chunk: Chunk, colons: Ints) -> tuple[Ints, Ints, Ints, Ints]:
-    """The first time of each line that ends at one of these colons."""
-    decimals = (chunk.bytes[colons - 7] == ord(".")) | (chunk.bytes[colons - 10] == ord("."))
-    colons = colons[decimals]
-    start, value, found = _times_before(chunk, colons)
-    start, value, colons = start[found], value[found], colons[found]
-    line = np.searchsorted(chunk.line_ends, colons)
-    first = np.flatnonzero(np.diff(line, prepend=-1))
-    return line[first], start[first], colons[first], value[first]
+def _is_x_of_address(chunk: Chunk, places: Ints) -> Flags:
+    return chunk.has(places - 7, "baddr=0x") | chunk.has(places - 7, "addr: 0x")
 
 
-def _times_above_frames(chunk: Chunk) -> tuple[Ints, Ints, Ints, Ints]:
-    """Times as `_times` gives them, of the lines that do not begin with a tabulator as frames do, if most lines do."""
+_TIME = _Mark(re.compile(rb"[0-9]\.[0-9]{6}(?:[0-9]{3})?:"), ":", _is_colon_behind_decimals)
+_BAR = _Mark(re.compile(rb"\|"), "|", _is_bar)
+_ADDRESS = _Mark(re.compile(rb"(?:baddr=|addr: )0x"), "x", _is_x_of_address)
+
+
+def _lines_with_colons(chunk: Chunk) -> Lines:
+    """`ssh-30928 [000] 3110612.717883: `: the head, the time of six or nine decimals, a colon."""
+    colon = _TIME.places(chunk, chunk.line_starts, chunk.line_ends)
+    line = np.flatnonzero(colon >= 0)
+    return _with_times(chunk, line, colon[line])
+
+
+def _lines_above_frames(chunk: Chunk) -> Lines:
+    """`ping 15000 [000]  5591.992995: `, where most of the other lines are frames below it: those with a tabulator."""
     line = np.flatnonzero(chunk.bytes[chunk.line_starts] != ord("\t"))
     if 2 * len(line) > len(chunk.line_starts):
-        return _times(chunk)
+        return _lines_with_colons(chunk)
     line = line[chunk.line_starts[line] < chunk.line_ends[line]]
     # a time has eight characters at least before its colon
     colon = chunk.first_behind(chunk.line_starts[line] + 8, _LONGEST_HEAD + 16, ":", {7: ".", 10: "."})
     near = colon < chunk.line_ends[line]
-    line, colon = line[near], colon[near]
-    start, value, found = _times_before(chunk, colon)
-    return line[found], start[found], colon[found], value[found]
+    return _with_times(chunk, line[near], colon[near])
 
 
-def _times_before(chunk: Chunk, colons: Ints) -> tuple[Ints, Ints, Flags]:
-    """The times that end at these places, if that are colons: where they start, ns, and whether they are times."""
-    value, found = chunk.digits_before(colons, 6)
-    found &= chunk.bytes[colons] == ord(":")
-    whole_end = colons - 7
+def _with_times(chunk: Chunk, line: Ints, colon: Ints) -> Lines:
+    """Those of the lines that have a time before this colon."""
+    time_start, time, found = _times_before(chunk, colon)
+    if not found.all():
+        line, colon, time_start, time = (each[found] for each in (line, colon, time_start, time))
+    every = ALL if len(line) == len(chunk.line_starts) else line
+    head, end = chunk.line_starts[every], chunk.line_ends[every]
+    return Lines(line, head, time_start, time, colon, end, time_start - head <= _LONGEST_HEAD)
+
+
+def _times_before(chunk: Chunk, colon: Ints) -> tuple[Ints, Ints, Flags]:
+    """The times that end at these colons: where they start, ns, and whether they are times."""
+    value, found = chunk.digits_before(colon, 6)
+    whole_end = colon - 7
     nano = chunk.bytes[whole_end] != ord(".")
     if (nano & found).any():
-        high, digits = chunk.digits_before(colons - 6, 3)
+        high, digits = chunk.digits_before(colon - 6, 3)
         value = np.where(nano, high * 10**6 + value, value * 1000)
         found &= digits | ~nano
-        whole_end = np.where(nano, colons - 10, whole_end)
-        found &= chunk.bytes[whole_end] == ord(".")
+        whole_end = np.where(nano, colon - 10, whole_end)
     else:
         value *= 1000
         found &= ~nano
@@ -196,22 +221,6 @@ def _times_before(chunk: Chunk, colons: Ints) -> tuple[Ints, Ints, Flags]:
     found &= (count > 0) & (count < 10)
     value += whole * 10**9
     return whole_end - count, value, found
-
-
-def _lines_with_colons(chunk: Chunk) -> Lines:
-    """`ssh-30928 [000] 3110612.717883: `: the head, the time, a colon."""
-    return _with_times(chunk, _times(chunk))
-
-
-def _lines_above_frames(chunk: Chunk) -> Lines:
-    """`ping 15000 [000]  5591.992995: `, where most of the other lines are frames below it."""
-    return _with_times(chunk, _times_above_frames(chunk))
-
-
-def _with_times(chunk: Chunk, times: tuple[Ints, Ints, Ints, Ints]) -> Lines:
-    line, start, colon, time = times
-    head, end = chunk.line_starts[line], chunk.line_ends[line]
-    return Lines(line, head, start, time, colon, end, start - head <= _LONGEST_HEAD)
 
 
 def _lines_with_milliseconds(chunk: Chunk) -> Lines:
@@ -263,35 +272,22 @@ def _calls_and_packets(chunk: Chunk, lines: Lines) -> list[Group]:
 
 
 def _bars(chunk: Chunk, lines: Lines, graph: Flags) -> tuple[Places, Ints]:
-    """Of the lines of function_graph those with a bar, and where it stands: in one of a few columns, mostly."""
+    """Of the lines of function_graph those with a bar, and where it stands."""
     rows: Places = ALL if graph.all() else np.flatnonzero(graph)
-    body, end = lines.body[rows], lines.end[rows]
-    bar = np.full(len(body), -1)
-    others: Places = ALL
-    for column in _usual_columns(chunk, body, end, _BAR):
-        if column > _FARTHEST_BAR:
-            continue
-        places = np.minimum(body[others] + column, end[others])
-        bar[others] = np.where(chunk.bytes[places] == ord("|"), places, -1)
-        others = np.flatnonzero(bar < 0)
-        if not len(others):
-            return rows, bar
-    left = np.arange(len(body))[others]
-    start = body[left]
-    stop = np.minimum(end[left], start + (_FARTHEST_BAR + 1))
-    found, places = _first_in(_positions_in(chunk, "|", start, stop), start, stop)
-    bar[left[found]] = places
-    near = np.flatnonzero(bar >= 0)
-    return np.arange(len(graph))[rows][near], bar[near]
+    body = lines.body[rows]
+    bar = _BAR.places(chunk, body, np.minimum(lines.end[rows], body + (_FARTHEST_BAR + 1)))
+    near = bar >= 0
+    return (rows, bar) if near.all() else (np.arange(len(graph))[rows][near], bar[near])
 
 
 def _durations(chunk: Chunk, bar: Ints) -> Number:
     """`14.572 us  |`: the number before the bar; it has fewer decimals the longer it is."""
-    blanks = chunk.blanks_before(bar)
-    end = bar - blanks - 3
-    good = chunk.has(end, " us") & (blanks > 0) & (blanks < 4)
-    start = np.empty_like(end)
-    value = np.empty_like(end)
+    end = bar - 6
+    good = np.zeros(len(bar), bool)
+    for blanks in (1, 2, 3):
+        ours = chunk.has_before(bar, " us" + " " * blanks)
+        end += (3 - blanks) * ours
+        good |= ours
     # usually three decimals, and not many digits before the point
     decimals, three = chunk.digits_before(end, 3)
     whole, count = chunk.number_before(end - 4)
@@ -342,11 +338,10 @@ def _only_packets(chunk: Chunk, lines: Lines) -> list[Group]:
 def _packets(chunk: Chunk, lines: Lines, rows: Places) -> Group:
     """The address of the packet and its length."""
     body, line_end = lines.body[rows], lines.end[rows]
-    marks = chunk.positions("x") if len(body) else body
-    marks = marks[chunk.has(marks - 8, "kbaddr=0") | chunk.has(marks - 8, "baddr: 0")]
-    found, mark = _first_in(marks, body, line_end)
-    value, good = chunk.hex16_at(mark + 1)
-    found, start, value = found[good], mark[good] + 1, value[good]
+    start = _ADDRESS.places(chunk, body, line_end) + 1
+    value, good = chunk.hex16_at(start)
+    found = np.flatnonzero(good & (start > 0))
+    start, value = start[found], value[found]
     skb = _number(Kind.SKB, line_end, found, start, start + 16, value, np.zeros(len(line_end), np.uint64))
     end = start + 16
     at = np.where(chunk.has(end, " len="), end + 5, np.where(chunk.has(end, ", len: "), end + 7, 0))
