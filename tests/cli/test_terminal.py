@@ -3,6 +3,7 @@
 import fcntl
 import os
 import pty
+import re
 import struct
 import subprocess
 import sys
@@ -94,3 +95,13 @@ def test_reports_are_written_though_nobody_reads_stdout(tmp_path: Path) -> None:
 def test_a_terminal_gets_no_pdf() -> None:
     shown = on_a_terminal(80, "analyze", STALE, "--format", "pdf")
     assert shown == "netdiag: a terminal shows no PDF: write it to a file with -o FILE.pdf\n"
+
+
+def test_the_page_of_a_check_is_drawn_for_a_terminal_and_is_markdown_for_all_else() -> None:
+    drawn = on_a_terminal(50, "explain", "link-stale-bridge", NO_COLOR="1")
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", drawn)
+    assert plain.startswith("link-stale-bridge (warning, layer link)\n\n")
+    assert [line for line in plain.splitlines() if len(line) > 50] == []
+    assert "Not a problem when" in plain
+    assert "##" not in plain
+    assert "\n## Not a problem when\n" in on_a_terminal(50, "explain", "link-stale-bridge", TERM="dumb")
