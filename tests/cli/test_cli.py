@@ -157,6 +157,7 @@ def test_parse_takes_a_file_for_the_format_that_is_named() -> None:
 def test_explain_prints_the_page_of_a_check() -> None:
     assert "## Not a problem when" in netdiag("explain", "nat-masquerade-missing").stdout
     assert netdiag("explain", "no-such-check").returncode == 2
+    assert "did you mean nat-masquerade-missing or " in netdiag("explain", "nat-masq").stderr
 
 
 def test_checks_and_formats_are_listed() -> None:

@@ -4,6 +4,7 @@ import fcntl
 import os
 import pty
 import re
+import shlex
 import struct
 import subprocess
 import sys
@@ -105,3 +106,17 @@ def test_the_page_of_a_check_is_drawn_for_a_terminal_and_is_markdown_for_all_els
     assert "Not a problem when" in plain
     assert "##" not in plain
     assert "\n## Not a problem when\n" in on_a_terminal(50, "explain", "link-stale-bridge", TERM="dumb")
+
+
+@pytest.mark.parametrize("arguments", [("checks",), ("analyze", STALE)])
+def test_a_full_disk_is_told_in_one_line_and_is_no_finding(arguments: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("wb") as full:
+        command = [*NETDIAG, *map(str, arguments)]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=environment(), check=False)
+    assert (done.returncode, done.stderr) == (2, "netdiag: stdout: No space left on device\n")
+
+
+def test_a_closed_stdout_changes_nothing_but_what_is_seen() -> None:
+    command = f"{shlex.join(NETDIAG)} analyze {shlex.quote(str(STALE))} --fail-on warning >&-"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, env=environment(), check=False)
+    assert (done.returncode, done.stderr) == (1, "")

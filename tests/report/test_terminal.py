@@ -115,12 +115,12 @@ def _nothing() -> Analysis:
     return Analysis(Bundle("odd", "", "yesterday", "", ()), (), (), host, (), ())
 
 
-@pytest.mark.parametrize("width", [60, 100])
+@pytest.mark.parametrize("width", [40, 60, 100])
 def test_the_page_in_ascii(analysis: Analysis, width: int) -> None:
     expect(f"analysis-{width}-ascii.txt", page(analysis, width=width, unicode=False))
 
 
-@pytest.mark.parametrize("width", [60, 100])
+@pytest.mark.parametrize("width", [60, 80, 100, 120])
 def test_the_page_in_unicode(analysis: Analysis, width: int) -> None:
     expect(f"analysis-{width}-unicode.txt", page(analysis, width=width))
 

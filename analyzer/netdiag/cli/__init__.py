@@ -40,9 +40,13 @@ def _reader_may_leave() -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
-        # what is still buffered must go somewhere when Python ends
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget_stdout()
         raise click.exceptions.Exit(_READER_GONE) from None
+
+
+def _forget_stdout() -> None:
+    """What is still buffered must go somewhere when Python ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _Commands(click.Group):
@@ -104,6 +108,8 @@ def main() -> None:
     # Records and parser tables are many small objects that stay; looking for garbage among them again and again takes a
     # fifth of the time of a small analysis.
     gc.set_threshold(100_000)
+    if sys.stdout is None:  # closed by who started this
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - stays open as long as Python runs
     try:
         result = commands.main(prog_name="netdiag", standalone_mode=False)
     except click.exceptions.Exit as request:
@@ -114,6 +120,10 @@ def main() -> None:
     except NetdiagError as error:
         click.echo(f"netdiag: {error}", err=True)
         sys.exit(error.exit_code)
+    except OSError as error:  # a disk that is full, most likely
+        _forget_stdout()
+        click.echo(f"netdiag: {error.filename or 'stdout'}: {error.strerror}", err=True)
+        sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
         click.echo("netdiag: interrupted", err=True)
         sys.exit(130)

@@ -21,7 +21,7 @@ def command(name: str) -> None:
     """Print what CHECK finds, why it matters, how it is decided and how to repair it."""
     checks = {check.name: check for check in all_checks()}
     if name not in checks:
-        near = get_close_matches(name, checks, n=3)
+        near = [each for each in checks if name in each][:3] or get_close_matches(name, checks, n=3)
         meant = f"did you mean {' or '.join(near)}?" if near else "`netdiag checks` lists them"
         raise UsageError(f"there is no check {name!r}; {meant}")
     found = checks[name]
