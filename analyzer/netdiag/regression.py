@@ -18,8 +18,9 @@ the subjects. What needs `--pedantic` to be shown is not looked at.
 
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -92,19 +93,19 @@ class Result:
         return not self.differences
 
 
-def run(folder: Path) -> Iterator[Result]:
+def run(folder: Path, analyzed: Callable[[Path], Analysis] = analyze) -> Iterator[Result]:
     """Analyse each bundle of a folder and compare. Raises `UsageError` when the file of expectations is wrong."""
     expected = {each.path: each for each in read_file(folder / FILE_NAME)}
     paths = sorted({*expected, *bundles_in(folder)})
     if not paths:
         raise UsageError(f"{folder} has no bundles")
     for path in paths:
-        yield _judged(folder, path, expected.get(path))
+        yield _judged(partial(analyzed, folder / path), path, expected.get(path))
 
 
-def _judged(folder: Path, path: str, expected: Expected | None) -> Result:
+def _judged(analyzed: Callable[[], Analysis], path: str, expected: Expected | None) -> Result:
     try:
-        analysis = analyze(folder / path)
+        analysis = analyzed()
         refuse_unknown(analysis)
     except BundleRefused as error:
         return Result(path, (f"- can be read: {visible(str(error))}",), expected, read=False)

@@ -5,11 +5,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from netdiag.analysis import Stage, length, unwatched
+from netdiag.analysis import Stage, analyze_bundle, length, unwatched
 from netdiag.bundle import Bundle, Limits, open_bundle
 from netdiag.cli import _stdout
 from netdiag.model.traces import follow_trace, trace_format
 from netdiag.report.visible import visible
+from netdiag.results import Analysis
 
 # Less than this many characters, or bytes of an archive, is worked on before anybody wonders.
 _MUCH, _MUCH_PACKED = 2_000_000, 1_000_000
@@ -21,6 +22,11 @@ def read(path: Path, limits: Limits) -> tuple[Bundle, Stage]:
     with (_shown if packed and _is_watched() else unwatched)("opening", None):
         bundle = open_bundle(path, limits, trace_format, follow_trace)
     return bundle, stages(bundle)
+
+
+def analyzed(path: Path) -> Analysis:
+    """What netdiag says of a bundle, within the usual limits."""
+    return analyze_bundle(*read(path, Limits()))
 
 
 def stages(bundle: Bundle) -> Stage:

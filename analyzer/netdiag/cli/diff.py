@@ -4,10 +4,9 @@ from pathlib import Path
 
 import click
 
-from netdiag.analysis import analyze_bundle, refuse_unknown
-from netdiag.bundle import Limits
+from netdiag.analysis import refuse_unknown
 from netdiag.cli import _options, _stdout
-from netdiag.cli._progress import read
+from netdiag.cli._progress import analyzed
 from netdiag.comparison import Comparison, compare
 from netdiag.errors import UsageError
 from netdiag.finding import Severity
@@ -54,7 +53,7 @@ def command(before: Path, after: Path, format_name: str, outputs: tuple[Path, ..
 
 
 def _analysis(path: Path) -> Analysis:
-    analysis = analyze_bundle(*read(path, Limits()))
+    analysis = analyzed(path)
     refuse_unknown(analysis)
     return analysis
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from netdiag.cli import _options, _stdout
+from netdiag.cli._progress import analyzed
 from netdiag.errors import UsageError
 from netdiag.regression import FILE_NAME, run, write_file
 from netdiag.report import regression
@@ -35,7 +36,7 @@ def command(folder: Path, format_name: str, outputs: tuple[Path, ...], *, accept
     """
     wanted = [(path, _format_of(path)) for path in outputs]
     results = []
-    for result in run(folder):
+    for result in run(folder, analyzed):
         results.append(result)
         if format_name == "text":  # as it comes: there may be many bundles
             click.echo("\n".join(regression.lines_of(result.path, result.differences)))
