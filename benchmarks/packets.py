@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 
 UPLINK, BRIDGE = "ens3", "docker0"
 _HEADER = 14
+#: A segment of TCP as Ethernet carries it, its headers, and the data of a fragment of IP.
+_SEGMENT, _TCP_HEADERS, _FRAGMENT = 1514, 66, 1480
 
 
 @dataclass(frozen=True)
@@ -32,10 +34,11 @@ class Event:
 
 @dataclass
 class Truth:
-    """What was really done: packets by what became of them, the devices of each, and which were answered."""
+    """What was really done: packets by what became of them, the devices of each, the pieces of those that were cut."""
 
     became: dict[int, str] = field(default_factory=dict)
     way: dict[int, list[str]] = field(default_factory=dict)
+    pieces: dict[int, list[int]] = field(default_factory=dict)
 
 
 Chain = Iterator[int]
@@ -44,14 +47,21 @@ Chain = Iterator[int]
 
 class Kernel:
     """`frees` is whether the trace shows what is freed in the regular way (consume_skb), as few traces do; `returns`
-    whether it shows that a CPU has done what it had to receive (napi_poll).
+    whether it shows that a CPU has done what it had to receive (napi_poll). With `cuts` some packets are cut in pieces.
     """
 
     def __init__(
-        self, seed: int, *, containers: int = 3, cpus: int = 2, frees: bool = False, returns: bool = False
+        self,
+        seed: int,
+        *,
+        containers: int = 3,
+        cpus: int = 2,
+        frees: bool = False,
+        returns: bool = False,
+        cuts: bool = False,
     ) -> None:
         self.random = random.Random(seed)
-        self.frees, self.returns = frees, returns
+        self.frees, self.returns, self.cuts = frees, returns, cuts
         self.cpus = cpus
         self.containers = [f"veth{number:07x}" for number in range(containers)]
         self.events: list[Event] = []
@@ -71,6 +81,7 @@ class Kernel:
             *(self._to_container, self._to_host, self._to_neighbour, self._to_outside, self._from_outside),
             *(self._hairpin, self._loopback, self._echo, self._proxy, self._unix_socket, self._queued, self._dropped),
         ]
+        kinds += [self._in_segments, self._in_fragments] if self.cuts else []
         time = 0
         for _ in range(packets):
             time += int(self.random.expovariate(1 / every))
@@ -298,6 +309,64 @@ class Kernel:
             yield from self._out(cpu, self.allocate(), length, self.new_packet())
 
         yield from self._up(cpu, skb, length, packet, lambda cpu: self.read_later(cpu, skb, packet, pass_on))
+
+    def _in_segments(self, cpu: int, packet: int) -> Chain:
+        """The bridge takes a long packet of TCP, the veth only pieces of it."""
+        veth, skb, last = self.veth(), self.allocate(), self.random.randint(1, 1447)
+        lengths = [_SEGMENT] * self.random.randint(1, 6) + [_SEGMENT - last]
+        length = sum(lengths) - _TCP_HEADERS * (len(lengths) - 1)
+
+        def inside() -> Chain:
+            yield self.emit(cpu, "net_dev_queue", veth, skb, length, packet)
+            yield from self.free(cpu, skb, packet)
+            for each in lengths:
+                piece, own = self.new_piece(packet), self.allocate()
+                yield self.emit(cpu, "net_dev_start_xmit", veth, own, each, piece, "protocol=0x0800")
+                yield from self.into(cpu, "eth0", own, each, piece)
+                yield self.emit(cpu, "net_dev_xmit", veth, own, each, piece, "rc=0")
+
+        self.became(packet, "cut")
+        yield from self.send(cpu, BRIDGE, skb, length, packet, inside)
+
+    def _in_fragments(self, cpu: int, packet: int) -> Chain:
+        """The uplink brings a packet that is too long for the bridge."""
+        self._pid[cpu] = 0
+        skb, veth = self.allocate(), self.veth()
+        rest = 8 * self.random.randint(1, 180) + self.random.randint(0, 7)
+        whole = 20 + _FRAGMENT * self.random.randint(1, 3) + rest
+        data = [_FRAGMENT] * ((whole - 20) // _FRAGMENT) + [rest]
+        yield self.emit(cpu, "napi_gro_receive_entry", UPLINK, skb, whole, packet)
+        yield self.emit(cpu, "netif_receive_skb", UPLINK, skb, whole, packet)
+        self.became(packet, "cut")
+        yield from self.free(cpu, skb, packet)
+        for octets in data:
+            piece, own = self.new_piece(packet), self.allocate()
+            length = octets + 20 + _HEADER
+
+            def inside(own: int = own, length: int = length, piece: int = piece) -> Chain:
+                def beyond() -> Chain:
+                    yield from self.into(cpu, "eth0", own, length, piece)
+
+                yield from self.send(cpu, veth, own, length, piece, beyond)
+
+            yield from self.send(cpu, BRIDGE, own, length, piece, inside)
+        yield from self.returned(cpu)
+
+    def new_piece(self, whole: int) -> int:
+        piece = self.new_packet()
+        self.truth.pieces.setdefault(whole, []).append(piece)
+        return piece
+
+    def into(self, cpu: int, device: str, skb: int, length: int, packet: int) -> Chain:
+        """The other end of a veth gets the packet, and a program reads it soon after."""
+
+        def received(cpu: int) -> Chain:
+            yield self.emit(cpu, "netif_receive_skb", device, skb, length - _HEADER, packet)
+            yield from self.read_later(cpu, skb, packet)
+            yield from self.returned(cpu)
+
+        yield self.emit(cpu, "netif_rx", device, skb, length - _HEADER, packet)
+        self.later(self._time[cpu] + self.random.randint(1_000, 30_000), received, pid=0)
 
     def _unix_socket(self, cpu: int, packet: int) -> Chain:
         """No packet of a device, but it uses the same addresses, and the same functions free it."""

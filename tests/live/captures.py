@@ -10,7 +10,7 @@ import shlex
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -277,9 +277,11 @@ def too_long(host: DockerHost) -> list[Sent]:
     """
     ping(host.run, host.address("web", "front"), [3528])
     there, inside = leg(host, "web", "front")
-    sent = [Sent(octets, (bridge(host, "front"), there, inside)) for octets in (1500, 1500, 568)]
-    sent += [Sent(octets, (inside, there)) for octets in (1500, 1500, 568)]
-    return [*sent, Sent(3528, (bridge(host, "front"),))]
+    sent = [Sent(3528, (bridge(host, "front"),), part="of 3 more")]
+    for number, octets in enumerate((1500, 1500, 568), start=1):
+        sent.append(Sent(octets, (bridge(host, "front"), there, inside), part=f"perhaps fragment {number}/3"))
+        sent.append(Sent(octets, (inside, there), part=f"fragment {number}/3"))
+    return sent
 
 
 def into_a_full_queue(host: DockerHost) -> list[Sent]:
@@ -409,6 +411,49 @@ def tapped(host: DockerHost) -> list[Sent]:
         host.shell("kill $(cat /run/tap.pids); rm /run/tap.pids")
 
 
+#: Octets of a packet of TCP that is too long for a device, and of its three segments.
+_LONG, _SEGMENTS = 52 + 1448 + 1448 + 700, (1500, 1500, 752)
+
+
+def cut_into_segments(host: DockerHost) -> list[Sent]:
+    """Data there and back, each time in one packet that is cut in software, where the veth is to send it."""
+    send_tcp(host.run, host.address("web", "front"), [_LONG])
+    there, inside = leg(host, "web", "front")
+    ways = (there, inside), (inside, there, bridge(host, "front"))
+    pieces = [
+        Sent(octets, way, part=f"segment {number}/3") for number, octets in enumerate(_SEGMENTS, 1) for way in ways
+    ]
+    # the one from the container passes only its eth0, by which no host is known
+    return [Sent(_LONG, (bridge(host, "front"), there), "cut"), *pieces]
+
+
+def merged_again(host: DockerHost) -> list[Sent]:
+    """The same where the container's end of the veth has GRO: it passes the segments on as one packet."""
+    sent = cut_into_segments(host)
+    there, inside = leg(host, "web", "front")
+    more = {"segment 1/3": " of 2 more", "segment 2/3": " merged", "segment 3/3": " merged"}
+    return [replace(each, part=each.part + more[each.part]) if each.way == (there, inside) else each for each in sent]
+
+
+def forwarded_fragments(host: DockerHost) -> list[Sent]:
+    """An echo request to the outside that the container sends in three pieces, and its answer.
+
+    The host puts the pieces of both together, and cuts them again; of the answer no event shows the whole. The bundle
+    does not tell how long a packet of the router may be.
+    """
+    ping(inside(host, "web"), lab.OUTSIDE_SERVER, [3528])
+    there, own = leg(host, "web", "front")
+    sent = [Sent(3528, (bridge(host, "front"),), "cut", "of 3 more")]
+    for number, octets in enumerate((1500, 1500, 568), start=1):
+        sent += [
+            Sent(octets, (own, there), part=f"fragment {number}/3"),
+            Sent(octets, ("host:eth0", "wan:up0"), part=f"fragment {number}/3"),
+            Sent(octets, ("wan:up0", "host:eth0")),
+            Sent(octets, (bridge(host, "front"), there, own), part=f"perhaps fragment {number}/3"),
+        ]
+    return sent
+
+
 def veth_of(host: DockerHost, container: str) -> str:
     """The host's end of the only veth of a container."""
     (link,) = json.loads(host.container(container, ["ip", "-json", "link", "show", "eth0"]).stdout)
@@ -450,6 +495,23 @@ def start_shop(host: DockerHost) -> None:
 def end_shop(host: DockerHost) -> None:
     end_answers(host)
     host.docker("rm", "--force", "shop")
+
+
+def start_segments(host: DockerHost) -> None:
+    answer_tcp(host, "web")
+    shell("ethtool -K <veth> tso off")(host)
+    host.container("web", ["ethtool", "-K", host.interface("web", "front"), "tso", "off"])
+
+
+def start_merging(host: DockerHost) -> None:
+    start_segments(host)
+    host.container("web", ["ethtool", "-K", host.interface("web", "front"), "gro", "on"])
+
+
+def end_segments(host: DockerHost) -> None:
+    end_answers(host)
+    shell("ethtool -K <veth> tso on")(host)
+    host.container("web", ["ethtool", "-K", host.interface("web", "front"), "tso", "on", "gro", "off"])
 
 
 _WITHOUT_PROXY = ("--userland-proxy=false",)
@@ -515,4 +577,7 @@ CAPTURES = (
     ),
     Capture("flood", floods),
     Capture("tapped", tapped),
+    Capture("segments", cut_into_segments, start_segments, end_segments),
+    Capture("merged", merged_again, start_merging, end_segments),
+    Capture("forwarded-fragments", forwarded_fragments),
 )

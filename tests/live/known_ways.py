@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from netdiag.finding import Confidence
 from netdiag.journeys.observed.facts import Direction, DropClass, Journey, Outcome
 
 _ETHERNET_HEADER = 14  # octets; counted at a device that sends, no longer at one that receives
@@ -24,12 +25,15 @@ _OUTSIDE = "wan"
 class Sent:
     """One packet that somebody sent. `octets` is the length of the IP packet; `way` the devices it passes.
 
-    `fate` is `delivered`, or the reason of the kernel for dropping it.
+    `fate` is `delivered`, the reason of the kernel for dropping it, or `cut`. `part` says what it is a piece of, or of
+    how many pieces it is: ``fragment 2/3``, ``perhaps fragment 2/3`` where only lengths tell it, ``segment 2/3 merged``
+    where GRO made it a part of another, ``of 3 more``.
     """
 
     octets: int
     way: tuple[str, ...]
     fate: str = "delivered"
+    part: str = ""
 
 
 def write(sent: Iterable[Sent], path: Path) -> None:
@@ -38,7 +42,7 @@ def write(sent: Iterable[Sent], path: Path) -> None:
 
 def read(path: Path) -> list[Sent]:
     rows = json.loads(path.read_text(encoding="utf-8"))
-    return [Sent(row["octets"], tuple(row["way"]), row["fate"]) for row in rows]
+    return [Sent(row["octets"], tuple(row["way"]), row["fate"], row.get("part", "")) for row in rows]
 
 
 @dataclass(frozen=True)
@@ -61,9 +65,12 @@ def compare(sent: Sequence[Sent], journeys: Iterable[Journey]) -> Comparison:
     lengths = {each.octets for each in sent}
     devices = {_device(place) for each in sent for place in each.way if not _device(place).startswith("eth")}
     ours = [journey for journey in journeys if devices & {hop.where.device for hop in journey.hops}]
-    mixed = [_text(journey) for journey in ours if len(set(_lengths(journey))) > 1 and lengths & set(_lengths(journey))]
+    whole = (journey for journey in ours if not journey.made_of)
+    mixed = [
+        _text(journey) for journey in whole if len(set(_lengths(journey))) > 1 and lengths & set(_lengths(journey))
+    ]
     found = Counter(_found(journey, known) for journey in ours if set(_lengths(journey)) <= lengths)
-    expected = Counter((each.octets, _without_outside(each.way), each.fate) for each in sent)
+    expected = Counter((each.octets, _without_outside(each.way), each.fate, each.part) for each in sent)
     return Comparison(
         sent=expected.total(),
         found=(found & expected).total(),
@@ -91,8 +98,8 @@ def _without_outside(way: Iterable[str]) -> tuple[str, ...]:
     return tuple(f":{_device(place)}" if place.startswith(f"{_OUTSIDE}:") else place for place in way)
 
 
-def _found(journey: Journey, known: Mapping[int, Journey]) -> tuple[int, tuple[str, ...], str]:
-    """Length, way and fate. A copy has come the way of its original until it was made."""
+def _found(journey: Journey, known: Mapping[int, Journey]) -> tuple[int, tuple[str, ...], str, str]:
+    """Length, way, fate, and what it is a piece of. A copy has come the way of its original until it was made."""
     way: list[str] = []
     original = known.get(journey.copy_of or 0)
     before = [hop for hop in original.hops if hop.start < journey.start] if original else []
@@ -103,7 +110,16 @@ def _found(journey: Journey, known: Mapping[int, Journey]) -> tuple[int, tuple[s
     arrived = journey.drop is not None or journey.outcome in (Outcome.DELIVERED, Outcome.RECEIVED)
     lost = journey.drop is not None and journey.drop.kind is not DropClass.CONSUMED
     fate = journey.drop.name if journey.drop and lost else "delivered" if arrived else journey.ending.value
-    return next(_lengths(journey), 0), tuple(way), fate
+    return next(_lengths(journey), 0), tuple(way), fate, _part(journey)
+
+
+def _part(journey: Journey) -> str:
+    part = journey.part
+    perhaps = "perhaps " if part and part.confidence is not Confidence.HIGH else ""
+    words = [f"{perhaps}{part.how.value} {part.number}/{part.of}"] if part else []
+    words += ["merged"] if journey.put_into else []
+    words += [f"of {len(journey.made_of)} more"] if journey.made_of else []
+    return " ".join(words)
 
 
 def _text(journey: Journey) -> str:

@@ -22,9 +22,11 @@ Lend = Callable[..., lab.DockerHost]
 #: The captures that the ordinary tests have as samples.
 SAMPLED = (
     "docker-user",
+    "forwarded-fragments",
     "fragments",
     "full-queue",
     "published-without-proxy",
+    "segments",
     "tcp-by-loopback",
     "waits-for-neighbour",
 )

@@ -10,6 +10,7 @@ from netdiag.report.visible import columns, shorten, wrap
 
 _ARROW = " -> "
 _WIDEST_PLACE = 44
+_MOST_PIECES = 4
 
 
 def lines(
@@ -56,6 +57,8 @@ def _path(path: Path, trips: RoundTrips | None, look: Look) -> Iterator[str]:
         facts.append(f"{path.doubtful} of them where events are missing or the capture ends")
     if path.copies:
         facts.append(f"{path.copies} copies of other packets")
+    if path.pieces:
+        facts.append(f"{counted(path.pieces, 'piece')} of other packets")
     if trips:
         facts.append(f"{trips.count} answered in {in_time(trips.time.median)}")
     yield from _wrapped(f"{look.text(path.text)}: {'; '.join(facts)}", look, "  ", "      ")
@@ -102,6 +105,7 @@ def headline(journey: Journey) -> str:
     if journey.answers is not None:
         answers = "may answer" if journey.may_not_answer else "answers"
         said += f", {answers} line {journey.answers} (round trip {in_time(journey.round_trip or 0)})"
+    said += _pieces(journey)
     if journey.copy_of is not None:
         said += f", a copy of line {journey.copy_of}"
     if journey.drop:
@@ -113,6 +117,27 @@ def headline(journey: Journey) -> str:
     if journey.begins_midway:
         said += "; its beginning is not in the trace"
     return said
+
+
+def _pieces(journey: Journey) -> str:
+    """What it is a piece of, and what its own pieces are."""
+    said = ""
+    if part := journey.part:
+        perhaps = "" if part.confidence is Confidence.HIGH else "perhaps "
+        of = f"line {part.whole}" if part.whole else "one packet, by their lengths and order"
+        said += f", {perhaps}{part.how.value} {part.number} of {part.of} of {of}"
+    if journey.put_into:
+        said += f", put into line {journey.put_into} by GRO"
+    if journey.made_of:
+        said += f", which has the data of {_lines(journey.made_of)} in it"
+    if journey.cut_into:
+        said += f", cut into {len(journey.cut_into)} pieces ({_lines(journey.cut_into)})"
+    return said
+
+
+def _lines(lines: Sequence[int]) -> str:
+    shown = ", ".join(map(str, lines[:_MOST_PIECES]))
+    return f"{'line' if len(lines) == 1 else 'lines'} {shown}{', ...' if len(lines) > _MOST_PIECES else ''}"
 
 
 def _journey(observation: Observation, journey: Journey, look: Look) -> Iterator[str]:

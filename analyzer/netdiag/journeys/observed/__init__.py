@@ -1,8 +1,9 @@
 """From the events of traces to journeys of packets: which device had a packet when, and what became of it.
 
-`_read` makes rows of events, `_join` says which belong to one packet, `_walk` goes through a trace of any length and
-keeps what is worth keeping, `_pairs` finds answers, `_where` whose a device is, `drops` what a drop means, and `_tell`
-puts it all into the facts of `facts`. pandas is loaded only when there is a trace.
+`_read` makes rows of events, `_join` says which belong to one packet, `_parts` which packets are pieces of others,
+`_walk` goes through a trace of any length and keeps what is worth keeping, `_pairs` finds answers, `_where` whose a
+device is, `drops` what a drop means, and `_tell` puts it all into the facts of `facts`. pandas is loaded only when
+there is a trace.
 """
 
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from weakref import WeakKeyDictionary
 
 from netdiag.journeys.observed.facts import (
     Direction,
+    Division,
     Drop,
     DropClass,
     Ending,
@@ -20,6 +22,7 @@ from netdiag.journeys.observed.facts import (
     Loss,
     Observation,
     Outcome,
+    Part,
     Path,
     Reason,
     RoundTrips,
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Direction",
+    "Division",
     "Drop",
     "DropClass",
     "Ending",
@@ -45,6 +49,7 @@ __all__ = [
     "Loss",
     "Observation",
     "Outcome",
+    "Part",
     "Path",
     "Reason",
     "RoundTrips",

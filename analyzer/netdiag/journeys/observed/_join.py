@@ -43,17 +43,17 @@ REMEMBERED = 100 * _SECOND
 #: A clock that steps back by more is that of another recording.
 _JITTER = 1 * _MILLISECOND
 
-_ETHERNET_HEADER = 14
+ETHERNET_HEADER = 14
 #: An Ethernet header with a VLAN tag.
 _LONGEST_HEADER = 18
 #: What is put before a packet that is sent on: nothing by a tun device, a header by the others.
-_HEADERS = (0, _ETHERNET_HEADER, _LONGEST_HEADER)
+_HEADERS = (0, ETHERNET_HEADER, _LONGEST_HEADER)
 #: What tunnels put around a packet: at most so much.
 _ENCAPSULATION = 120
 _VLAN_TAG = 4
 #: A request for a neighbour's address as it is sent, and what tells one as it is received: ARP (RFC 826), maybe filled
 #: up to the least frame of Ethernet, and neighbour solicitation and advertisement (RFC 4861).
-_ASKS = (_ETHERNET_HEADER + 28, _ETHERNET_HEADER + 72)
+_ASKS = (ETHERNET_HEADER + 28, ETHERNET_HEADER + 72)
 _TELLS = (28, 46, 64, 72)
 
 _JOINS = list(Join)
@@ -103,7 +103,7 @@ class Wiring:
 
     `upper` are pairs of a device and one below it (a bridge and its port), `veths` pairs of ends, both ways around.
     `entered` are devices that packets enter from outside of the machine's stack, which no bridge is. `namespaces` are
-    those in which there is a device of that name.
+    those in which there is a device of that name, `mtus` what devices of that name send at most.
     """
 
     def __init__(
@@ -111,8 +111,10 @@ class Wiring:
         upper: Iterable[tuple[int, int]] = (),
         veths: Iterable[tuple[int, int]] = (),
         namespaces: Mapping[int, Set[str]] | None = None,
+        mtus: Mapping[int, Set[int]] | None = None,
     ) -> None:
         self._namespaces = namespaces or {}
+        self.mtus = mtus or {}
         self.upper = _pairs(upper)
         self.known_veths = _pairs(veths)
         self.veths = self.known_veths
@@ -186,8 +188,12 @@ class Joined:
 
     `packet` numbers the packet of each row, `join` says why the row belongs to it (a code of `CODE`). `sent` is for
     each row of a sending device the row of the `net_dev_xmit` that ends it, else -1, and `begun` the other way around.
-    `origin` is for each row that begins a packet a row of the packet that it is a copy of, else -1. `last` are the last
-    rows of each skb address.
+    `origin` is for each row that begins a packet a row of the packet that it is a copy of, else -1. `last_of_address`
+    are the last rows of each skb address.
+
+    By the numbers of packets: `first` and `last` are their first and last rows but those in `begun`, `preceding` the
+    row before the first one with the same address, or -1. `before` and `after` are the rows of one address that follow
+    each other, `neighbour` for each row the one before it at the same place, or -1.
     """
 
     packet: Ints
@@ -195,7 +201,21 @@ class Joined:
     sent: Ints
     begun: Ints
     origin: Ints
+    last_of_address: Ints
+    orders: "_Orders"
+    first: Ints
     last: Ints
+    preceding: Ints
+    before: Ints
+    after: Ints
+    neighbour: Ints
+
+    @cached_property
+    def is_last(self) -> Mask:
+        """Whether a row is the last one of its packet."""
+        found = np.zeros(len(self.packet), dtype=bool)
+        found[self.last] = True
+        return found
 
 
 def join(rows: Rows, wiring: Wiring, waits: Waits) -> Joined:
@@ -210,11 +230,26 @@ def join(rows: Rows, wiring: Wiring, waits: Waits) -> Joined:
     pace = _judge(steps, joins, wiring, waits)
 
     packet = np.empty(len(rows), dtype=np.int64)
+    begins = np.flatnonzero(joins[in_line] == CODE[Join.NEVER])
     packet[in_line] = np.cumsum(joins[in_line] == CODE[Join.NEVER]) - 1
     late = np.flatnonzero(begun >= 0)
     packet[late] = packet[begun[late]]
     origin = _origins(rows, orders, packet, joins, sent, wiring, pace)
-    return Joined(packet, joins, sent, begun, origin, in_line[~np.append(of_one_skb[1:], False)[: len(in_line)]])
+    return Joined(
+        packet=packet,
+        join=joins,
+        sent=sent,
+        begun=begun,
+        origin=origin,
+        last_of_address=in_line[~np.append(of_one_skb[1:], False)[: len(in_line)]],
+        orders=orders,
+        first=in_line[begins],
+        last=in_line[np.append(begins[1:], len(in_line)) - 1] if len(begins) else begins,
+        preceding=np.where(of_one_skb[begins], in_line[begins - 1], -1),
+        before=steps.before,
+        after=steps.after,
+        neighbour=steps.neighbour,
+    )
 
 
 def stable_order(codes: Ints, below: int) -> Ints:
@@ -471,9 +506,15 @@ def _in_time(steps: _Steps, pace: _Pace) -> Mask:
 
 
 def _with_others_between(steps: _Steps, pace: _Pace) -> Mask:
-    """The same where other packets were handled in the meantime, as of a list that was received."""
-    done = steps.together & ~steps.in_one_call if steps.orders.returns_are_told else np.zeros(len(steps.after), bool)
-    return np.asarray((steps.gap <= pace.soon // 2) & ~done)
+    """The same where other packets were handled in the meantime, as of a list that was received.
+
+    From the backlog of a CPU one is taken after the other.
+    """
+    rows, orders = steps.rows, steps.orders
+    found = steps.gap <= pace.soon // 2
+    one_by_one = np.isin(steps.device_before, np.unique(rows.device[rows.phase == Phase.ENTER]))
+    found &= ~one_by_one | (orders.last_received[steps.after] == steps.before)
+    return np.asarray(found & steps.in_one_call if orders.returns_are_told else found)
 
 
 def _same_device(steps: _Steps) -> Mask:
@@ -572,7 +613,7 @@ def _kept_for_neighbour(steps: _Steps, wiring: Wiring) -> tuple[Mask, Mask]:
     """
     rows, orders = steps.rows, steps.orders
     found = (steps.phase_before == Phase.RECEIVE) & (steps.phase_after == Phase.QUEUE) & ~steps.same_device
-    found &= steps.grown == _ETHERNET_HEADER
+    found &= steps.grown == ETHERNET_HEADER
     asked, waited = np.zeros(len(found), dtype=bool), np.zeros(len(found), dtype=bool)
     if not found.any():
         return asked, waited
@@ -660,7 +701,7 @@ def _origins(rows: Rows, orders: _Orders, packet: Ints, joins: Ints, sent: Ints,
     found = (received >= 0) & (origin[starts] < 0)
     one, other = received[found], starts[found]
     close = (rows.time[other] - rows.time[one] <= pace.at_once) & (rows.pid[one] == rows.pid[other])
-    close &= (rows.length[other] - rows.length[one] == _ETHERNET_HEADER) & (packet[one] != packet[other])
+    close &= (rows.length[other] - rows.length[one] == ETHERNET_HEADER) & (packet[one] != packet[other])
     one, other = one[close], other[close]
     kept = wiring.are_ports_of_one(rows.device[one], rows.device[other])
     origin[other[kept]] = one[kept]

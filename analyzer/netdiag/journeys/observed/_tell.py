@@ -1,5 +1,6 @@
 """From the numbers of a walk to what an `Observation` says."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from netdiag.journeys.observed._where import Places
 from netdiag.journeys.observed.drops import reason_of
 from netdiag.journeys.observed.facts import (
     Direction,
+    Division,
     Drop,
     DropClass,
     Ending,
@@ -25,6 +27,7 @@ from netdiag.journeys.observed.facts import (
     Loss,
     Observation,
     Outcome,
+    Part,
     Path,
     Reason,
     RoundTrips,
@@ -56,7 +59,7 @@ def observe(table: TraceTable, host: Host) -> Observation:
     def is_used_up(reason: str, place: str) -> bool:
         return reason_of(reason, place, host.kernel, listed).kind is DropClass.CONSUMED
 
-    walk = Walk(places.uppers(), places.veths(), places.namespaces(), is_used_up, listed)
+    walk = Walk(places.uppers(), places.veths(), places.namespaces(), places.mtus(), is_used_up, listed)
     lines: list[Ints] = []
     times: list[Ints] = []
     marks = table.losses["line"].to_numpy()
@@ -237,6 +240,7 @@ class _Teller:
             endings=dict(endings),
             doubtful=doubtful,
             copies=self.walk.copies[path],
+            pieces=self.walk.pieces[path],
             first=first,
             last=last,
             time=_latency(packets.arrived[rows] - packets.start[rows]),
@@ -338,6 +342,7 @@ class _Teller:
         doubtful = any(join_of(int(code)).confidence is Confidence.MEDIUM for code in whole.join)
         protocol = int(rows.protocol.max())
         start = int(rows.time[in_line[0]])
+        part, made_of = self._part(whole), _pieces(whole, cut=False)
         return Journey(
             line=int(rows.line[0]),
             path=self.numbers.get(whole.path, 0),
@@ -354,12 +359,37 @@ class _Teller:
             drop=reason if ending is Ending.FREED else None,
             rc=whole.rc if whole.rc != NO_CODE else None,
             end_step=steps[ends[-1]] if ends else None,
-            begins_midway=whole.midway,
+            begins_midway=whole.midway and not (part and part.whole) and not made_of,
             copy_of=whole.origin or None,
             answers=int(packets.line[asked]) if asked >= 0 else None,
             round_trip=arrived - int(packets.start[asked]) if asked >= 0 else None,
             may_not_answer=may_not_answer,
+            part=part,
+            put_into=_put_into(whole),
+            cut_into=_pieces(whole, cut=True),
+            made_of=made_of,
         )
+
+    def _part(self, whole: Whole) -> Part | None:
+        """What it is a piece of; where there are several answers, the one that is known best."""
+        line = int(whole.rows.line[0])
+        mine = [
+            (group, lines) for group, lines in whole.parts if line in lines[1:] and group.how is not Division.MERGED
+        ]
+        for group, lines in sorted(mine, key=lambda each: (not each[0].certain, each[0].whole < 0)):
+            confidence = Confidence.HIGH if group.certain else self._confidence_by_lengths(whole)
+            if confidence is not None:
+                number = lines.index(line, 1)
+                return Part(group.how, lines[0] or None, lines[1], number, len(lines) - 1, confidence)
+        return None
+
+    def _confidence_by_lengths(self, whole: Whole) -> Confidence | None:
+        """How sure it is that a packet of such a length is a fragment: IP leaves no checksum of one to the device."""
+        for line in whole.rows.line.tolist():
+            left = _LEFT_TO_DEVICE.search(self.table.source.span(line).excerpt)
+            if left:
+                return Confidence.MEDIUM if left[1] == "0" else None
+        return Confidence.LOW
 
     def _step(self, whole: Whole, at: int) -> Step:
         rows, reader = whole.rows, self.walk.reader
@@ -405,6 +435,21 @@ class _Teller:
             lines=counted.lines,
         )
 
+
+def _pieces(whole: Whole, *, cut: bool) -> tuple[int, ...]:
+    """The lines of the pieces into which a packet was cut, or of which it was made."""
+    line, last = int(whole.rows.line[0]), int(whole.rows.line[(whole.hop >= 0) & ~whole.late].max())
+    return next((lines[1:] for _, lines in whole.parts if lines[0] == line and (lines[1] > last) is cut), ())
+
+
+def _put_into(whole: Whole) -> int | None:
+    """The line of the packet of which GRO made it a part."""
+    line = int(whole.rows.line[0])
+    return next((of for group, (of, *rest) in whole.parts if group.how is Division.MERGED and line in rest), None)
+
+
+#: Of `net_dev_start_xmit`: 0 where nothing is left for the device to sum up (include/linux/skbuff.h, CHECKSUM_NONE).
+_LEFT_TO_DEVICE = re.compile(r"\bip_summed[:=] ?(\d+)")
 
 _ARRIVES = (Outcome.DELIVERED, Outcome.RECEIVED)
 

@@ -4,9 +4,9 @@ What stays of a packet is one row of numbers; whole packets stay only of the fir
 slowest, and some of those that did not arrive.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
-from dataclasses import dataclass, fields
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from typing import Any
 
@@ -26,6 +26,7 @@ from netdiag.journeys.observed._join import (
     join,
     stable_order,
 )
+from netdiag.journeys.observed._parts import Group, groups
 from netdiag.journeys.observed._read import Reader, counts
 from netdiag.journeys.observed.facts import Ending
 
@@ -39,6 +40,8 @@ KEPT_OF_EACH = 2
 #: Rows of packets that may go on. Only a trace that names a new address all the time comes to so many.
 _MOST_OPEN = 1_000_000
 _OPEN_SENDING = 1_000_000_000
+#: Rows at the end of a batch whose packets wait for the next one: pieces of a packet follow each other that closely.
+_PIECES_APART = 1_000
 #: New rows that are worth a round of joining.
 _ENOUGH = 50_000
 
@@ -59,7 +62,8 @@ def ending_of(code: int) -> Ending:
 @dataclass
 class Packets:
     """A row of each packet. `origin` is the line of the packet that it is a copy of, or 0; `ended` and `rc` -1 where
-    there is none; `seen` the time of its last event. `hops` are the numbers of its hops.
+    there is none; `seen` the time of its last event. `hops` are the numbers of its hops; `piece` is 1 where it surely
+    is a piece of another.
     """
 
     line: Ints
@@ -74,6 +78,7 @@ class Packets:
     doubtful: Ints
     origin: Ints
     hops: Ints
+    piece: Ints
 
     def __len__(self) -> int:
         return len(self.line)
@@ -88,7 +93,8 @@ class Packets:
 @dataclass(frozen=True)
 class Whole:
     """A packet that is kept with all its events. `hop` numbers the hop of each row, -1 for what comes after them;
-    `late` marks the rows of `net_dev_xmit`, `origin` is the line of the packet that it is a copy of, or 0.
+    `late` marks the rows of `net_dev_xmit`, `origin` is the line of the packet that it is a copy of, or 0. `parts` are
+    the groups of pieces to which it belongs, each with the lines at which the whole (or 0) and the pieces begin.
     """
 
     rows: Rows
@@ -100,6 +106,7 @@ class Whole:
     rc: int
     origin: int
     midway: bool
+    parts: tuple[tuple[Group, tuple[int, ...]], ...]
 
 
 @dataclass
@@ -125,6 +132,7 @@ class Walk:
         uppers: Iterable[tuple[str, str]],
         veths: Iterable[tuple[str, str]],
         namespaces: Mapping[str, Set[str]],
+        mtus: Mapping[str, Set[int]],
         is_used_up: Callable[[str, str], bool],
         drop_reasons: Mapping[int, str] | None,
     ) -> None:
@@ -134,12 +142,14 @@ class Walk:
         self.reader = Reader(drop_reasons)
         self._is_used_up = cache(is_used_up)
         within = {self.reader.devices.number(name): found for name, found in namespaces.items()}
-        self.wiring = Wiring(self.reader.pairs(uppers), self.reader.pairs(veths), within)
+        sends = {self.reader.devices.number(name): found for name, found in mtus.items()}
+        self.wiring = Wiring(self.reader.pairs(uppers), self.reader.pairs(veths), within, sends)
         self.recorded: Counter[str] = Counter()
         self.events, self.begin, self.end = 0, -1, -1
         self.paths: list[Path] = []
         self.endings: Counter[tuple[int, int]] = Counter()
         self.copies: Counter[int] = Counter()
+        self.pieces: Counter[int] = Counter()
         self.spans: dict[int, tuple[int, int]] = {}
         self.not_in_paths = 0
         self.whole: list[Whole] = []
@@ -188,17 +198,19 @@ class Walk:
         if not len(rows):
             return
         joined = join(rows, self.wiring, self.reader.waits())
-        over = np.ones(len(rows), dtype=bool) if finish else ~self._may_go_on(rows, joined)
+        found = groups(rows, joined, self.wiring.mtus)
+        over = np.ones(len(rows), dtype=bool) if finish else ~self._may_go_on(rows, joined, found)
         self._new = [rows.take(~over)]
         self._still_open = len(self._new[0])
-        self._count(rows, joined, over)
+        self._count(rows, joined, over, found)
 
-    def _may_go_on(self, rows: Rows, joined: Joined) -> Mask:
+    def _may_go_on(self, rows: Rows, joined: Joined, found_groups: list[Group]) -> Mask:
         """Rows of packets to which the next batch may add something."""
         now = int(rows.time.max())
         packets = int(joined.packet.max()) + 1
         goes_on = np.zeros(packets, dtype=bool)
-        goes_on[joined.packet[joined.last[rows.phase[joined.last] < Phase.FREED]]] = True
+        last = joined.last_of_address
+        goes_on[joined.packet[last[rows.phase[last] < Phase.FREED]]] = True
         sends = Phase.START if self.recorded["net_dev_start_xmit"] else Phase.QUEUE
         unsent = (rows.phase == sends) & (joined.sent < 0) & (now - rows.time <= _OPEN_SENDING)
         if self.recorded["net_dev_xmit"]:
@@ -206,21 +218,23 @@ class Walk:
         latest = np.zeros(packets, dtype=np.int64)
         np.maximum.at(latest, joined.packet, rows.time)
         goes_on &= now - latest <= REMEMBERED
+        goes_on[joined.packet[-_PIECES_APART:]] = True
+        _hold_together(goes_on, found_groups, [_is_cut(rows, joined, group) for group in found_groups])
         found = goes_on[joined.packet]
         if np.count_nonzero(found) > _MOST_OPEN:
             found &= joined.packet >= np.sort(joined.packet[found])[-_MOST_OPEN]
-        return np.asarray(found)
+        return np.asarray(found | _returns_after(rows, joined, found))
 
-    def _count(self, rows: Rows, joined: Joined, over: Mask) -> None:
+    def _count(self, rows: Rows, joined: Joined, over: Mask, found: list[Group]) -> None:
         hops = _hops(rows, joined, over)
         if not len(hops.first):
             self._note_drops(rows, hops, None)
             return
         path = self._path_numbers(rows, hops)
-        packets = self._packets(rows, joined, hops, path)
+        packets = self._packets(rows, joined, hops, path, found)
         self._tally(packets)
         self._note_drops(rows, hops, packets)
-        self._keep(rows, joined, hops, packets)
+        self._keep(rows, joined, hops, packets, _by_packet(found))
         room = max(0, MOST_PACKETS - self._kept_packets)
         if len(packets) <= room:
             self._parts.append(packets)
@@ -248,7 +262,11 @@ class Walk:
             numbers[at] = -1 if number is None else number
         return np.asarray(numbers[inverse])
 
-    def _packets(self, rows: Rows, joined: Joined, hops: "_Hops", path: Ints) -> Packets:
+    def _packets(self, rows: Rows, joined: Joined, hops: "_Hops", path: Ints, found: list[Group]) -> Packets:
+        ending = self._endings(rows, hops)
+        cut = [group.whole for group in found if _is_cut(rows, joined, group)]
+        ending[np.isin(hops.packet, cut)] = _ENDING_CODE[Ending.CUT]
+        pieces = [piece for group in found if group.certain for piece in group.pieces]
         return Packets(
             line=rows.line[hops.first],
             path=path,
@@ -256,12 +274,13 @@ class Walk:
             arrived=rows.time[hops.arrival],
             seen=rows.time[hops.last],
             ended=np.where(hops.end >= 0, rows.time[hops.end], -1),
-            ending=self._endings(rows, hops),
+            ending=ending,
             length=rows.length[hops.first],
             protocol=hops.protocol,
             doubtful=hops.doubtful,
             origin=np.where(joined.origin[hops.first] >= 0, _line_of_origin(rows, joined, hops), 0),
             hops=hops.number,
+            piece=np.isin(hops.packet, pieces).astype(np.int64),
         )
 
     def _endings(self, rows: Rows, hops: "_Hops") -> Ints:
@@ -304,6 +323,8 @@ class Walk:
                 self.endings[path, ending] += count
         for path, count in zip(*np.unique(packets.path[packets.origin > 0], return_counts=True), strict=True):
             self.copies[int(path)] += int(count)
+        for path, count in zip(*np.unique(packets.path[packets.piece > 0], return_counts=True), strict=True):
+            self.pieces[int(path)] += int(count)
         known = np.flatnonzero(packets.path >= 0)
         first, last = np.full(len(self.paths), np.iinfo(np.int64).max), np.full(len(self.paths), -1)
         np.minimum.at(first, packets.path[known], packets.start[known])
@@ -343,7 +364,9 @@ class Walk:
         found.last = max(found.last, int(rows.time[at].max()))
         found.lines = tuple(sorted((*found.lines, *np.sort(rows.line[at])[:_MOST_LINES].tolist()))[:_MOST_LINES])
 
-    def _keep(self, rows: Rows, joined: Joined, hops: "_Hops", packets: Packets) -> None:
+    def _keep(
+        self, rows: Rows, joined: Joined, hops: "_Hops", packets: Packets, found: Mapping[int, list[Group]]
+    ) -> None:
         """Keep some packets whole: the first of all, of each path, and of each way to get lost; the slowest."""
         time = packets.arrived - packets.start
         order = np.argsort(packets.start, kind="stable")
@@ -360,20 +383,23 @@ class Walk:
             for at in order[chosen].tolist():
                 if self._kept_for[why] >= MOST_KEPT[why]:
                     break
-                self._keep_one(why, rows, joined, hops, packets, at)
+                whole = self._keep_one(why, rows, joined, hops, packets, at)
+                if whole is not None:
+                    number = int(hops.packet[at])
+                    self.whole.append(replace(whole, parts=_with_lines(rows, joined, found.get(number, []))))
 
-    def _keep_one(self, why: str, rows: Rows, joined: Joined, hops: "_Hops", packets: Packets, at: int) -> None:
+    def _keep_one(self, why: str, rows: Rows, joined: Joined, hops: "_Hops", packets: Packets, at: int) -> Whole | None:
         line, path, took = int(packets.line[at]), int(packets.path[at]), int(packets.arrived[at] - packets.start[at])
         key = (path, int(packets.ending[at]) if why == "lost" else -1)
         enough = why in ("path", "lost") and self._whole_of[key] >= KEPT_OF_EACH
         if line in self._kept_lines or enough or (why == "slow" and took <= self._slowest.get(path, -1)):
-            return
+            return None
         self._kept_lines.add(line)
         self._kept_for[why] += 1
         for counted in ((path, -1), (path, int(packets.ending[at]))):
             self._whole_of[counted] += 1
         self._slowest[path] = max(took, self._slowest.get(path, -1))
-        self.whole.append(self._whole(rows, joined, hops, packets, at))
+        return self._whole(rows, joined, hops, packets, at)
 
     def _whole(self, rows: Rows, joined: Joined, hops: "_Hops", packets: Packets, at: int) -> Whole:
         number = hops.packet[at]
@@ -392,11 +418,56 @@ class Walk:
             rc=int(hops.rc[at]),
             origin=int(packets.origin[at]),
             midway=midway and not packets.origin[at],
+            parts=(),
         )
 
     def whole_packets(self) -> Iterator[Whole]:
         """The packets that were kept whole, in the order of their first events."""
         return iter(sorted(self.whole, key=lambda whole: int(whole.rows.line[0])))
+
+
+# --- pieces -----------------------------------------------------------------------------------------------------------
+
+
+def _is_cut(rows: Rows, joined: Joined, group: Group) -> bool:
+    """Whether the whole of a group was cut into its pieces, and was not put together of them."""
+    return group.whole >= 0 and bool(rows.line[joined.last[group.whole]] < rows.line[joined.first[group.pieces[0]]])
+
+
+def _by_packet(found: Iterable[Group]) -> Mapping[int, list[Group]]:
+    """The groups to which each packet belongs."""
+    by_packet: dict[int, list[Group]] = defaultdict(list)
+    for group in found:
+        for packet in {group.whole, *group.pieces} - {-1}:
+            by_packet[packet].append(group)
+    return by_packet
+
+
+def _with_lines(rows: Rows, joined: Joined, found: Iterable[Group]) -> tuple[tuple[Group, tuple[int, ...]], ...]:
+    def line(packet: int) -> int:
+        return int(rows.line[joined.first[packet]]) if packet >= 0 else 0
+
+    return tuple((group, (line(group.whole), *map(line, group.pieces))) for group in found)
+
+
+def _hold_together(goes_on: Mask, found: Sequence[Group], is_cut: Sequence[bool]) -> None:
+    """A group is over as one. What was cut goes no further by itself, nor do pieces that were put together."""
+    members = [[each for each in (group.whole, *group.pieces) if each >= 0] for group in found]
+    for group, cut, packets in zip(found, is_cut, members, strict=True):
+        if group.whole >= 0:
+            goes_on[packets] = goes_on[[*group.pieces] if cut else [group.whole]].any()
+    for packets in reversed(members):
+        goes_on[packets] = goes_on[packets].any()
+
+
+def _returns_after(rows: Rows, joined: Joined, kept: Mask) -> Mask:
+    """The rows that tell that the call in which a row that is kept was received is done with."""
+    order = joined.orders.by_place
+    returned = np.flatnonzero(rows.phase[order] == Phase.RETURNED)
+    until = np.cumsum(kept[order])[returned]
+    found = np.zeros(len(rows), dtype=bool)
+    found[order[returned[np.diff(until, prepend=0) > 0]]] = True
+    return found
 
 
 NO_CODE = -(2**31) - 1

@@ -56,6 +56,15 @@ class Places:
         """By the name of a device the namespaces that have one."""
         return {name: frozenset(found) for name, found in self._with.items()}
 
+    def mtus(self) -> Mapping[str, Set[int]]:
+        """By the name of a device what those of that name send at most, in octets."""
+        found: dict[str, set[int]] = defaultdict(set)
+        for netns in self._host.namespaces:
+            for link in netns.links:
+                if link.mtu:
+                    found[link.name].add(link.mtu)
+        return found
+
     # --- namespaces ---------------------------------------------------------------------------------------------------
 
     def of_path(self, path: Sequence[NamedHop]) -> tuple[Whereabouts, ...]:

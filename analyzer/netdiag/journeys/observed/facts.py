@@ -27,6 +27,7 @@ class Outcome(Enum):
     RECEIVED = "received"  #: the protocols of a namespace got it; the trace does not show more
     LEFT = "left"  #: a device sent it whose other end is not in the trace
     DROPPED = "dropped"
+    DIVIDED = "went on in pieces"  #: journeys of their own
     UNKNOWN = "unknown"  #: the next event is missing: the capture ended, events were lost, or the packet got lost
 
 
@@ -40,6 +41,7 @@ class Ending(Enum):
     SENT = "sent"  #: the driver took it; nothing is known to be behind the device in this trace
     FREED = "freed"  #: `kfree_skb`, of which the reason says whether it matters
     REFUSED = "refused"  #: the device took it and answered with an error (`rc` of `net_dev_xmit`)
+    CUT = "cut"  #: the device or IP cut it into pieces
     QUEUED = "queued"  #: given to the device's queue, not seen to be sent
     ENTERED = "entered"  #: in the backlog of a CPU (`netif_rx`), not seen to come out
     CROSSING = "crossing"  #: sent into a veth, not seen at its other end
@@ -58,6 +60,7 @@ _OUTCOMES = {
     Ending.SENT: Outcome.LEFT,
     Ending.FREED: Outcome.DROPPED,
     Ending.REFUSED: Outcome.DROPPED,
+    Ending.CUT: Outcome.DIVIDED,
     Ending.QUEUED: Outcome.UNKNOWN,
     Ending.ENTERED: Outcome.UNKNOWN,
     Ending.CROSSING: Outcome.UNKNOWN,
@@ -216,6 +219,29 @@ class Drop:
     lines: tuple[int, ...]
 
 
+class Division(Enum):
+    """How a packet came to be in pieces; the value names one piece."""
+
+    SEGMENT = "segment"  #: cut in software for a device that takes no long packets of TCP or UDP (GSO)
+    FRAGMENT = "fragment"  #: cut by IP, because it is longer than the MTU
+    MERGED = "merged"  #: GRO passes on several packets of one flow as one, with the address of the first
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a packet is a piece of: the `number`-th of `of`, in the order of their first events. `whole` is the journey
+    of what was cut, or of what was put together again, None where no event shows that. `first` is the journey of the
+    first piece. With a confidence below HIGH only lengths and order tell it.
+    """
+
+    how: Division
+    whole: int | None
+    first: int
+    number: int
+    of: int
+    confidence: Confidence
+
+
 @dataclass(frozen=True)
 class Journey:
     """One packet. `path` is the number of its path. `arrived` is the time of the last event of a device, `ended` the
@@ -225,6 +251,8 @@ class Journey:
     journey of the packet that this one is a copy or a part of (a bridge floods copies), `answers` the journey that it
     is the answer to, with `round_trip` from that one's start to this one's arrival. It `may_not_answer` it when their
     lengths differ or other packets of that way were waiting for an answer. `drop` is the reason of a drop.
+    `part` says what it is a piece of, `put_into` is the journey of which GRO made it a part. `cut_into` and `made_of`
+    are the journeys of its own pieces.
     """
 
     line: int
@@ -247,6 +275,10 @@ class Journey:
     answers: int | None = None
     round_trip: int | None = None
     may_not_answer: bool = False
+    part: Part | None = None
+    put_into: int | None = None
+    cut_into: tuple[int, ...] = ()
+    made_of: tuple[int, ...] = ()
 
     @property
     def time(self) -> int:
@@ -294,8 +326,9 @@ class Path:
     """All packets that took the same way: the same devices in the same order.
 
     `endings` counts what became of them, `doubtful` those with an unknown outcome that the lost events or the end of
-    the capture may explain, `copies` those that are copies of other packets. `time` is from the first event to the
-    last of a device. `lengths` are the least and the most, None when not told. `why` explains an end on the way.
+    the capture may explain, `copies` those that are copies of other packets, `pieces` those that surely are pieces of
+    others. `time` is from the first event to the last of a device. `lengths` are the least and the most, None when not
+    told. `why` explains an end on the way.
     """
 
     number: int
@@ -304,6 +337,7 @@ class Path:
     endings: Mapping[Ending, int]
     doubtful: int
     copies: int
+    pieces: int
     first: int
     last: int
     time: Latency
