@@ -35,22 +35,22 @@ def ping(seed: Analysis) -> Observation:
 def test_a_ping_hop_by_hop(ping: Observation) -> None:
     assert [*lines(ping, PLAIN)] == [
         "packets in perf_trace.txt: 2 packets in 61.000 us",
-        "  docker0 -> veth7233136 -> container static_site eth0: 1 x 22.000 us; 1 handed up; 1 answered",
-        "      in 61.000 us",
-        "  container static_site eth0 -> veth7233136 -> docker0: 1 x 18.000 us; 1 handed up",
+        "  docker0 -> veth7233136 -> container static_site eth0: 1 packet in 22.000 us; 1 received; 1",
+        "      answered after 61.000 us",
+        "  container static_site eth0 -> veth7233136 -> docker0: 1 packet in 18.000 us; 1 received",
         "",
         "line 1: packet of 98 bytes from docker0 to container static_site eth0: received after 22.000 us",
         "       0.000 ms    +0.011  sends     docker0",
         "       0.011 ms    +0.003  sends     veth7233136",
         "       0.014 ms    +0.008  receives  container static_site eth0",
-        "       0.022 ms            ends      handed up",
+        "       0.022 ms            ends      received",
         "",
         "line 8: packet of 98 bytes from container static_site eth0 to docker0: received after 18.000 us,",
         "        answers line 1 (round trip 61.000 us)",
         "       0.043 ms    +0.002  sends     container static_site eth0",
         "       0.045 ms    +0.014  receives  veth7233136",
         "       0.059 ms    +0.002  receives  docker0",
-        "       0.061 ms            ends      handed up",
+        "       0.061 ms            ends      received",
     ]
 
 

@@ -269,7 +269,7 @@ def test_only_packets_of_a_container_are_told_and_events_of_its_devices() -> Non
 def test_text_shows_calls_within_each_other_and_where_the_time_went() -> None:
     lines = made("text", GRAPH, width=80).decode().splitlines()
     assert lines[0] == "trace_cmd_report/seed.txt (trace_cmd_report)"
-    assert lines[2] == "0 events, 24 calls in 19.000 us, from 3110612.717865 to 3110612.717884"
+    assert lines[2] == "24 calls in 19.000 us, from 3110612.717865 to 3110612.717884"
     assert lines[5:9] == [
         "Calls: 15.500 us",
         " SHARE       TOTAL         OWN   CALLS  CALL",

@@ -1,9 +1,21 @@
 """Journeys for a terminal: the ways that packets took, what became of them, and some packets hop by hop."""
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 
 from netdiag.finding import Confidence
-from netdiag.journeys.observed import Direction, Drop, Hop, Join, Journey, Observation, Outcome, Path, RoundTrips
+from netdiag.journeys.observed import (
+    Direction,
+    Drop,
+    Ending,
+    Hop,
+    Join,
+    Journey,
+    Observation,
+    Outcome,
+    Path,
+    RoundTrips,
+)
 from netdiag.report.snippet import Look
 from netdiag.report.units import counted, in_time
 from netdiag.report.visible import columns, shorten, wrap
@@ -18,14 +30,20 @@ def lines(
 ) -> Iterator[str]:
     """What a trace shows of packets, at most so many of each."""
     name = look.text(observation.source.path)
-    span = in_time(observation.end - observation.begin)
-    yield look.paint("strong", f"packets in {name}: {counted(observation.packets, 'packet')} in {span}")
+    span = f" in {in_time(observation.end - observation.begin)}" if observation.end > observation.begin else ""
+    yield look.paint("strong", f"packets in {name}: {counted(observation.packets, 'packet')}{span}")
     if observation.losses:
         places = counted(len(observation.losses), "place")
         yield look.paint("warning", f"  events are missing at {places}: what is not seen may have happened there")
+    for note in observation.notes:
+        for number, line in enumerate(wrap(note, look.columns - 4)):
+            yield look.paint("warning", ("    " if number else "  ") + line)
     trips = {trip.there: trip for trip in observation.round_trips}
+    usual: Counter[int | None] = Counter()
+    for drop in observation.drops:
+        usual[drop.path] += drop.count if drop.reason.benign else 0
     for path in observation.paths[:paths]:
-        yield from _path(path, trips.get(path.number), look)
+        yield from _path(path, trips.get(path.number), usual[path.number], look)
     yield from _more(len(observation.paths) - paths, "path", look)
     yield from _drops(observation.drops, drops, look)
     chosen = notable(observation, journeys)
@@ -34,7 +52,7 @@ def lines(
         yield from _journey(observation, journey, look)
     if len(observation.journeys) > len(chosen) > 0:
         kept = counted(observation.packets - len(chosen), "more packet")
-        yield f"  and {kept}: --format json has those that were kept whole"
+        yield f"  and {kept}: `netdiag trace --format json` has {len(observation.journeys)} of them hop by hop"
 
 
 def notable(observation: Observation, most: int) -> tuple[Journey, ...]:
@@ -50,26 +68,43 @@ def notable(observation: Observation, most: int) -> tuple[Journey, ...]:
     return tuple(journey for journey in observation.journeys if journey.line in chosen)
 
 
-def _path(path: Path, trips: RoundTrips | None, look: Look) -> Iterator[str]:
-    ends = [f"{count} {ending.value}" for ending, count in path.endings.items()]
-    facts = [f"{path.count:,} x {in_time(path.time.median)}", ", ".join(ends)]
+def _path(path: Path, trips: RoundTrips | None, usual: int, look: Look) -> Iterator[str]:
+    """A path with what became of its packets; `usual` are the drops on it that nobody misses."""
+    ends = [*_endings(path.endings, usual)]
+    took = f" in {in_time(path.time.median)}" if path.time.most else ""
+    half = " at the median" if took and path.count > 1 else ""
+    facts = [f"{counted(path.count, 'packet')}{took}{half}", ", ".join(ends)]
+    if path.confidence is Confidence.LOW:
+        facts.append("perhaps: by address, length and order alone")
     if path.doubtful:
         facts.append(f"{path.doubtful} of them where events are missing or the capture ends")
     if path.copies:
-        facts.append(f"{path.copies} copies of other packets")
+        facts.append(f"{path.copies:,} {'copy' if path.copies == 1 else 'copies'} of other packets")
     if path.pieces:
         facts.append(f"{counted(path.pieces, 'piece')} of other packets")
     if trips:
-        facts.append(f"{trips.count} answered in {in_time(trips.time.median)}")
+        facts.append(f"{trips.count:,} answered after {in_time(trips.time.median)}")
     yield from _wrapped(f"{look.text(path.text)}: {'; '.join(facts)}", look, "  ", "      ")
     for reason in path.why:
         place = f" ({look.text(reason.span.source.path)}:{reason.span.line})" if reason.span else ""
         yield from _wrapped(f"= {look.text(reason.text)}{place}", look, "      ", "        ")
 
 
+def _endings(endings: Mapping[Ending, int], usual: int) -> Iterator[str]:
+    for ending, count in endings.items():
+        missed = count - usual if ending is Ending.FREED else count
+        if missed > 0:
+            yield f"{missed:,} {ending.text}"
+        if missed < count:
+            yield f"{min(usual, count):,} freed as usual"
+
+
 def _drops(drops: Sequence[Drop], most: int, look: Look) -> Iterator[str]:
     grave = [drop for drop in drops if not drop.reason.benign]
-    benign = sum(drop.count for drop in drops if drop.reason.benign)
+    benign: Counter[str] = Counter()
+    for drop in drops:
+        if drop.reason.benign:
+            benign[drop.reason.kind.value] += drop.count
     if grave:
         yield look.paint("strong", "dropped:")
     for drop in grave[:most]:
@@ -84,7 +119,8 @@ def _drops(drops: Sequence[Drop], most: int, look: Look) -> Iterator[str]:
         yield from _wrapped(what + by, look, "  ", "      ")
     yield from _more(len(grave) - most, "reason", look)
     if benign:
-        yield f"  {counted(benign, 'packet')} besides that nobody misses"
+        kinds = ", ".join(f"{count:,} {kind}" for kind, count in benign.most_common())
+        yield from _wrapped(f"freed as usual, and missed by nobody: {kinds}", look, "  ", "      ")
 
 
 def _more(number: int, word: str, look: Look) -> Iterator[str]:
@@ -98,7 +134,8 @@ def headline(journey: Journey) -> str:
     ways = [hop.where.text for hop in journey.hops]
     way = ways[0] if len({*ways}) == 1 else f"{ways[0]} to {ways[-1]}"
     after = f" after {in_time(journey.time)}" if len(journey.hops) > 1 or journey.time else ""
-    said = f"packet{length} from {way}: {journey.outcome.value}{after}"
+    by = f" by {ways[-1]}" if journey.outcome is Outcome.LEFT else ""
+    said = f"packet{length} from {way}: {journey.outcome.value}{by}{after}"
     if journey.waited_for_neighbour:
         perhaps = "perhaps " if any(hop.join is Join.WAITED for hop in journey.hops) else ""
         said += f", {perhaps}waited {in_time(journey.waited_for_neighbour)} for the address of its next hop (ARP or ND)"
@@ -111,7 +148,7 @@ def headline(journey: Journey) -> str:
     if journey.drop:
         said += f", {journey.drop.text}"
     elif journey.outcome is Outcome.UNKNOWN:
-        said += f", last seen {journey.ending.value}"
+        said += f", last seen {journey.ending.text}"
     if journey.doubt:
         said += f" ({journey.doubt})"
     if journey.begins_midway:
@@ -145,7 +182,7 @@ def _journey(observation: Observation, journey: Journey, look: Look) -> Iterator
     first, *rest = wrap(look.text(headline(journey)), look.columns - len(head))
     yield look.paint("strong", head) + first
     yield from (" " * len(head) + line for line in rest)
-    last = journey.end_step.event if journey.end_step else journey.ending.value
+    last = journey.end_step.event if journey.end_step else journey.ending.text
     width = min(_WIDEST_PLACE, max(columns(look.text(text)) for text in (last, *(h.where.text for h in journey.hops))))
     for hop in journey.hops:
         yield _hop(observation, hop, width, look)
@@ -153,7 +190,7 @@ def _journey(observation: Observation, journey: Journey, look: Look) -> Iterator
         step = journey.end_step
         yield _row(observation, step.time, "", "ends", step.event, width, _runner(step.cpu, step.task), look)
     else:
-        yield _row(observation, journey.arrived, "", "ends", journey.ending.value, width, "", look)
+        yield _row(observation, journey.arrived, "", "ends", journey.ending.text, width, "", look)
 
 
 def _hop(observation: Observation, hop: Hop, width: int, look: Look) -> str:

@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd
 
+from netdiag.finding import Confidence
 from netdiag.journeys.observed._events import FIRST_END, FIRST_RECEIVING, Phase
 from netdiag.journeys.observed.facts import Join
 
@@ -58,7 +59,9 @@ _TELLS = (28, 46, 64, 72)
 
 _JOINS = list(Join)
 CODE = {join: number for number, join in enumerate(_JOINS)}
-DOUBTFUL = np.array([join.confidence.value != "high" for join in _JOINS])
+#: By the code of a join how much in doubt it is: not, somewhat, or more than that.
+DOUBTS = (Confidence.HIGH, Confidence.MEDIUM, Confidence.LOW)
+DOUBT = np.array([DOUBTS.index(join.confidence) for join in _JOINS])
 
 
 def join_of(code: int) -> Join:
@@ -123,6 +126,25 @@ class Wiring:
     @property
     def uppers(self) -> Ints:
         return np.unique(self.upper >> 32)
+
+    def lead_on(self, one: Ints, other: Ints) -> Mask:
+        """Whether what a container's end of a veth has sent may be sent next by another device: by a port of the same
+        bridge, or by one with an end of its own in the bridge's namespace.
+        """
+        ends: dict[int, list[int]] = defaultdict(list)
+        for pair in self.known_veths.tolist():
+            ends[pair >> 32].append(pair & 0xFFFFFFFF)
+        uppers = {*self.uppers.tolist()}
+        pairs, inverse = np.unique(_pair(one, other), return_inverse=True)
+        found = []
+        for pair in pairs.tolist():
+            left, right = pair >> 32, pair & 0xFFFFFFFF
+            peers = np.array([each for each in ends[left] if each != right], dtype=np.int64)
+            same = np.full(len(peers), right)
+            beside = self.are_ports_of_one(peers, same)
+            beyond = self.may_be_together(peers, same) & (right not in ends) & (right in self._namespaces)
+            found.append(left != right and right not in uppers and bool(np.any(beside | beyond)))
+        return np.array(found, dtype=bool)[inverse]
 
     def are_ports_of_one(self, one: Ints, other: Ints) -> Mask:
         """Whether two devices are below the same upper one."""
@@ -474,6 +496,8 @@ def _judge(steps: _Steps, joins: Ints, wiring: Wiring, waits: Waits) -> "_Pace":
     asked, waited = _kept_for_neighbour(left, wiring)
     left = put(asked, Join.ASKED)
     left = put(waited[~asked], Join.WAITED)
+    if not _tells_more_than_sending(steps.rows):
+        left = put(_sent_next(left, wiring, pace), Join.NEXT_SENT)
     left = put(_ended(left) & left.together & _still_there(left, pace), Join.ENDED)
     put(_ended(left) & _may_have_waited(left, waits), Join.ENDED_LATER)
     return pace
@@ -603,6 +627,36 @@ def _among_neighbours(steps: _Steps, wiring: Wiring, found: Mask) -> Mask:
     places = np.flatnonzero(found)
     found[places] = wiring.may_be_together(steps.device_before[places], steps.device_after[places])
     return np.asarray(found)
+
+
+def _tells_more_than_sending(rows: Rows) -> bool:
+    """Whether any event but `net_dev_xmit` tells of a device."""
+    return bool(np.any((rows.phase < FIRST_END) & (rows.phase != Phase.SENT)))
+
+
+def _sent_next(steps: _Steps, wiring: Wiring, pace: _Pace) -> Mask:
+    """With nothing but `net_dev_xmit`: the next device that returned with the same address and length, where the model
+    knows the two as neighbours.
+    """
+    found = (steps.phase_before == Phase.SENT) & (steps.phase_after == Phase.SENT) & ~steps.same_device
+    found &= steps.together & (steps.grown == 0) & (np.abs(steps.gap) <= pace.soon)
+    places = np.flatnonzero(found)
+    one, other = steps.device_before[places], steps.device_after[places]
+    found[places] = np.isin(_pair(one, other), wiring.upper) | wiring.lead_on(one, other)
+    return np.asarray(found)
+
+
+def outer_first(rows: Rows, wiring: Wiring) -> Rows:
+    """With nothing but `net_dev_xmit`: put the row of a bridge before that of its port, which returns first."""
+    order = np.arange(len(rows))
+    if _tells_more_than_sending(rows) or len(rows) < 2:
+        return rows
+    same = (rows.skb[1:] == rows.skb[:-1]) & (rows.length[1:] == rows.length[:-1]) & (rows.skb[1:] != 0)
+    same &= (rows.pid[1:] == rows.pid[:-1]) & (rows.cpu[1:] == rows.cpu[:-1])
+    same &= (rows.phase[1:] == Phase.SENT) & (rows.phase[:-1] == Phase.SENT)
+    inner = np.flatnonzero(same & np.isin(_pair(rows.device[1:], rows.device[:-1]), wiring.upper))
+    order[inner], order[inner + 1] = inner + 1, inner
+    return rows.take(order)
 
 
 def _kept_for_neighbour(steps: _Steps, wiring: Wiring) -> tuple[Mask, Mask]:

@@ -2,15 +2,15 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from netdiag.finding import Confidence
-from netdiag.journeys.observed._events import FIRST_END
-from netdiag.journeys.observed._join import Ints, Mask, join_of
+from netdiag.journeys.observed._events import FIRST_END, FIRST_RECEIVING, KINDS, Phase
+from netdiag.journeys.observed._join import DOUBTS, Ints, Mask, join_of
 from netdiag.journeys.observed._pairs import answers, mirrored
 from netdiag.journeys.observed._walk import MOST_PACKETS, NO_CODE, Packets, Walk, Whole, ending_of
 from netdiag.journeys.observed._where import Places
@@ -106,6 +106,7 @@ class _Teller:
         notes = []
         if sum(walk.endings.values()) + walk.not_in_paths > len(self.packets):
             notes.append(f"times and answers are those of the first {MOST_PACKETS} packets or fewer")
+        notes += self._not_allowed()
         return Observation(
             source=self.table.source,
             format=self.table.format,
@@ -122,6 +123,25 @@ class _Teller:
             round_trips=tuple(self.round_trips()),
             notes=tuple(notes),
         )
+
+    def _not_allowed(self) -> Iterator[str]:
+        """What the events that were recorded cannot tell."""
+        devices = self._recorded_phases
+        if devices == {Phase.SENT}:
+            yield (
+                "of devices only net_dev_xmit was recorded: recorded events do not allow to say where packets came "
+                "from or whether they were received; they are put together by address, length and order alone"
+            )
+        elif devices and not any(phase >= FIRST_RECEIVING for phase in devices):
+            yield (
+                "no netif_rx and no netif_receive_skb was recorded: recorded events do not allow to say whether "
+                "packets were received"
+            )
+
+    @cached_property
+    def _recorded_phases(self) -> Set[Phase]:
+        """What the events that were recorded tell of devices."""
+        return {kind.phase for name in self.walk.recorded if (kind := KINDS[name]).phase < FIRST_END}
 
     # --- shared -------------------------------------------------------------------------------------------------------
 
@@ -140,11 +160,12 @@ class _Teller:
     def ending(self, path: int, code: int) -> Ending:
         """The ending of packets of a path, when the model knows more of its last device than the trace."""
         ending = ending_of(code)
-        if ending is not Ending.SENT or path < 0:
+        if ending is not Ending.SENT or path < 0 or self._recorded_phases == {Phase.SENT}:
             return ending
         last = self.where[path][-1]
         number = self.walk.paths[path][-1][0]
-        if self.places.leads_to_a_peer(last) or (not last.namespace and self._only_crosses(number)):
+        crosses = self.places.leads_to_a_peer(last) or (not last.namespace and self._only_crosses(number))
+        if crosses and any(phase >= FIRST_RECEIVING for phase in self._recorded_phases):
             return Ending.CROSSING
         return Ending.BRIDGING if self.places.is_upper(last) else ending
 
@@ -245,7 +266,7 @@ class _Teller:
             last=last,
             time=_latency(packets.arrived[rows] - packets.start[rows]),
             lengths=(int(lengths.min()), int(lengths.max())) if len(lengths) else None,
-            confidence=Confidence.MEDIUM if packets.doubtful[rows].any() else Confidence.HIGH,
+            confidence=DOUBTS[int(packets.doubtful[rows].max(initial=0))],
             why=tuple(self._why(where[-1], stops[-1].direction, endings)),
         )
 
@@ -318,7 +339,7 @@ class _Teller:
             self.where[whole.path] if whole.path >= 0 else [Whereabouts("")] * (int(whole.hop.max()) + 1)
         )
         in_line = [at for at in range(len(rows)) if not whole.late[at] and whole.hop[at] >= 0]
-        arrived = int(rows.time[in_line[-1]])
+        arrived = max(int(rows.time[in_line[-1]]), int(rows.time[in_line[0]]))
         firsts = {int(whole.hop[at]): at for at in reversed(in_line)}
         hops = []
         for number in range(len(firsts)):
@@ -339,7 +360,7 @@ class _Teller:
         ends = [at for at in range(len(rows)) if whole.hop[at] < 0 and rows.phase[at] >= FIRST_END]
         ending = self.ending(whole.path, whole.ending)
         reason = self._reason(int(rows.reason[ends[-1]]), int(rows.location[ends[-1]])) if ends else None
-        doubtful = any(join_of(int(code)).confidence is Confidence.MEDIUM for code in whole.join)
+        doubt = max(DOUBTS.index(join_of(int(code)).confidence) for code in whole.join)
         protocol = int(rows.protocol.max())
         start = int(rows.time[in_line[0]])
         part, made_of = self._part(whole), _pieces(whole, cut=False)
@@ -352,7 +373,7 @@ class _Teller:
             ending=ending,
             outcome=ending.outcome,
             ended=int(rows.time[ends[0]]) if ends else None,
-            confidence=Confidence.MEDIUM if doubtful else Confidence.HIGH,
+            confidence=DOUBTS[doubt],
             length=_or_none(int(rows.length[in_line[0]])),
             protocol=_or_none(protocol),
             doubt=self.doubt(int(rows.line[0]), int(rows.time.max()), ending),

@@ -16,7 +16,7 @@ import pandas as pd
 from netdiag.journeys.observed._events import ENDING_OF_PHASE, FIRST_END, FIRST_RECEIVING, Phase
 from netdiag.journeys.observed._join import (
     BUSY,
-    DOUBTFUL,
+    DOUBT,
     REMEMBERED,
     Ints,
     Joined,
@@ -24,6 +24,7 @@ from netdiag.journeys.observed._join import (
     Rows,
     Wiring,
     join,
+    outer_first,
     stable_order,
 )
 from netdiag.journeys.observed._parts import Group, groups
@@ -193,7 +194,7 @@ class Walk:
             self._join(finish=True)
 
     def _join(self, *, finish: bool) -> None:
-        rows = Rows.together(self._new)
+        rows = outer_first(Rows.together(self._new), self.wiring)
         self._new = []
         if not len(rows):
             return
@@ -271,7 +272,8 @@ class Walk:
             line=rows.line[hops.first],
             path=path,
             start=rows.time[hops.first],
-            arrived=rows.time[hops.arrival],
+            # a bridge that stands before its port returns after it
+            arrived=np.maximum(rows.time[hops.arrival], rows.time[hops.first]),
             seen=rows.time[hops.last],
             ended=np.where(hops.end >= 0, rows.time[hops.end], -1),
             ending=ending,
@@ -498,9 +500,9 @@ class _Hops:
 
     Of each packet: `packet` its number in the rows joined, `first` its first row, `arrival` the last row of a device,
     `last` its last row, `end` the first row after its hops (or -1), `first_hop` and `number` of its hops, `protocol`,
-    `doubtful` whether a join is, `copied` whether a process read it, `rc` what the last device answered to the sending
-    (`NO_CODE` where the trace does not show it). Of each hop: `start`, its first row, and
-    `latency` to the next one (-1 for the last). `hop_of_row` is -1 for rows that belong to none.
+    `doubtful` how much in doubt a join is, `copied` whether a process read it, `rc` what the last device answered to
+    the sending (`NO_CODE` where the trace does not show it). Of each hop: `start`, its first row, and `latency` to the
+    next one (-1 for the last). `hop_of_row` is -1 for rows that belong to none.
 
     `dropped` are the rows of `kfree_skb`, `owner_of_drop` the place of their packets in the columns above, or -1.
     """
@@ -569,7 +571,7 @@ def _hops(rows: Rows, joined: Joined, over: Mask) -> _Hops:
     owners = place[packet]
     whose = owners >= 0
     np.maximum.at(protocol, owners[whose], rows.protocol[in_line[whose]])
-    np.maximum.at(doubtful, owners[whose], DOUBTFUL[joined.join[in_line[whose]]].astype(np.int64))
+    np.maximum.at(doubtful, owners[whose], DOUBT[joined.join[in_line[whose]]])
     dropped = rows.phase[after] == Phase.DROPPED
     arrival = devices[ends_at]
     own, returned = rows.phase[arrival] == Phase.SENT, joined.sent[arrival]

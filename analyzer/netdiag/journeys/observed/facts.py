@@ -51,6 +51,11 @@ class Ending(Enum):
     def outcome(self) -> Outcome:
         return _OUTCOMES[self]
 
+    @property
+    def text(self) -> str:
+        """What became of the packet, for people who do not know the kernel's words."""
+        return _TEXTS[self]
+
 
 _OUTCOMES = {
     Ending.COPIED: Outcome.DELIVERED,
@@ -65,6 +70,22 @@ _OUTCOMES = {
     Ending.ENTERED: Outcome.UNKNOWN,
     Ending.CROSSING: Outcome.UNKNOWN,
     Ending.BRIDGING: Outcome.UNKNOWN,
+}
+
+
+_TEXTS = {
+    Ending.COPIED: "read by a process",
+    Ending.CONSUMED: "used up",
+    Ending.HANDED_UP: "received",
+    Ending.MERGED: "put into another by GRO",
+    Ending.SENT: "sent",
+    Ending.FREED: "dropped",
+    Ending.REFUSED: "refused by the device",
+    Ending.CUT: "cut into pieces",
+    Ending.QUEUED: "queued, not seen to be sent",
+    Ending.ENTERED: "in the backlog, not seen to come out",
+    Ending.CROSSING: "sent into the veth, not seen at its other end",
+    Ending.BRIDGING: "sent by the bridge, not seen at a port",
 }
 
 
@@ -84,12 +105,15 @@ class Join(Enum):
     SENT_ON = "sent on in the same moment, with other packets between"
     ASKED = "kept until the address of its next hop, which was asked for at once, was there"
     WAITED = "kept, with others, until the address of its next hop was there"
+    NEXT_SENT = "sent by the next device with one address and length; nothing else was recorded"
     ENDED = "freed or read in the same moment"
     ENDED_LATER = "freed or read later"
     NEVER = ""  #: the first event
 
     @property
     def confidence(self) -> Confidence:
+        if self is Join.NEXT_SENT:
+            return Confidence.LOW
         return Confidence.MEDIUM if self in _DOUBTFUL else Confidence.HIGH
 
 

@@ -42,7 +42,8 @@ def _head(view: TraceView, look: Look) -> Iterator[str]:
         yield look.text(f"$ {table.source.command}")
     yield f"{counted(table.lines, 'line')}, {_read(table)}"
     events, calls = sum(count.count for count in summary.events), summary.calls
-    yield f"{counted(events, 'event')}, {counted(calls, 'call')}{_span(summary)}"
+    amounts = [counted(number, word) for number, word in ((events, "event"), (calls, "call")) if number]
+    yield f"{', '.join(amounts) or 'no events'}{_span(summary)}"
     if summary.cpus:
         tasks = ", ".join(f"{look.text(each.task)} {each.rows:,}" for each in summary.tasks[:_MOST_TASKS])
         more = f" and {len(summary.tasks) - _MOST_TASKS} more" if len(summary.tasks) > _MOST_TASKS else ""
@@ -60,6 +61,8 @@ def _read(table: TraceTable) -> str:
 def _span(summary: Summary) -> str:
     if summary.first is None or summary.last is None:
         return ""
+    if summary.first == summary.last:
+        return f" at {summary.first / 1e9:.6f}"
     return f" in {in_time(summary.last - summary.first)}, from {summary.first / 1e9:.6f} to {summary.last / 1e9:.6f}"
 
 
