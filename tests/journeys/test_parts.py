@@ -26,7 +26,7 @@ PACKETS = 200
 
 def found_in(events: list[Event]) -> set[tuple[int, tuple[int, ...]]]:
     """Wholes with their pieces, by the numbers that the truth has for them."""
-    reader = Reader()
+    reader = Reader(None)
     rows = reader.read(table_of(events).events())
     joined = join(rows, model(reader, events), reader.waits())
     first = [events[row].packet for row in joined.first.tolist()]

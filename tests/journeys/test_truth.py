@@ -38,7 +38,7 @@ def table_of(events: list[Event], *, cpus: bool = True) -> TraceTable:
 
 
 def score(events: list[Event], *, with_model: bool, cpus: bool = True) -> Score:
-    reader = Reader()
+    reader = Reader(None)
     rows = reader.read(table_of(events, cpus=cpus).events())
     assert len(rows) == len(events)
     found = join(rows, model(reader, events) if with_model else Wiring(), reader.waits()).packet

@@ -87,7 +87,7 @@ def _of_counters(host: Host, scope: str, grown: Sequence[Grown]) -> Fault:
             Evidence(first.span, f"{first.after - first.before} more than before"),
             *(related(each.span, f"{each.after - each.before} more than before") for each in others),
         ),
-        remedy=("ip link; ip route get 198.51.100.7",),
+        remedy=("ip link; ip route show cache",),
         verify=("nstat -az IpFragCreates IpFragFails Ip6FragCreates Ip6FragFails",),
     )
 

@@ -123,13 +123,12 @@ def _fault(host: Host, seen: Observation, place: Place, count: int, given: int, 
     ended = [each for each in seen.journeys if each.ending in _NOT_SENT and not each.doubt and each.copy_of is None]
     lines = [line for drop in dropped for line in drop.lines]
     lines += [each.hops[-1].steps[-1].line for each in ended if each.hops[-1].where.device == place.device]
-    by_queue = (
-        f"; its queue dropped {sum(drop.count for drop in dropped)} ({dropped[0].reason.name})" if dropped else ""
-    )
-    device = place.device
+    by_queue = sum(drop.count for drop in dropped)
+    all_of_them = "them" if by_queue == count else f"{by_queue} of them"
+    why = f": its queue dropped {all_of_them} ({dropped[0].reason.name})" if dropped else reservation(seen)
+    device, sent = place.device, "was never sent" if count == 1 else "were never sent"
     return Fault(
-        message=f"{count} of {packets(max(count, given))} that {place.words} was given were never sent{by_queue}"
-        + ("" if dropped else reservation(seen)),
+        message=f"{count} of {packets(max(count, given))} {sent} by {place.words}{why}",
         subjects=place.subjects,
         evidence=(*evidence_at(seen, lines, "not sent"), *_counted(host, place), *place.shown),
         remedy=(sh("tc qdisc del dev {} root" if dropped else "tc -s qdisc show dev {}", device),),
