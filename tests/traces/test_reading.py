@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netdiag.spans import Source
-from netdiag.traces import _blocks, _reader, read_table
+from netdiag.traces import _blocks, _reader, _shapes, read_table
 
 from .alike import FORMATS, TRACES, both, said, stored, text_of
 
@@ -132,3 +132,69 @@ def test_a_trace_in_a_file_is_read_alike_and_columns_may_lie_in_one(
     assert said(table) == slow
     assert seen[-1] == (path.stat().st_size, path.stat().st_size)
     assert list(source.lines[-3:]) == list(Source("", text_of(trace)).lines[-3:])
+
+
+def packets(heads: list[str], devices: list[str]) -> str:
+    return "".join(
+        f"{head} 456.{number:06}: net:net_dev_queue: dev={devices[number % len(devices)]}"
+        f" skbaddr=0xffff8881{number % 9}6c15f00 len={42 + number % 7}\n"
+        for number, head in enumerate(heads)
+    )
+
+
+@pytest.mark.parametrize("columns", [1, 3, 12])
+def test_lines_are_read_by_columns_in_how_many_columns_soever_they_have_their_numbers(columns: int) -> None:
+    chance = random.Random(str(columns))
+    heads = [f"{'a' * chance.randrange(1, columns + 1)}-7 [001]" for _ in range(400)]
+    text = packets(heads, ["v" * length for length in range(1, columns + 1)])
+    fast, slow = both("trace_cmd_report", text)
+    assert fast == slow
+    assert read_table(Source("", text, format="trace_cmd_report")).ways["columns"] == 400
+
+
+def test_bars_may_have_many_columns() -> None:
+    chance = random.Random("bars")
+    calls = "".join(
+        f"  a-7 [001] 456.{number:06}: funcgraph_exit: {' ' * chance.randrange(9)}"
+        f"{chance.choice(['', '1.131 us ', '# 802015.181 us ', '! 1234567 us ', '+ 12.3 us   '])}|  "
+        f"{'  ' * chance.randrange(30)}}}\n"
+        for number in range(400)
+    )
+    fast, slow = both("trace_cmd_report", calls)
+    assert fast == slow
+    assert read_table(Source("", calls, format="trace_cmd_report")).ways["columns"] == 400
+
+
+@pytest.mark.parametrize(
+    ("name", "head"),
+    [
+        ("trace_cmd_report", "a-12 b-{} [001]"),
+        ("trace_cmd_report", "<idle>-{}     0d..2."),
+        ("perf_script", "runc:[2:INIT] {} [001]"),
+        ("perf_script", "a 77/{} [001]"),
+    ],
+)
+def test_heads_that_differ_in_the_number_of_their_task_are_read_once(
+    name: str, head: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+    read = _shapes.ProbeReader.read
+    monkeypatch.setattr(_shapes.ProbeReader, "read", lambda self, texts: made.append(len(texts)) or read(self, texts))
+    text = packets([head.format(1 + number * number) for number in range(400)], ["eth0"])
+    table = read_table(Source("", text, format=name))
+    assert sorted(table.events().pid) == [1 + number * number for number in range(400)]
+    assert table.ways["columns"] == 400
+    assert sum(made) < 30
+    fast, slow = both(name, text)
+    assert fast == slow
+
+
+def test_more_lines_than_texts_are_kept_of_are_read_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_blocks, "BLOCK", 3_000)
+    monkeypatch.setattr(_shapes, "MOST_PARTS", 60)
+    text = packets([f"a{number}-7 [001]" for number in range(400)], ["eth0", "eth1"])
+    fast, slow = both("trace_cmd_report", text)
+    assert fast == slow
+    monkeypatch.setattr(_reader, "MOST_LINES", 7)
+    fast, slow = both("trace_cmd_report", text)
+    assert fast == slow

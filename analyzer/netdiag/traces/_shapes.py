@@ -172,17 +172,14 @@ class ProbeReader:
             lines += [*text, ""]  # a blank line keeps a frame from the next text
             owner += [number] * (len(text) + 1)
         document = self._format.read(Source("", "\n".join(lines)))
-        told: list[Read | None] = [[] for _ in texts]
+        told: list[Read] = [[] for _ in texts]
+        rows = Rows()
+        tables = (("events", rows.events), ("calls", rows.calls), ("losses", rows.losses))
         for record in document.records:
-            entry = told[owner[record.span.line - 1]]
-            rows = Rows()
             rows.add(record)
-            if entry is not None:
-                made = (("events", rows.events), ("calls", rows.calls), ("losses", rows.losses))
-                entry += [(table, row, record) for table, kept in made for row in kept]
-        for unread in document.unread:
-            told[owner[unread.line - 1]] = None
-        return told
+            told[owner[record.span.line - 1]] += [(table, made.pop(), record) for table, made in tables if made]
+        unread = {owner[entry.line - 1] for entry in document.unread}
+        return [None if number in unread else read for number, read in enumerate(told)]
 
 
 def as_lines(text: bytes) -> str:
