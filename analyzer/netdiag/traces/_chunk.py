@@ -135,23 +135,21 @@ class Chunk:
         encoded = pa.Array.from_buffers(pa.binary(), len(offsets) - 1, buffers).dictionary_encode()
         return encoded.dictionary, np.frombuffer(encoded.indices.buffers()[1], np.int32, len(offsets) - 1)
 
-    def first_behind(self, start: Ints, room: int, character: str, before: Mapping[int, str]) -> Ints:
-        """Where a character stands first that has one of some others so far before it. It is looked for in so much room
-        from `start` on; what is not found there is found at the end of the text.
+    def first_behind(self, start: Ints, end: Ints, character: str, before: Mapping[int, str]) -> Ints:
+        """Where a character stands first in each span that has one of some others so far before it: the end of the span
+        if it stands nowhere.
         """
-        found = np.full(len(start), len(self.data) - _PAD)
-        rows = np.arange(len(start))
-        for offset in range(0, room, 8):
-            place = start[rows] + offset
-            inside = place < len(self.data) - _PAD
-            if not inside.all():
-                rows, place = rows[inside], place[inside]
+        found = end.copy()
+        rows = np.flatnonzero(start < end)
+        place = start[rows]
+        while len(rows):
             flags = _not_equal(self._words[place], _all(character))
             others = [_not_equal(self._words[place - distance], _all(other)) for distance, other in before.items()]
             flags = (flags | np.bitwise_and.reduce(others)) ^ _HIGH_BITS
-            here = np.flatnonzero(flags)
-            found[rows[here]] = place[here] + _characters_before_flag(flags[here])
-            rows = rows[flags == 0]
+            here = flags != 0
+            found[rows[here]] = np.minimum(place[here] + _characters_before_flag(flags[here]), end[rows[here]])
+            left = ~here & (place + 8 < end[rows])
+            rows, place = rows[left], place[left] + 8
         return found
 
     def number_before(self, end: Ints) -> tuple[Ints, Ints]:

@@ -88,6 +88,8 @@ class Cut:
 # there as well. So heads are short, and a bar of function_graph is near.
 _LONGEST_HEAD = 48
 _FARTHEST_BAR = 60
+# so far before the colon behind a time stands its point: six decimals, or nine
+_POINTS = {7: ".", 10: "."}
 # so many lines of a chunk are asked in which columns a thing stands, and so many columns are tried
 _ASKED = 32
 _COLUMNS = 6
@@ -107,7 +109,7 @@ class _Mark:
         """Where it stands in each of these spans, one that is first if it has no usual column; -1 if nowhere."""
         places = np.full(len(start), -1)
         left: Places = ALL
-        for column in self._usual_columns(chunk, start, end):
+        for column in self.usual_columns(chunk, start, end):
             tried = np.minimum(start[left] + column, end[left])
             places[left] = np.where(self.stands_at(chunk, tried) & (tried < end[left]), tried, -1)
             left = np.flatnonzero(places < 0)
@@ -123,7 +125,7 @@ class _Mark:
         places[left[found]] = first
         return places
 
-    def _usual_columns(self, chunk: Chunk, start: Ints, end: Ints) -> list[int]:
+    def usual_columns(self, chunk: Chunk, start: Ints, end: Ints) -> list[int]:
         """Its most frequent columns in some of the lines; none if few have it."""
         some = slice(None, None, 1 + len(start) // _ASKED)
         asked = list(zip(start[some].tolist(), end[some].tolist(), strict=True))
@@ -187,9 +189,15 @@ def _lines_above_frames(chunk: Chunk) -> Lines:
     if 2 * len(line) > len(chunk.line_starts):
         return _lines_with_colons(chunk)
     line = line[chunk.line_starts[line] < chunk.line_ends[line]]
-    # a time has eight characters at least before its colon
-    colon = chunk.first_behind(chunk.line_starts[line] + 8, _LONGEST_HEAD + 16, ":", {7: ".", 10: "."})
-    near = colon < chunk.line_ends[line]
+    first = chunk.line_starts[line]
+    end = np.minimum(chunk.line_ends[line], first + (_LONGEST_HEAD + 24))
+    # a time has eight characters at least before its colon, and few lines have it before the columns that are frequent
+    least = max(8, min([_LONGEST_HEAD, *_TIME.usual_columns(chunk, first, end)]) - 7)
+    colon = chunk.first_behind(first + least, end, ":", _POINTS)
+    others = np.flatnonzero(colon == end)
+    if len(others):
+        colon[others] = chunk.first_behind(first[others] + 8, end[others], ":", _POINTS)
+    near = colon < end
     return _with_times(chunk, line[near], colon[near])
 
 

@@ -19,7 +19,7 @@ from netdiag.traces._chunk import Chunk, Flags, Ints
 from netdiag.traces._shapes import MOST_PARTS, as_lines
 from netdiag.traces.table import StackBook
 
-_ADDRESS = b"ffffffff81"
+_ADDRESS = "ffffffff81"
 _OFFSET = "+0x5b5b5"
 _LIKE_A_TIME = re.compile(rb"\.[0-9]{6}")
 
@@ -39,7 +39,7 @@ class Frames:
         self._modules: dict[str | None, str] = {}
         self._lines = _Numbers(self._of_lines)
         self._symbols = _Numbers(self._of_symbols)
-        self._odd = _Numbers(lambda texts: self._of_lines([_ADDRESS + text for text in texts]))
+        self._odd = _Numbers(lambda texts: self._of_lines([_ADDRESS.encode() + text for text in texts]))
 
     def stacks(self, chunk: Chunk, first: Ints, end: Ints) -> Ints:
         """The numbers of stacks: each is the lines of the chunk from `first` to `end`."""
@@ -118,13 +118,13 @@ class Frames:
         """The numbers of frames of these symbols, each with its module, and any offset; odd if that is not what the
         lines say.
         """
-        made = b"\n".join(
-            b"%b%b%b (%b" % (_ADDRESS, symbol, _OFFSET.encode(), module)
-            for symbol, _, module in (text.rpartition(b" (") for text in texts)
-        )
-        lines = made.decode("utf-8", "surrogatepass").split("\n")
+        # no text has a line feed
+        decoded = b"\n".join(texts).decode("utf-8", "surrogatepass").split("\n")
+        cut = [text.rpartition(" (") for text in decoded]
+        lines = [f"{_ADDRESS}{symbol}{_OFFSET} ({module}" for symbol, _, module in cut]
+        named = self._book.named
         return [
-            self._book.named(found[0], self._module(found[2])) if found and found[1] == _OFFSET else self._ODD
+            named(found[0], self._module(found[2])) if found and found[1] == _OFFSET else self._ODD
             for found in self._rows.texts("frame", ("SYMBOL", "OFFSET", "MODULE"), lines)
         ]
 

@@ -70,15 +70,20 @@ class _Texts:
         self._frames = stacks.frames
         self._java = np.array([task == "java" for task in tasks], bool)
         named = list(zip(stacks.names, stacks.modules, strict=True))
-        labels = [_label(name, module, java=False) for name, module in named]
+        labels = [
+            name
+            if "(" not in name and ";" not in name and "-" not in name and name != UNKNOWN
+            else _label(name, module)
+            for name, module in named
+        ]
         if self._java.any():
             labels += [_label(name, module, java=True) for name, module in named]
         self._named = len(named)
         self._first_task = len(labels)
         self._told = np.array([bool(label) for label in labels], bool)
         parts = [*labels, *(task.replace(" ", "_") for task in tasks)]
-        # as bytes: no text that UTF-8 has no place for is refused
-        self._parts = pa.array([part.encode("utf-8", "surrogatepass") for part in parts], pa.large_binary())
+        # as bytes: no text that UTF-8 has no place for is refused. None has a line feed
+        self._parts = pa.array("\n".join(parts).encode("utf-8", "surrogatepass").split(b"\n"), pa.large_binary())
 
     def of(self, task: Ints, stack: Ints) -> list[str]:
         start, end = self._offsets[stack], self._offsets[stack + 1]
@@ -97,16 +102,18 @@ class _Texts:
         parts[is_task] = self._first_task + task
         parts[~is_task] = labels
         lists = pa.LargeListArray.from_arrays(offsets, self._parts.take(pa.array(parts)))
-        texts: list[bytes] = pc.binary_join(lists, pa.scalar(b";", pa.large_binary())).to_pylist()
-        return [text.decode("utf-8", "surrogatepass") for text in texts]
+        texts = pc.binary_join(lists, pa.scalar(b";", pa.large_binary())).to_pylist()
+        return b"\n".join(texts).decode("utf-8", "surrogatepass").split("\n")
 
 
-def _label(name: str, module: str, *, java: bool) -> str:
+# a name without these is shown as it is
+_PLAIN = frozenset("(;-")
+
+
+def _label(name: str, module: str, *, java: bool = False) -> str:
     """The functions of a frame, outermost first; empty for what is no function."""
     if name == UNKNOWN and module:
         name = f"[{module.rpartition('/')[2]}]"
-    if not java and "(" not in name and ";" not in name and "->" not in name:
-        return name
     if name.startswith("("):
         return ""
     functions = [_tidy(function, java=java) for function in name.split("->")]

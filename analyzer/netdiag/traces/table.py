@@ -194,8 +194,11 @@ class StackBook:
     def numbers(self, stacks: pa.Array) -> np.ndarray[Any, np.dtype[np.int64]]:
         """The numbers of stacks, each the bytes of the numbers of its frames; none is empty."""
         encoded = stacks.dictionary_encode()
+        texts = encoded.dictionary.to_pylist()
         known = self._stacks
-        distinct = [known.setdefault(frames, len(known)) for frames in encoded.dictionary.to_pylist()]
+        distinct = list(map(known.get, texts))
+        if None in distinct:
+            distinct = [known.setdefault(text, len(known)) for text in texts]
         numbers: np.ndarray[Any, np.dtype[np.int64]] = np.array(distinct, np.int64)[encoded.indices.to_numpy()]
         return numbers
 
@@ -203,8 +206,9 @@ class StackBook:
         return self.stack(np.array([self.frame(frame) for frame in frames], np.int32).tobytes())
 
     def stacks(self) -> Stacks:
-        offsets = np.cumsum([0, *(len(stack) // 4 for stack in self._stacks)], dtype=np.int64)
         frames = np.frombuffer(b"".join(self._stacks), np.int32)
+        offsets = np.zeros(len(self._stacks) + 1, np.int64)
+        np.cumsum(np.fromiter(map(len, self._stacks), np.int64) // frames.itemsize, out=offsets[1:])
         return Stacks([name for name, _ in self._frames], [module for _, module in self._frames], offsets, frames)
 
 
