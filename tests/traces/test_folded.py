@@ -1,5 +1,8 @@
 """Call stacks as folded lines, named as inferno and FlameGraph's scripts name them."""
 
+import subprocess
+import sys
+
 from netdiag.spans import Source
 from netdiag.traces import folded, read_table
 
@@ -55,3 +58,17 @@ def test_nothing_is_folded_of_a_trace_without_stacks() -> None:
     table = read_table(Source("perf.txt", "a 7 [001]  6499.331290: net:netif_rx: dev=trx0\n", format="perf_script"))
     assert folded(table) == {}
     assert folded(table, "another") == {}
+
+
+FOLD = """
+import sys
+from netdiag.spans import Source
+from netdiag.traces import folded, read_table
+folded(read_table(Source("", sys.argv[1], format="perf_script")))
+print(*{"pandas", "jsonschema", "click", "numpy"} & sys.modules.keys())
+"""
+
+
+def test_folding_does_not_load_pandas() -> None:
+    done = subprocess.run([sys.executable, "-c", FOLD, TEXT], check=True, stdout=subprocess.PIPE, text=True)
+    assert done.stdout == "numpy\n"

@@ -75,6 +75,23 @@ def test_any_text_is_read_alike(name: str) -> None:
     reads()
 
 
+FRAMES = """\
+\tffffffff81d6b8f5 dev_hard_start_xmit+0x1d5 ([kernel.kallsyms])
+\t    7fb46db8041d std::function<void (int)>::call(int) const+0x3 (/opt/tool)
+\t            7eef [unknown] (/memfd:sealed-91173221a7ea (deleted))
+"""
+
+
+def test_frames_and_the_lines_above_them_are_read_as_columns() -> None:
+    tasks = ["tmux: server", "memfd:sealed-91", "runc:[2:INIT]", ":-1", *("b" * length for length in range(1, 16))]
+    heads = [f"{task} {-1 if task == ':-1' else 7:5} [001] 51.123456:     500250 cpu-clock:pppH: \n" for task in tasks]
+    text = "\n".join(head + FRAMES for head in heads) + "\nb"
+    fast, slow = both("perf_script", text)
+    assert fast == slow
+    ways = read_table(Source("trace.txt", text, format="perf_script")).ways
+    assert ways["columns"] == 4 * len(tasks)
+
+
 CALL = " ping-77    [000]   456.123456: funcgraph_entry:        1.131 us   |  dev_xmit();\n"
 
 

@@ -3,7 +3,8 @@
 Records of one trace line take some 600 bytes; a column takes a few. Journeys, call trees and exports work on these
 tables alone. A table says the same as the records of `netdiag.formats`: a test compares the two, cell by cell.
 
-The room loads pandas: whoever may not need it imports the room inside a function.
+The room loads numpy and pyarrow: whoever may not need them imports the room inside a function. It loads pandas when the
+first data frame is asked for, which folding call stacks does not.
 """
 
 from collections.abc import Callable

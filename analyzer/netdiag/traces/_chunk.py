@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from netdiag.traces._arrow import codes, of_numbers
+
 Ints = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint64]
 Flags = npt.NDArray[np.bool_]
@@ -113,12 +115,12 @@ class Chunk:
         """As `pieces` of two pairs of bounds, where the text of the second is put right behind that of the first."""
         offsets = _offsets(bounds)
         spans = pa.Array.from_buffers(pa.binary(), len(offsets) - 1, [None, pa.py_buffer(offsets), self._arrow])
-        _, bounds_of_spans, text = spans.take(pa.array(np.arange(0, len(spans), 2))).buffers()
+        _, bounds_of_spans, text = spans.take(of_numbers(np.arange(0, len(spans), 2))).buffers()
         pairs = np.frombuffer(bounds_of_spans, np.int32, len(offsets) // 2 + 1)[::2].copy()
         encoded = pa.Array.from_buffers(
             pa.binary(), len(pairs) - 1, [None, pa.py_buffer(pairs), text]
         ).dictionary_encode()
-        return encoded.dictionary.to_pylist(), encoded.indices.to_numpy()
+        return encoded.dictionary.to_pylist(), codes(encoded)
 
     def distinct_lines(self, asked: Flags) -> tuple[Ints, npt.NDArray[np.int32]]:
         """Of some lines those that are the first with their text, and which of these each of them is like."""
@@ -133,7 +135,7 @@ class Chunk:
         """The distinct texts from one offset to the next where bits say so, and which of them each of these is."""
         buffers = [pa.py_buffer(valid), pa.py_buffer(offsets), self._arrow]
         encoded = pa.Array.from_buffers(pa.binary(), len(offsets) - 1, buffers).dictionary_encode()
-        return encoded.dictionary, np.frombuffer(encoded.indices.buffers()[1], np.int32, len(offsets) - 1)
+        return encoded.dictionary, codes(encoded)
 
     def first_behind(self, start: Ints, end: Ints, character: str, before: Mapping[int, str]) -> Ints:
         """Where a character stands first in each span that has one of some others so far before it: the end of the span

@@ -5,12 +5,14 @@ import tempfile
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from netdiag.traces.table import CALL_COLUMNS, EVENT_COLUMNS, LOSS_COLUMNS, EventColumns, Row, numbers
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: The tables of a trace and their columns.
 TABLES: Mapping[str, Mapping[str, str]] = {"events": EVENT_COLUMNS, "calls": CALL_COLUMNS, "losses": LOSS_COLUMNS}
@@ -56,7 +58,9 @@ class Categories:
     def names(self) -> list[str]:
         return list(self._texts)
 
-    def dtypes(self) -> Mapping[str, pd.CategoricalDtype]:
+    def dtypes(self) -> "Mapping[str, pd.CategoricalDtype]":
+        import pandas as pd  # noqa: PLC0415
+
         return {name: pd.CategoricalDtype(pd.Index(texts.all(), dtype=object)) for name, texts in self._texts.items()}
 
 
@@ -194,7 +198,7 @@ class Store:
                 rows, {name: column.read() if isinstance(column, Kept) else column for name, column in columns.items()}
             )
 
-    def frames(self, table: str) -> Iterator[pd.DataFrame]:
+    def frames(self, table: str) -> "Iterator[pd.DataFrame]":
         """The batches as data frames; one without rows if there are none."""
         dtypes = self.categories.dtypes()
         if not self._batches[table]:
@@ -213,9 +217,6 @@ class Store:
             ),
         )
 
-    def whole(self, table: str) -> pd.DataFrame:
-        return pd.concat(list(self.frames(table)), ignore_index=True)
-
 
 def _move(columns: dict[str, Column | Kept], file: IO[bytes]) -> None:
     """Columns that are in memory go to a file."""
@@ -230,7 +231,9 @@ def _without_file(columns: dict[str, Column | Kept]) -> dict[str, Column | Kept]
     return {name: replace(each, file=None) if isinstance(each, Kept) else each for name, each in columns.items()}
 
 
-def _frame(table: str, batch: Batch, dtypes: Mapping[str, pd.CategoricalDtype]) -> pd.DataFrame:
+def _frame(table: str, batch: Batch, dtypes: "Mapping[str, pd.CategoricalDtype]") -> "pd.DataFrame":
+    import pandas as pd  # noqa: PLC0415
+
     made: dict[str, Any] = {}
     for name, kind in TABLES[table].items():
         column = batch.columns[name]

@@ -192,9 +192,9 @@ class Reader:
             unread=tuple(self._unread),
             event_batches=lambda: store.frames("events"),
             call_batches=lambda: store.frames("calls"),
+            loss_batches=lambda: store.frames("losses"),
             event_columns=store.event_columns,
             stacks=self._book.stacks(),
-            losses=store.whole("losses"),
             ways=self._ways,
         )
 

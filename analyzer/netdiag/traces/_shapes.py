@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from netdiag import formats
 from netdiag.formats import Record
 from netdiag.formats.records import Frame, TraceEvent
 from netdiag.spans import Source
+from netdiag.traces._arrow import codes, of_numbers
 from netdiag.traces._chunk import Chunk, Flags, Ints
 from netdiag.traces._columns import TABLES, Categories, Column, dtype_of
 from netdiag.traces._cuts import Kind, Number
@@ -251,12 +251,12 @@ class Keys:
 
     def numbers(self, keys: Ints) -> tuple[Ints, list[int]]:
         """The number of each key, and the keys that are new."""
-        index, unique = pd.factorize(keys)
+        encoded = of_numbers(keys).dictionary_encode()
         known = self._numbers
-        distinct: list[int] = unique.tolist()
+        distinct: list[int] = encoded.dictionary.to_pylist()
         new = [key for key in distinct if key not in known]
         known.update(zip(new, range(len(known), len(known) + len(new)), strict=True))
-        found: Ints = np.array([known[key] for key in distinct], np.int64)[index]
+        found: Ints = np.array([known[key] for key in distinct], np.int64)[codes(encoded)]
         return found, new
 
 

@@ -5,19 +5,23 @@ default: a task's blanks become underscores, a function without a name is called
 """
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 import pyarrow.compute as pc
 
+from netdiag.traces._arrow import lists, of_numbers, of_texts
 from netdiag.traces.table import NOT_TOLD, UNKNOWN, Stacks, TraceTable
 
 Ints = npt.NDArray[np.int64]
 
 # so many texts are made at once
 _TEXTS = 65_536
+
+
+_SEMICOLON = of_texts([b";"])[0]
 
 
 def folded(table: TraceTable, event: str = "") -> Mapping[str, int]:
@@ -42,12 +46,17 @@ def folded(table: TraceTable, event: str = "") -> Mapping[str, int]:
             )
         )
     samples, weights = _sums(*(np.concatenate(parts) for parts in zip(*sums, strict=True)))
-    lines: dict[str, int] = {}
     texts = _Texts(table.stacks, columns.texts["task"])
+    lines: Counter[str] = Counter()
     for start in range(0, len(samples), _TEXTS):
         task, stack = np.divmod(samples[start : start + _TEXTS], width)
-        for text, weight in zip(texts.of(task, stack), weights[start : start + _TEXTS].tolist(), strict=True):
-            lines[text] = lines.get(text, 0) + weight
+        folded_here = texts.of(task, stack)
+        weights_here = weights[start : start + _TEXTS].tolist()
+        if len(both := dict(zip(folded_here, weights_here, strict=True))) == len(folded_here):
+            lines.update(both)
+        else:
+            for text, weight in zip(folded_here, weights_here, strict=True):
+                lines[text] += weight
     return lines
 
 
@@ -83,7 +92,7 @@ class _Texts:
         self._told = np.array([bool(label) for label in labels], bool)
         parts = [*labels, *(task.replace(" ", "_") for task in tasks)]
         # as bytes: no text that UTF-8 has no place for is refused. None has a line feed
-        self._parts = pa.array("\n".join(parts).encode("utf-8", "surrogatepass").split(b"\n"), pa.large_binary())
+        self._parts = of_texts("\n".join(parts).encode("utf-8", "surrogatepass").split(b"\n"))
 
     def of(self, task: Ints, stack: Ints) -> list[str]:
         start, end = self._offsets[stack], self._offsets[stack + 1]
@@ -101,8 +110,8 @@ class _Texts:
         is_task[offsets[:-1]] = True
         parts[is_task] = self._first_task + task
         parts[~is_task] = labels
-        lists = pa.LargeListArray.from_arrays(offsets, self._parts.take(pa.array(parts)))
-        texts = pc.binary_join(lists, pa.scalar(b";", pa.large_binary())).to_pylist()
+        joined = lists(offsets, self._parts.take(of_numbers(parts)))
+        texts = pc.binary_join(joined, _SEMICOLON).to_pylist()
         return b"\n".join(texts).decode("utf-8", "surrogatepass").split("\n")
 
 

@@ -3,15 +3,19 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
 from netdiag.formats import Document
 from netdiag.formats.records import Frame, FunctionCall, InterruptSection, TaskSwitch, TraceEvent, TraceLoss
 from netdiag.spans import Source
+from netdiag.traces._arrow import codes
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: The name of a frame whose symbol the tool did not find.
 UNKNOWN = "[unknown]"
@@ -122,19 +126,23 @@ class TraceTable:
     lines: int
     read: int
     unread: tuple[tuple[int, str], ...]
-    event_batches: Callable[[], Iterator[pd.DataFrame]] = field(repr=False)
-    call_batches: Callable[[], Iterator[pd.DataFrame]] = field(repr=False)
+    event_batches: "Callable[[], Iterator[pd.DataFrame]]" = field(repr=False)
+    call_batches: "Callable[[], Iterator[pd.DataFrame]]" = field(repr=False)
+    loss_batches: "Callable[[], Iterator[pd.DataFrame]]" = field(repr=False)
     event_columns: Callable[[Sequence[str]], EventColumns] = field(repr=False)
     stacks: Stacks = field(repr=False)
-    losses: pd.DataFrame = field(repr=False)  # LOSS_COLUMNS
     ways: Mapping[str, int] = field(default_factory=dict)
 
-    def events(self) -> pd.DataFrame:
+    def events(self) -> "pd.DataFrame":
         """All events in one table: for traces that are known to be small."""
         return _joined(self.event_batches())
 
-    def calls(self) -> pd.DataFrame:
+    def calls(self) -> "pd.DataFrame":
         return _joined(self.call_batches())
+
+    @cached_property
+    def losses(self) -> "pd.DataFrame":
+        return _joined(self.loss_batches())
 
 
 def table_of(document: Document) -> TraceTable:
@@ -154,9 +162,9 @@ def table_of(document: Document) -> TraceTable:
         unread=tuple((entry.line, entry.reason) for entry in document.unread),
         event_batches=lambda: iter((events,)),
         call_batches=lambda: iter((calls,)),
+        loss_batches=lambda: iter((losses,)),
         event_columns=lambda names: _columns_of(events, names),
         stacks=rows.book.stacks(),
-        losses=losses,
         ways={"records": document.read},
     )
 
@@ -197,9 +205,9 @@ class StackBook:
         texts = encoded.dictionary.to_pylist()
         known = self._stacks
         distinct = list(map(known.get, texts))
-        if None in distinct:
-            distinct = [known.setdefault(text, len(known)) for text in texts]
-        numbers: np.ndarray[Any, np.dtype[np.int64]] = np.array(distinct, np.int64)[encoded.indices.to_numpy()]
+        for place in [place for place, number in enumerate(distinct) if number is None]:
+            distinct[place] = known[texts[place]] = len(known)
+        numbers: np.ndarray[Any, np.dtype[np.int64]] = np.array(distinct, np.int64)[codes(encoded)]
         return numbers
 
     def stack_of(self, frames: Sequence[Frame]) -> int:
@@ -292,7 +300,9 @@ def numbers(name: str, kind: str, rows: Sequence[Row]) -> np.ndarray[Any, Any]:
     return np.array([fitting(name, kind, row.get(name, missing)) for row in rows], kind)
 
 
-def _frame(columns: Mapping[str, str], rows: Sequence[Row]) -> pd.DataFrame:
+def _frame(columns: Mapping[str, str], rows: Sequence[Row]) -> "pd.DataFrame":
+    import pandas as pd  # noqa: PLC0415
+
     made: dict[str, Any] = {}
     for name, kind in columns.items():
         if kind == "category":
@@ -302,7 +312,7 @@ def _frame(columns: Mapping[str, str], rows: Sequence[Row]) -> pd.DataFrame:
     return pd.DataFrame(made)
 
 
-def _columns_of(events: pd.DataFrame, names: Sequence[str]) -> EventColumns:
+def _columns_of(events: "pd.DataFrame", names: Sequence[str]) -> EventColumns:
     texts = {name: events[name].cat.categories.tolist() for name in names if EVENT_COLUMNS[name] == "category"}
     columns = {name: (events[name].cat.codes if name in texts else events[name]).to_numpy() for name in names}
     return EventColumns(texts, iter((columns,)))
@@ -341,5 +351,7 @@ def _value(column: str, text: str) -> int | str | None:
     return number if least <= number <= most else None
 
 
-def _joined(batches: Iterator[pd.DataFrame]) -> pd.DataFrame:
+def _joined(batches: "Iterator[pd.DataFrame]") -> "pd.DataFrame":
+    import pandas as pd  # noqa: PLC0415
+
     return pd.concat(list(batches), ignore_index=True)
