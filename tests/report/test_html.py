@@ -476,6 +476,12 @@ def test_the_tables_have_the_facts_of_the_drawing(page: Page) -> None:
     assert "eth0 veth up, UP 203.0.113.10/24 52:4d:c9:a5:c1:f6 1500" in section.words
 
 
+def test_many_ports_stand_side_by_side(motley: Analysis) -> None:
+    page = Page(html.render(motley))
+    (cell,) = [span for span in page.all("span", class_="many") if "42000" in span.words]
+    assert cell.words == ", ".join(f"192.0.2.17:{42000 + n}→{8000 + n}/tcp" for n in range(20))
+
+
 def test_facts_that_are_not_in_the_bundle_are_said_to_be_missing(bare: Analysis) -> None:
     section = Page(html.render(bare)).one("section", id="topology").words
     for what in ("Networks", "Containers", "Interfaces"):

@@ -241,6 +241,16 @@ def test_of_very_many_findings_the_first_are_printed_and_the_rest_is_told(
     assert "netdiag explain address-mac-ip-mismatch" not in text
 
 
+def test_of_very_much_evidence_the_first_is_printed_and_the_rest_is_told(
+    analysis: Analysis, to_print: Callable[[Analysis], str]
+) -> None:
+    source = Source("many.txt", "".join(f"line {n}\n" for n in range(1, 101)), "many")
+    evidence = tuple(Evidence(source.span(10 * n, 1, 5), f"label {n};") for n in range(1, 10))
+    text = to_print(replace(analysis, findings=(replace(analysis.findings[0], evidence=evidence),)))
+    assert re.findall(r"label (\d);", text) == ["1", "2", "3", "4", "5", "6"]
+    assert "3 more pieces of evidence are in the HTML report." in text
+
+
 def test_a_trace_that_is_too_long_for_memory_is_printed_like_any_other(
     tmp_path: Path, to_print: Callable[[Analysis], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

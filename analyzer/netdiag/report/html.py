@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 # Of many things with one reason these many are named.
 MOST_NAMED = 6
 MOST_SUBJECTS = 12
+MOST_IN_A_COLUMN = 4
 # Of the sources with a remark these many are listed before all others, of the namespaces these many with each source.
 MOST_SOURCES = 100
 MOST_SCOPES = 150
@@ -59,12 +60,21 @@ def render(analysis: "Analysis", *, pedantic: bool = False) -> str:
     )
 
 
-def fill(template: str, page: Page, **more: object) -> str:
-    """A template filled with a page. The PDF has another template over the same blocks."""
+def fill(template: str, page: Page, *, most_pieces: int | None = None, **more: object) -> str:
+    """A template filled with a page, with at most so many pieces of evidence of each finding. The PDF has another
+    template over the same blocks.
+    """
     return (
         _environment()
         .get_template(template)
-        .render(page=page, most_named=MOST_NAMED, most_subjects=MOST_SUBJECTS, **more)
+        .render(
+            page=page,
+            most_named=MOST_NAMED,
+            most_subjects=MOST_SUBJECTS,
+            most_in_a_column=MOST_IN_A_COLUMN,
+            most_pieces=most_pieces,
+            **more,
+        )
     )
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 MOST_FINDINGS = 100
 MOST_SOURCES = 60
 MOST_SHEETS = 12
+MOST_PIECES = 6
 # A page across is, less its margins, 273 mm wide and 180 mm high (A4) or 255 mm and 186 mm (Letter); the heading takes
 # some of that.
 _SHEET_HEIGHT = 750.0
@@ -52,6 +53,7 @@ def render(analysis: "Analysis", *, pedantic: bool = False, paper: str = PAPERS[
         css=html.asset("case_file.css"),
         sign=partial(signs.sign, title=_SILENCE),
         paper=paper,
+        most_pieces=MOST_PIECES,
         groups=page.first_groups(MOST_FINDINGS),
         most_findings=MOST_FINDINGS,
         most_sources=MOST_SOURCES,
