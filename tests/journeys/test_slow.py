@@ -1,6 +1,7 @@
 """A machine on which everything takes a hundred times as long: the same packets are found, by what follows what."""
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,11 +11,12 @@ from known_ways import Comparison
 from packets import Kernel
 
 from netdiag.analysis import analyze
-from netdiag.journeys.observed import Observation
+from netdiag.journeys.observed import Observation, Outcome
 from netdiag.journeys.observed._tell import observe
 from netdiag.spans import Source
 from netdiag.traces import read_table
 
+from .conftest import Event, printed, seen
 from .test_known_ways import TRUTHS, bundle_of
 from .test_truth import PACKETS, Score, score
 
@@ -54,3 +56,19 @@ def test_no_packet_goes_the_way_of_two(seed: int, times: int, *, returns: bool) 
     kernel.run(PACKETS)
     found = score([replace(event, time=event.time * times) for event in kernel.events], with_model=True)
     assert found == Score(missed=0, wrong=0, there=found.there)
+
+
+def test_where_packets_take_long_the_end_of_the_capture_hides_more(lines: Callable[[str], list[Event]]) -> None:
+    """Each packet waits half a second in the queue; the last one was given to it 0.2 s before the end."""
+    wait = """
+    {at}000000 0 7 net_dev_queue ens3 a{at} 98
+    {at}500000 1 0 net_dev_start_xmit ens3 a{at} 98
+    {at}500001 1 0 netif_rx ens4 a{at} 84
+    {at}500002 1 0 net_dev_xmit ens3 a{at} 98 rc=0
+    """
+    waits = "".join(wait.format(at=at) for at in range(1, 5))
+    last = "5000000 0 7 net_dev_queue ens3 b0 98\n5200000 0 7 netif_receive_skb lo c0 60\n"
+    found = seen(printed(lines(waits + last)))
+    assert [journey.doubt for journey in found.journeys if journey.outcome is Outcome.UNKNOWN][-1:] == [
+        "the capture ended right after"
+    ]

@@ -87,6 +87,45 @@ def test_a_busy_device_gets_the_packet_once_more(look: Look) -> None:
     assert packets(found) == ["ens3: sent"]
 
 
+def test_what_went_back_to_the_queue_is_sent_by_another_cpu_later(look: Look) -> None:
+    found = look(
+        """
+        10 0 7 net_dev_queue ens3 a0 98
+        11 0 7 net_dev_start_xmit ens3 a0 98
+        12 0 7 net_dev_xmit ens3 a0 98 rc=16
+        20 0 7 net_dev_queue ens3 b0 60
+        21 0 7 net_dev_queue veth1 c0 98
+        5000000 1 0 net_dev_start_xmit ens3 a0 98
+        5000001 1 0 net_dev_xmit ens3 a0 98 rc=0
+        5000002 1 0 net_dev_start_xmit ens3 b0 60
+        5000003 1 0 net_dev_xmit ens3 b0 60 rc=0
+        """
+    )
+    assert packets(found) == ["ens3: sent", "ens3: sent", "veth1: queued"]
+
+
+def test_a_clone_for_tcpdump_that_is_not_taken_is_no_loss(look: Look) -> None:
+    tapped = "15 0 7 kfree_skb - b0 - protocol=2048 location=packet_rcv+0x1 reason: NOT_SPECIFIED\n"
+    found = look(OUT_OF_THE_BRIDGE + tapped)
+    assert packets(found) == ["docker0 veth1 >eth0: handed up"]
+    assert [(drop.where, drop.reason.benign) for drop in found.drops] == [(None, True)]
+
+
+def test_a_sending_whose_beginning_is_missing_begins_no_way_and_ends_none(look: Look) -> None:
+    """The packet had crossed before its driver returned: what crosses and what is freed afterwards are others."""
+    learnt = OUT_OF_THE_BRIDGE.replace("a0", "d0")
+    found = look(
+        learnt
+        + """
+        30 0 7 net_dev_xmit veth1 a0 98 rc=0
+        40 0 7 netif_rx eth0 a0 84
+        50 0 7 net_dev_xmit veth1 b0 98 rc=0
+        60 1 9 consume_skb - b0 - location=x
+        """
+    )
+    assert packets(found)[1:] == ["veth1: crossing", ">eth0: entered", "veth1: crossing"]
+
+
 def test_a_device_that_answers_with_an_error_has_dropped_the_packet(look: Look) -> None:
     found = look("10 0 7 net_dev_start_xmit veth1 a0 98\n11 0 7 net_dev_xmit veth1 a0 98 rc=1\n")
     (journey,) = found.journeys

@@ -87,9 +87,11 @@ def test_without_the_cpus_tasks_tell_enough(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", [1, 3, 7, 8, 9])
-@pytest.mark.parametrize("share", [0.02, 0.2])
-def test_lost_events_leave_packets_in_parts_but_put_no_wrong_ones_together(seed: int, share: float) -> None:
-    kernel = Kernel(seed)
+@pytest.mark.parametrize(("share", "returns"), [(0.02, False), (0.2, False), (0.02, True)])
+def test_lost_events_leave_packets_in_parts_but_put_no_wrong_ones_together(
+    seed: int, share: float, *, returns: bool
+) -> None:
+    kernel = Kernel(seed, returns=returns)
     kernel.run(PACKETS)
     chance = random.Random(seed)
     kept = [event for event in kernel.events if chance.random() > share]

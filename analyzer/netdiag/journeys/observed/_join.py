@@ -591,6 +591,8 @@ def _peers(steps: _Steps, wiring: Wiring) -> Mask:
     """A veth that receives by NAPI does so after it was sent, on its own."""
     found = steps.sends_before & steps.receives_after & ~steps.same_device & _lost_a_header(steps)
     found &= np.isin(_pair(steps.device_before, steps.device_after), wiring.veths)
+    # what goes into a backlog does so while it is being sent
+    found &= (steps.phase_before != Phase.SENT) | (steps.phase_after != Phase.ENTER)
     return np.asarray(found & (steps.gap <= REMEMBERED))
 
 
@@ -733,6 +735,9 @@ def _may_have_waited(steps: _Steps, waits: Waits) -> Mask:
     kept = dropped & (waits.kept_for_reason[reason] | waits.kept_at_place[place])
     every_end = bool(np.any(rows.phase == Phase.FREED))
     in_time = (steps.gap <= _WAITING) | every_end
+    # where the beginning of a sending is missing, more may be: nobody knows what became of the packet until then
+    if np.any(rows.phase < Phase.SENT):
+        in_time &= steps.phase_before != Phase.SENT
     return np.asarray(kept | (in_time & (~dropped | ~waits.at_once[reason])))
 
 

@@ -39,7 +39,7 @@ from netdiag.journeys.observed.facts import (
 from netdiag.model import Host
 from netdiag.traces import NOT_TOLD, TraceTable
 
-#: What happens so shortly before the end of the capture may go on after it.
+#: What happens so shortly before the end of the capture may go on after it, longer where packets took longer.
 _TAIL = 100_000_000
 #: Lost events may hide what becomes of a packet for so long.
 _HIDDEN = 1_000_000_000
@@ -203,13 +203,20 @@ class _Teller:
         )
         if next(lost, None):
             return _LOST
-        return _CUT if self.walk.end - seen <= _TAIL else ""
+        return _CUT if self.walk.end - seen <= self._tail else ""
+
+    @cached_property
+    def _tail(self) -> int:
+        """As long before the end of the capture as hardly any packet of this trace took from one hop to the next."""
+        took = self.walk.latencies
+        took = took[took > 0]
+        return max(_TAIL, int(np.quantile(took, 0.99, method="higher"))) if len(took) else _TAIL
 
     @cached_property
     def _doubtful(self) -> Mask:
         """The same for all packets."""
         packets = self.packets
-        cut = self.walk.end - packets.seen <= _TAIL
+        cut = self.walk.end - packets.seen <= self._tail
         if not self.losses:
             return np.asarray(cut)
         lines = np.array([loss.line for loss in self.losses])
