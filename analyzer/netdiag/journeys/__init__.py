@@ -15,6 +15,7 @@ A check asks:
         for journey in seen.journeys:    # packets that are kept whole: first ones, slowest, those that did not arrive
             journey.hops                 # with their events, CPUs, tasks, latencies
             journey.answers              # the line of the request's first event; journey.round_trip in ns
+            journey.part                 # what it is a piece of; its own pieces are journey.cut_into, .made_of
         for drop in seen.drops:          # kfree_skb by reason, place, device: drop.reason.kind, .benign, .text
             ...
         seen.round_trips                 # distributions of request and answer
