@@ -145,17 +145,24 @@ class Reader:
 
     def read(self, blocks: Iterable[bytes]) -> None:
         """Read all of a text, or of a range that ends where a line with a time begins."""
+        last = b""
         for block in blocks:
-            self.feed(block)
+            if last:
+                self.feed(last)
+            last = block
+        self._take(last)
         self.finish()
 
-    def feed(self, block: bytes) -> None:
-        """Read whole lines. The last line with a time waits for what the next block may have below it."""
+    def _take(self, block: bytes) -> None:
         if len(block) > _MANY_LINES:
             for reader in (line_reader(self._format.name), item_reader("trace_fields"), item_reader("trace_arguments")):
                 reader.expect_many()
         self._waiting.append(block)
         self._size += len(block)
+
+    def feed(self, block: bytes) -> None:
+        """Read whole lines. The last line with a time waits for what the next block may have below it."""
+        self._take(block)
         if self._size < self._enough:
             return
         chunk = Chunk(*self._waiting)
