@@ -1,6 +1,5 @@
 """The door of the bundle room: whatever was mailed, an archive, a directory or one file, becomes a `Bundle`."""
 
-import hashlib
 import io
 import os
 import stat
@@ -16,7 +15,7 @@ from netdiag.bundle.directory import directory_members
 from netdiag.bundle.gate import Gate, visible
 from netdiag.bundle.inventory import Inventory, Member, take_inventory
 from netdiag.bundle.limits import DEFAULT_LIMITS, Limits
-from netdiag.bundle.stored import Follow, Intake, TraceFormat, chunks_of, spooled
+from netdiag.bundle.stored import Follow, Intake, TraceFormat, chunks_of, sha256_of, spooled
 
 _MANIFEST = "manifest.json"
 _GZIP = b"\x1f\x8b"
@@ -115,10 +114,7 @@ def _members(path: Path, intake: Intake) -> tuple[dict[str, Member], str]:
 
 def _sha256(file: BinaryIO) -> str:
     file.seek(0)
-    digest = hashlib.sha256()
-    for chunk in chunks_of(file):
-        digest.update(chunk)
-    return digest.hexdigest()
+    return sha256_of(file)
 
 
 def _file_members(file: BinaryIO, path: Path, intake: Intake) -> Iterator[tuple[str, Member]]:

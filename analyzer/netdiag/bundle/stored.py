@@ -63,6 +63,10 @@ class StoredBytes:
     def open(self) -> BinaryIO:
         return io.BufferedReader(_Window(self), _BUFFER)
 
+    def sha256(self) -> str:
+        with self.open() as file:
+            return sha256_of(file)
+
 
 class _Window(io.RawIOBase):
     def __init__(self, stored: StoredBytes) -> None:
@@ -92,6 +96,14 @@ def chunks_of(file: BinaryIO) -> Iterator[bytes]:
     """The rest of an open file."""
     while chunk := file.read(_CHUNK):
         yield chunk
+
+
+def sha256_of(file: BinaryIO) -> str:
+    """The SHA-256 of the rest of an open file."""
+    digest = hashlib.sha256()
+    for chunk in chunks_of(file):
+        digest.update(chunk)
+    return digest.hexdigest()
 
 
 class Intake:
@@ -147,29 +159,27 @@ class Intake:
             self.gate.spend(len(chunk), path)
         text = data.decode("utf-8-sig", "backslashreplace")
         self.gate.spend_text(text, path)
-        return Member(text, len(data), hashlib.sha256(data).hexdigest())
+        digest = hashlib.sha256(data).hexdigest()
+        return Member(text, len(data), lambda: digest)
 
     def _store(
         self, path: str, size: int, chunks: Iterable[bytes], lies_at: tuple[BinaryIO, int] | None, name: str
     ) -> Member:
-        digest = hashlib.sha256()
-
         def counted() -> Iterator[bytes]:
             for chunk in chunks:
                 self.gate.spend_trace(len(chunk), path)
-                digest.update(chunk)
                 yield chunk
 
         if lies_at:
             size = sum(map(len, counted()))
             stored = StoredBytes(os.fdopen(os.dup(lies_at[0].fileno()), "rb"), lies_at[1], size)
-            return Member("", size, digest.hexdigest(), stored, name)
+            return Member("", size, stored.sha256, stored, name)
         file = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as somebody wants the bytes
         stored = StoredBytes(file, 0, size)
         following = self._followed(StoredSource(path, "", format=name, open=stored.open, size=size))
         told = following.written if following else None
         write_all(file, counted(), self.gate, path, told)
-        return Member("", size, digest.hexdigest(), stored, name, following)
+        return Member("", size, stored.sha256, stored, name, following)
 
     def _followed(self, source: StoredSource) -> Following | None:
         """One trace is followed at a time: an archive may hold hundreds."""
