@@ -126,12 +126,12 @@ class _Mark:
         return places
 
     def usual_columns(self, chunk: Chunk, start: Ints, end: Ints) -> list[int]:
-        """Its most frequent columns in some of the lines; none if few have it."""
+        """Its most frequent columns in some of the lines; none if few of them have it there."""
         some = slice(None, None, 1 + len(start) // _ASKED)
         asked = list(zip(start[some].tolist(), end[some].tolist(), strict=True))
         matches = [(first, self.pattern.search(chunk.data, first, last)) for first, last in asked]
-        found = [match.end() - first - 1 for first, match in matches if match]
-        return [column for column, _ in Counter(found).most_common(_COLUMNS)] if 2 * len(found) > len(asked) else []
+        usual = Counter(match.end() - first - 1 for first, match in matches if match).most_common(_COLUMNS)
+        return [column for column, _ in usual] if 2 * sum(count for _, count in usual) > len(asked) else []
 
 
 def _first_in(positions: Ints, start: Ints, end: Ints) -> tuple[Ints, Ints]:
@@ -162,6 +162,11 @@ def _is_colon_behind_decimals(chunk: Chunk, places: Ints) -> Flags:
     return colons
 
 
+def _is_point_of_milliseconds(chunk: Chunk, places: Ints) -> Flags:
+    points: Flags = (chunk.bytes[places] == ord(".")) & (chunk.bytes[places + 4] == ord(" "))
+    return points
+
+
 def _is_bar(chunk: Chunk, places: Ints) -> Flags:
     bars: Flags = chunk.bytes[places] == ord("|")
     return bars
@@ -172,6 +177,7 @@ def _is_x_of_address(chunk: Chunk, places: Ints) -> Flags:
 
 
 _TIME = _Mark(re.compile(rb"[0-9]\.[0-9]{6}(?:[0-9]{3})?:"), ":", _is_colon_behind_decimals)
+_MILLISECONDS = _Mark(re.compile(rb"\.(?=[0-9]{3} )"), ".", _is_point_of_milliseconds)
 _BAR = _Mark(re.compile(rb"\|"), "|", _is_bar)
 _ADDRESS = _Mark(re.compile(rb"(?:baddr=|addr: )0x"), "x", _is_x_of_address)
 
@@ -233,15 +239,17 @@ def _times_before(chunk: Chunk, colon: Ints) -> tuple[Ints, Ints, Flags]:
 
 def _lines_with_milliseconds(chunk: Chunk) -> Lines:
     """`0.000 ping/8497 net:`: the time, perhaps `(0.012 ms): `, and the head where there is one."""
-    points = chunk.positions(".")
-    points = points[chunk.bytes[points + 4] == ord(" ")]
+    points = _MILLISECONDS.places(chunk, chunk.line_starts, chunk.line_ends)
+    line = np.flatnonzero(points >= 0)
+    points = points[line]
     time, found = chunk.digits_before(points + 4, 3)
     whole, count = chunk.number_before(points)
     found &= (count > 0) & (count < 13)
-    line = np.searchsorted(chunk.line_ends, points)
     found &= chunk.is_blank(chunk.line_starts[line], points - count)
-    line, head = line[found], points[found] + 4
-    time = (time[found] + whole[found] * 1000) * 1000
+    time = (time + whole * 1000) * 1000
+    head = points + 4
+    if not found.all():
+        line, head, time = line[found], head[found], time[found]
     end = chunk.line_ends[line]
     head_end, sound = _task_ends(chunk, head, end)
     return Lines(line, head, head_end, time, head_end, end, sound)

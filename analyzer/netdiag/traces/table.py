@@ -159,7 +159,7 @@ def table_of(document: Document) -> TraceTable:
         format=document.format,
         lines=document.lines,
         read=document.read,
-        unread=tuple((entry.line, entry.reason) for entry in document.unread),
+        unread=tuple((entry.line, entry.reason) for entry in document.unread[:MOST_UNREAD]),
         event_batches=lambda: iter((events,)),
         call_batches=lambda: iter((calls,)),
         loss_batches=lambda: iter((losses,)),
