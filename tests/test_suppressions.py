@@ -1,6 +1,6 @@
 """`.netdiag.toml`: what is suppressed, and what is wrong with a suppression."""
 
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -8,7 +8,7 @@ import pytest
 from netdiag.analysis import analyze
 from netdiag.errors import UsageError
 from netdiag.results import Analysis
-from netdiag.suppressions import Suppression, find_file, read_file, suppress
+from netdiag.suppressions import Suppression, find_file, in_force, read_file, suppress
 
 BUNDLE = Path(__file__).parents[1] / "samples" / "bundles" / "three-faults.tar.gz"
 TODAY = date(2026, 11, 28)
@@ -43,7 +43,7 @@ def test_a_file_is_read(tmp_path: Path) -> None:
         until = 2026-11-28
         """,
     )
-    assert read_file(path, today=TODAY) == (
+    assert read_file(path) == (
         Suppression(
             "nat-masquerade-missing",
             "a router has the route",
@@ -83,7 +83,6 @@ def test_what_a_suppression_fits(fields: dict[str, object], *, fits: bool, fault
         ('check = "x"\nreason = "r"', "suppression of x: say until which day, as in: until = 2027-01-31"),
         ('check = "x"\nreason = "r"\nuntil = "2027-01-01"', "suppression of x: say until which day"),
         ('check = "x"\nreason = "r"\nuntil = 2027-01-01T00:00:00', "suppression of x: say until which day"),
-        ('check = "x"\nreason = "r"\nuntil = 2026-11-27', "suppression of x: it ended on 2026-11-27"),
         ('reason = "r"\nuntil = 2027-01-01', "suppression 1: say which check"),
         ('check = "x"\nreason = "r"\nuntil = 2027-01-01\nsubject = "a"', "there is no setting 'subject'"),
         ('check = "x"\nreason = "r"\nuntil = 2027-01-01\nsubjects = "a"', "subjects is a list"),
@@ -94,20 +93,28 @@ def test_what_a_suppression_fits(fields: dict[str, object], *, fits: bool, fault
 def test_what_is_wrong_is_said_in_one_line(text: str, fault: str, tmp_path: Path) -> None:
     path = written(tmp_path, f"[[suppress]]\n{text}\n")
     with pytest.raises(UsageError) as refused:
-        read_file(path, today=TODAY)
+        read_file(path)
     assert fault in str(refused.value)
     assert str(refused.value).startswith(f"{path}: ")
     assert "\n" not in str(refused.value)
 
 
+def test_one_that_has_ended_is_named_and_suppresses_nothing() -> None:
+    last_day, over = suppression(check="a", until=TODAY), suppression(check="b", until=TODAY - timedelta(days=1))
+    assert in_force([over, last_day], TODAY) == (
+        (last_day,),
+        ("o: suppression of b ended on 2026-11-27: what it put aside counts again",),
+    )
+
+
 def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
-    path = written(tmp_path, '[[suppress]]\ncheck = "x"\n[[suppress]]\ncheck = "y"\nreason = "r"\nuntil = 2020-01-01\n')
+    path = written(tmp_path, '[[suppress]]\ncheck = "x"\n[[suppress]]\ncheck = "y"\nuntil = 2027-01-01\n')
     with pytest.raises(UsageError) as refused:
-        read_file(path, today=TODAY)
+        read_file(path)
     assert str(refused.value) == (
         f"{path}: suppression of x: say the reason; "
         "suppression of x: say until which day, as in: until = 2027-01-31; "
-        "suppression of y: it ended on 2020-01-01"
+        "suppression of y: say the reason"
     )
 
 
@@ -116,11 +123,11 @@ def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
 )
 def test_another_shape_is_refused(text: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError):
-        read_file(written(tmp_path, text), today=TODAY)
+        read_file(written(tmp_path, text))
 
 
 def test_an_empty_file_suppresses_nothing(tmp_path: Path) -> None:
-    assert read_file(written(tmp_path, ""), today=TODAY) == ()
+    assert read_file(written(tmp_path, "")) == ()
 
 
 def test_a_check_that_does_not_exist_is_refused(faulty: Analysis) -> None:

@@ -8,7 +8,8 @@
     until = 2027-01-31
 
 `subjects` and `host` may be left out. A suppressed finding does not vanish: every report shows it with its reason. One
-that is out of date, or has no reason, is an error, so that nobody forgets what was put aside.
+without a reason is an error; one that has ended is named and suppresses nothing, so that nobody forgets what was put
+aside, and nobody waits for the analysis of today because of it.
 """
 
 import tomllib
@@ -57,7 +58,7 @@ def find_file(bundle: Path, here: Path) -> Path | None:
     return next((file for folder in folders if (file := folder / FILE_NAME).is_file()), None)
 
 
-def read_file(path: Path, *, today: date) -> tuple[Suppression, ...]:
+def read_file(path: Path) -> tuple[Suppression, ...]:
     """The suppressions of a file. Raises `UsageError` with all that is wrong with it in one line."""
     try:
         told = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -72,10 +73,21 @@ def read_file(path: Path, *, today: date) -> tuple[Suppression, ...]:
     for number, entry in enumerate(entries, start=1):
         named = entry.get("check")
         name = f"suppression of {named}" if isinstance(named, str) and named else f"suppression {number}"
-        faults += [f"{name}: {fault}" for fault in _faults(entry, today)]
+        faults += [f"{name}: {fault}" for fault in _faults(entry)]
     if faults:
         raise UsageError(f"{path}: {'; '.join(faults)}")
     return tuple(_suppression(entry, str(path)) for entry in entries)
+
+
+def in_force(suppressions: Iterable[Suppression], today: date) -> tuple[tuple[Suppression, ...], tuple[str, ...]]:
+    """Those that have not ended, and a line about each that has."""
+    given = tuple(suppressions)
+    ended = tuple(
+        f"{each.origin}: suppression of {each.check} ended on {each.until}: what it put aside counts again"
+        for each in given
+        if each.until < today
+    )
+    return tuple(each for each in given if each.until >= today), ended
 
 
 def suppress(analysis: Analysis, suppressions: Iterable[Suppression]) -> Analysis:
@@ -95,7 +107,7 @@ def suppress(analysis: Analysis, suppressions: Iterable[Suppression]) -> Analysi
     return replace(analysis, findings=tuple(kept), suppressed=(*analysis.suppressed, *aside))
 
 
-def _faults(entry: Mapping[str, Any], today: date) -> Iterator[str]:
+def _faults(entry: Mapping[str, Any]) -> Iterator[str]:
     """What is wrong with one entry."""
     yield from (f"there is no setting {key!r}" for key in entry if key not in _KEYS)
     if not _is_text(entry.get("check")):
@@ -108,8 +120,6 @@ def _faults(entry: Mapping[str, Any], today: date) -> Iterator[str]:
     until = entry.get("until")
     if not isinstance(until, date) or isinstance(until, datetime):
         yield "say until which day, as in: until = 2027-01-31"
-    elif until < today:
-        yield f"it ended on {until}"
 
 
 def _faults_of_subjects(subjects: object) -> Iterator[str]:

@@ -262,12 +262,16 @@ def test_a_suppressed_finding_does_not_fail_and_does_not_vanish(tmp_path: Path) 
     assert "suppressed:\n  warning[link-stale-bridge]: " in done.stdout
 
 
-def test_a_suppression_that_ended_ends_the_command_with_one_line(tmp_path: Path) -> None:
+def test_what_a_suppression_put_aside_counts_again_when_it_has_ended(tmp_path: Path) -> None:
+    stale = ROOT / "samples" / "checks" / "link-stale-bridge" / "fires"
     config = tmp_path / "ours.toml"
     config.write_text(SUPPRESS_STALE.format("2020-01-01"))
-    done = netdiag("analyze", HEALTHY, "--config", config)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == f"netdiag: {config}: suppression of link-stale-bridge: it ended on 2020-01-01\n"
+    done = netdiag("analyze", stale, "--fail-on", "warning", "--config", config)
+    assert done.returncode == 1
+    assert "suppressed" not in done.stdout
+    assert done.stderr == (
+        f"netdiag: {config}: suppression of link-stale-bridge ended on 2020-01-01: what it put aside counts again\n"
+    )
 
 
 def test_only_what_is_new_since_the_baseline_fails(tmp_path: Path) -> None:

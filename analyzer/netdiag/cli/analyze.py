@@ -18,7 +18,7 @@ from netdiag.cli._progress import read
 from netdiag.errors import ReportUnavailable, UsageError
 from netdiag.finding import Severity, Verdict
 from netdiag.report import FORMATS, PAPERS, format_of, render
-from netdiag.suppressions import FILE_NAME, Suppression, find_file, read_file, suppress
+from netdiag.suppressions import FILE_NAME, Suppression, find_file, in_force, read_file, suppress
 
 if TYPE_CHECKING:
     from netdiag.results import Analysis
@@ -117,7 +117,12 @@ def command(
 
 
 def _suppressions(file: Path | None) -> tuple[Suppression, ...]:
-    return read_file(file, today=datetime.now().astimezone().date()) if file else ()
+    if file is None:
+        return ()
+    kept, ended = in_force(read_file(file), datetime.now().astimezone().date())
+    for line in ended:
+        click.echo(f"netdiag: {line}", err=True)
+    return kept
 
 
 def exit_code(analysis: "Analysis", fail_on: str, *, require_complete: bool) -> int:
