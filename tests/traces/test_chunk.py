@@ -89,3 +89,9 @@ def test_texts_of_spans() -> None:
         [b"one", b"22 of"],
     ]
     assert sorted(texts) == [b"1 of", b"22 of", b"ing", b"not", b"one"]
+
+
+def test_spans_that_are_not_in_the_order_of_the_text_are_refused() -> None:
+    chunk = Chunk(b"one\ntwo\n")
+    with pytest.raises(AssertionError, match="order of the text"):
+        chunk.pieces([chunk.line_starts, chunk.line_ends + 5])

@@ -215,3 +215,10 @@ def test_more_lines_than_texts_are_kept_of_are_read_alike(monkeypatch: pytest.Mo
     monkeypatch.setattr(_reader, "MOST_LINES", 7)
     fast, slow = both("trace_cmd_report", text)
     assert fast == slow
+
+
+def test_a_duration_that_goes_on_in_the_next_line_is_none() -> None:
+    line = "     0.123 (\nabcdefgh): net:x(a: 1)\n     0.200 ping/8 net:y(a: 1)\n"
+    for text in (line, line * 50):
+        fast, slow = both("perf_trace", text)
+        assert fast == slow

@@ -234,6 +234,9 @@ def _offsets(bounds: Sequence[Ints]) -> npt.NDArray[np.int32]:
     for number, bound in enumerate(bounds):
         offsets[number : -1 : len(bounds)] = bound
     offsets[-1:] = offsets[-2:-1]
+    if (offsets[1:] < offsets[:-1]).any():
+        # Arrow would read whatever lies there
+        raise AssertionError("spans that are not in the order of the text")
     return offsets
 
 

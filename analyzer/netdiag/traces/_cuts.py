@@ -265,7 +265,8 @@ def _task_ends(chunk: Chunk, head: Ints, line_end: Ints) -> tuple[Ints, Flags]:
     task = (chunk.bytes[ends] == ord(" ")) | (count == 8)
     ends = ends[task]
     found, end = _first_in(ends, head, line_end)
-    head_end = np.where(chunk.has(head, " (") & chunk.has(head + 11, "):"), head + 13, head)
+    with_duration = chunk.has(head, " (") & chunk.has(head + 11, "):") & (head + 13 <= line_end)
+    head_end = np.where(with_duration, head + 13, head)
     near = (end - head[found] <= _LONGEST_HEAD) & (chunk.bytes[end] == ord(" "))
     head_end[found[near]] = end[near]
     sound = np.ones(len(head), bool)
