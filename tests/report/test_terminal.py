@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from netdiag.bundle import Bundle, NotCollected, Problem
@@ -348,6 +348,7 @@ LINES = st.text(
 )
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no fault of the lines
 @given(line=LINES, data=st.data(), width=st.integers(20, 130), charset=st.sampled_from(["ascii", "unicode"]))
 def test_the_carets_stand_under_the_beginning_of_the_span(
     line: str, data: st.DataObject, width: int, charset: str

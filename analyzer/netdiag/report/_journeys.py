@@ -11,7 +11,7 @@ from markupsafe import Markup
 from netdiag.finding import Confidence
 from netdiag.journeys.observed import Drop, Ending, Join, Journey, Observation, Outcome, Path, RoundTrips
 from netdiag.report.drawings import journeys as drawing
-from netdiag.report.journeys_text import headline
+from netdiag.report.journeys_text import endings, headline, usual_drops
 from netdiag.report.units import counted, in_time
 
 if TYPE_CHECKING:
@@ -155,13 +155,14 @@ class JourneysView:
     @cached_property
     def paths(self) -> tuple[PathView, ...]:
         trips = {each.there: each for each in self.observation.round_trips}
+        usual = usual_drops(self.observation)
         return tuple(
             PathView(
                 path=path,
                 least=in_time(path.time.least),
                 median=in_time(path.time.median),
                 most=in_time(path.time.most),
-                endings=", ".join(f"{count:,} {ending.value}" for ending, count in path.endings.items()),
+                endings=", ".join(endings(path.endings, usual[path.number])),
                 answered=(
                     f"{trips[path.number].count:,} in {in_time(trips[path.number].time.median)}"
                     if path.number in trips

@@ -39,9 +39,7 @@ def lines(
         for number, line in enumerate(wrap(note, look.columns - 4)):
             yield look.paint("warning", ("    " if number else "  ") + line)
     trips = {trip.there: trip for trip in observation.round_trips}
-    usual: Counter[int | None] = Counter()
-    for drop in observation.drops:
-        usual[drop.path] += drop.count if drop.reason.benign else 0
+    usual = usual_drops(observation)
     for path in observation.paths[:paths]:
         yield from _path(path, trips.get(path.number), usual[path.number], look)
     yield from _more(len(observation.paths) - paths, "path", look)
@@ -70,7 +68,7 @@ def notable(observation: Observation, most: int) -> tuple[Journey, ...]:
 
 def _path(path: Path, trips: RoundTrips | None, usual: int, look: Look) -> Iterator[str]:
     """A path with what became of its packets; `usual` are the drops on it that nobody misses."""
-    ends = [*_endings(path.endings, usual)]
+    ends = [*endings(path.endings, usual)]
     took = f" in {in_time(path.time.median)}" if path.time.most else ""
     half = " at the median" if took and path.count > 1 else ""
     facts = [f"{counted(path.count, 'packet')}{took}{half}", ", ".join(ends)]
@@ -90,8 +88,17 @@ def _path(path: Path, trips: RoundTrips | None, usual: int, look: Look) -> Itera
         yield from _wrapped(f"= {look.text(reason.text)}{place}", look, "      ", "        ")
 
 
-def _endings(endings: Mapping[Ending, int], usual: int) -> Iterator[str]:
-    for ending, count in endings.items():
+def usual_drops(observation: Observation) -> Counter[int | None]:
+    """How many of the drops on each path, by its number, nobody misses."""
+    usual: Counter[int | None] = Counter()
+    for drop in observation.drops:
+        usual[drop.path] += drop.count if drop.reason.benign else 0
+    return usual
+
+
+def endings(path: Mapping[Ending, int], usual: int) -> Iterator[str]:
+    """What became of the packets of a path; `usual` are the drops on it that nobody misses."""
+    for ending, count in path.items():
         missed = count - usual if ending is Ending.FREED else count
         if missed > 0:
             yield f"{missed:,} {ending.text}"
