@@ -80,9 +80,7 @@ class _Texts:
         self._java = np.array([task == "java" for task in tasks], bool)
         named = list(zip(stacks.names, stacks.modules, strict=True))
         labels = [
-            name
-            if "(" not in name and ";" not in name and "-" not in name and name != UNKNOWN
-            else _label(name, module)
+            _label(name, module) if "(" in name or ";" in name or "->" in name or name == UNKNOWN else name
             for name, module in named
         ]
         if self._java.any():
@@ -113,10 +111,6 @@ class _Texts:
         joined = lists(offsets, self._parts.take(of_numbers(parts)))
         texts = pc.binary_join(joined, _SEMICOLON).to_pylist()
         return b"\n".join(texts).decode("utf-8", "surrogatepass").split("\n")
-
-
-# a name without these is shown as it is
-_PLAIN = frozenset("(;-")
 
 
 def _label(name: str, module: str, *, java: bool = False) -> str:
