@@ -1,5 +1,6 @@
 """Whatever a trace is, the fast tables of it say what its records say, in every cell."""
 
+import gc
 import random
 from pathlib import Path
 
@@ -90,6 +91,19 @@ def test_frames_and_the_lines_above_them_are_read_as_columns() -> None:
     assert fast == slow
     ways = read_table(Source("trace.txt", text, format="perf_script")).ways
     assert ways["columns"] == 4 * len(tasks)
+
+
+def test_garbage_is_collected_as_before_once_a_trace_is_read() -> None:
+    seen: list[tuple[int, int, int]] = []
+
+    def told(*_: int) -> None:
+        seen.append(gc.get_threshold())
+        raise KeyboardInterrupt
+
+    usual = gc.get_threshold()
+    with pytest.raises(KeyboardInterrupt):
+        read_table(Source("trace.txt", FRAMES, format="perf_script"), told)
+    assert (seen[0][0], gc.get_threshold()) == (50_000, usual)
 
 
 CALL = " ping-77    [000]   456.123456: funcgraph_entry:        1.131 us   |  dev_xmit();\n"
