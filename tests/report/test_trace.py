@@ -16,9 +16,10 @@ from netdiag.bundle import Bundle, open_bundle
 from netdiag.errors import UsageError
 from netdiag.report.schemas import schema
 from netdiag.report.snippet import Look
-from netdiag.report.trace import FORMATS, Wanted, as_json, folded, format_of, render, views
+from netdiag.report.trace import FORMATS, Wanted, as_json, format_of, render, views
 from netdiag.results import Reading
 from netdiag.spans import Source
+from netdiag.traces import tidy
 
 from . import host_schema
 
@@ -98,7 +99,7 @@ def test_stacks_fold_as_inferno_folds_them() -> None:
 )
 def test_names_fold_as_inferno_writes_them(symbol: str, shown: str) -> None:
     """Both columns were compared with what inferno 0.12.8 printed."""
-    assert folded.tidy(symbol) == shown
+    assert tidy(symbol) == shown
 
 
 def test_times_of_calls_fold_and_add_up() -> None:
@@ -111,6 +112,20 @@ def test_times_of_calls_fold_and_add_up() -> None:
 def test_several_trees_stand_below_their_names() -> None:
     tops = Counter(line.split(";")[0] for line in made("folded", GRAPH, STACKS).decode().splitlines())
     assert sorted(tops) == ["cpu-clock:ppp", "function_graph"]
+
+
+def test_only_wanted_rows_are_folded() -> None:
+    whole = made("folded", STACKS)
+    assert made("folded", STACKS, wanted=Wanted(since=0)) == whole
+    assert made("folded", STACKS, wanted=Wanted(tasks=("swapper",))) == whole
+    assert made("folded", STACKS, wanted=Wanted(tasks=("another",))) == b""
+
+
+def test_what_is_called_within_a_function_is_folded() -> None:
+    lines = made("folded", STACKS, wanted=Wanted(function="do_idle")).decode().splitlines()
+    assert lines == [
+        "do_idle;cpuidle_enter;cpuidle_enter_state;default_enter_idle;default_idle;pv_native_safe_halt 40404040"
+    ]
 
 
 # --- speedscope ---

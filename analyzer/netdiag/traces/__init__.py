@@ -11,13 +11,24 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from netdiag.spans import Source, StoredSource
-from netdiag.traces.folded import folded
+from netdiag.traces.folded import folded, folded_by_event, tidy
 from netdiag.traces.table import NOT_TOLD, Phase, Stacks, TraceTable, table_of
 
 if TYPE_CHECKING:
     from netdiag.bundle.stored import Following
 
-__all__ = ["NOT_TOLD", "Phase", "Stacks", "TraceTable", "folded", "follow", "read_table", "table_of"]
+__all__ = [
+    "NOT_TOLD",
+    "Phase",
+    "Stacks",
+    "TraceTable",
+    "folded",
+    "folded_by_event",
+    "follow",
+    "read_table",
+    "table_of",
+    "tidy",
+]
 
 
 def follow(source: StoredSource) -> "Following | None":

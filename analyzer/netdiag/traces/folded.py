@@ -6,7 +6,9 @@ default: a task's blanks become underscores, a function without a name is called
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise, repeat
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +16,11 @@ import pyarrow.compute as pc
 
 from netdiag.traces._arrow import lists, of_numbers, of_texts
 from netdiag.traces.table import NOT_TOLD, UNKNOWN, Stacks, TraceTable
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    Rows = Callable[[pd.DataFrame], npt.NDArray[np.bool_]]
 
 Ints = npt.NDArray[np.int64]
 
@@ -30,28 +37,52 @@ def folded(table: TraceTable, event: str = "") -> Mapping[str, int]:
     A sample of a counter counts as much as its period (ns of a clock, cycles), any other event counts one. Events
     without a stack are left out.
     """
-    columns = table.event_columns(("task", "name", "period", "stack"))
-    asked = columns.texts["name"].index(event) if event in columns.texts["name"] else NOT_TOLD
-    width = max(1, len(table.stacks))
-    sums = [(np.array([], np.int64), np.array([], np.int64))]
-    for batch in columns.batches:
-        wanted = batch["stack"] != NOT_TOLD
-        if event:
-            wanted &= batch["name"] == asked
-        period = batch["period"][wanted]
-        sums.append(
-            _sums(
-                batch["task"][wanted].astype(np.int64) * width + batch["stack"][wanted],
-                np.where(period == NOT_TOLD, 1, period),
-            )
-        )
-    samples, weights = _sums(*(np.concatenate(parts) for parts in zip(*sums, strict=True)))
-    texts = _Texts(table.stacks, columns.texts["task"])
     lines: Counter[str] = Counter()
-    for start in range(0, len(samples), _TEXTS):
-        task, stack = np.divmod(samples[start : start + _TEXTS], width)
-        folded_here = texts.of(task, stack)
-        weights_here = weights[start : start + _TEXTS].tolist()
+    for name, stacks in folded_by_event(table).items():
+        if event in ("", name.rpartition(":")[2]):
+            lines.update(stacks)
+    return lines
+
+
+def folded_by_event(table: TraceTable, wanted: "Rows | None" = None) -> Mapping[str, Mapping[str, int]]:
+    """The same for each kind of event (`net:net_dev_xmit`) that has stacks, in the order of their names.
+
+    `wanted` tells of a batch of events which rows count; without it all do.
+    """
+    columns = table.event_columns(("system", "name", "task", "period", "stack"))
+    systems, names, tasks = (columns.texts[column] for column in ("system", "name", "task"))
+    width = max(1, len(table.stacks))
+    frames = table.event_batches() if wanted else repeat(None)
+    sums = [(np.array([], np.int64), np.array([], np.int64))]
+    for batch, frame in zip(columns.batches, frames, strict=False):
+        rows = batch["stack"] != NOT_TOLD
+        if wanted and frame is not None:
+            rows &= wanted(frame)
+        keys = batch["system"][rows].astype(np.int64)
+        for column, size in (("name", len(names)), ("task", len(tasks)), ("stack", width)):
+            keys = keys * size + batch[column][rows]
+        period = batch["period"][rows]
+        sums.append(_sums(keys, np.where(period == NOT_TOLD, 1, period)))
+    samples, weights = _sums(*(np.concatenate(parts) for parts in zip(*sums, strict=True)))
+    texts = _Texts(table.stacks, tasks)
+    by_event: dict[str, Counter[str]] = {}
+    events, samples = np.divmod(samples, len(tasks) * width)
+    # the keys ascend, so those of an event stand together
+    starts = np.flatnonzero(np.diff(events, prepend=-1)).tolist()
+    for start, end in pairwise([*starts, len(events)]):
+        system, name = divmod(int(events[start]), len(names))
+        event = ":".join(filter(None, (systems[system], names[name])))
+        lines = _lines(texts, *np.divmod(samples[start:end], width), weights[start:end])
+        by_event.setdefault(event, Counter()).update(lines)
+    return dict(sorted(by_event.items()))
+
+
+def _lines(texts: "_Texts", task: Ints, stack: Ints, weights: Ints) -> Counter[str]:
+    """What was sampled at each of these stacks. Different ones may have the same text."""
+    lines: Counter[str] = Counter()
+    for start in range(0, len(task), _TEXTS):
+        some = slice(start, start + _TEXTS)
+        folded_here, weights_here = texts.of(task[some], stack[some]), weights[some].tolist()
         if len(both := dict(zip(folded_here, weights_here, strict=True))) == len(folded_here):
             lines.update(both)
         else:
@@ -119,16 +150,16 @@ def _label(name: str, module: str, *, java: bool = False) -> str:
         name = f"[{module.rpartition('/')[2]}]"
     if name.startswith("("):
         return ""
-    functions = [_tidy(function, java=java) for function in name.split("->")]
+    functions = [tidy(function, java=java) for function in name.split("->")]
     return ";".join([functions[0], *(f"{inlined}_[i]" for inlined in functions[1:])])
 
 
 _BRACKET = re.compile(r"[<>{}([\]]")
 
 
-def _tidy(function: str, *, java: bool) -> str:
-    """Without its arguments, which begin at the first round bracket outside of others; the receiver of a method of Go
-    and an anonymous namespace of C++ are none.
+def tidy(function: str, *, java: bool = False) -> str:
+    """A function without its arguments, which begin at the first round bracket outside of others; the receiver of a
+    method of Go and an anonymous namespace of C++ are none.
     """
     function = function.replace(";", ":")
     if "(" in function:

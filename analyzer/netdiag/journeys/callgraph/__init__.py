@@ -3,7 +3,7 @@
 The room loads pandas: whoever may not need it imports it inside a function.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -28,6 +28,7 @@ __all__ = [
     "Node",
     "Only",
     "call_graphs",
+    "function_graphs",
     "labels_of",
 ]
 
@@ -97,12 +98,27 @@ def call_graphs(
 
     `within` a function: only its calls, and what they called. `receive` gets the calls of function_graph that ended.
     """
-    graph = FunctionGraph(only, running=running_at_first(table.call_batches()), receive=receive)
-    for batch in table.call_batches():
-        graph.add(batch)
     samples = Samples(only)
     for batch in table.event_batches():
         samples.add(batch)
-    trees = {FUNCTION_GRAPH: graph.finish(within=within)} | samples.finish(table.stacks, within=within)
+    trees = samples.finish(table.stacks, within=within)
+    return function_graphs(table, only, within=within, receive=receive) + _with_calls(table, trees)
+
+
+def function_graphs(
+    table: TraceTable,
+    only: Only | None = None,
+    *,
+    within: str | None = None,
+    receive: Callable[[Calls], None] | None = None,
+) -> tuple[CallGraph, ...]:
+    """The call tree of function_graph, if the trace has calls; otherwise as `call_graphs`."""
+    graph = FunctionGraph(only, running=running_at_first(table.call_batches()), receive=receive)
+    for batch in table.call_batches():
+        graph.add(batch)
+    return _with_calls(table, {FUNCTION_GRAPH: graph.finish(within=within)})
+
+
+def _with_calls(table: TraceTable, trees: Mapping[str, CallTree]) -> tuple[CallGraph, ...]:
     lost = len(table.losses)
     return tuple(CallGraph(table.source.path, of, tree, lost) for of, tree in trees.items() if len(tree))

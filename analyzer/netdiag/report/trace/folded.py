@@ -1,63 +1,51 @@
 """Folded stacks: for each path its names, separated by semicolons, and how much time or weight it has itself.
 
-Stacks are written as inferno 0.12 (`inferno-collapse-perf`) writes them, which a comparison with the program showed:
-the task first, with underscores for blanks, functions without the types of their arguments, and a file's name in
-brackets where there is no symbol. That program counts the first event of a file only and reads none with fields; here
-each event has its stacks, below its name when there are several.
+Call stacks of events are folded as inferno 0.12 (`inferno-collapse-perf`) folds them (`netdiag.traces.folded`). That
+program counts the first event of a file only and reads none with fields; here each event has its stacks, below its name
+when there are several. Call trees of function_graph, and what was called within one function, are written likewise.
 """
 
 from collections.abc import Iterator, Sequence
 
-from netdiag.journeys.callgraph import CallGraph
+from netdiag.journeys.callgraph import CallGraph, Only, function_graphs
 from netdiag.report.snippet import Look
 from netdiag.report.trace import TraceView
 from netdiag.report.visible import visible
-
-_NAMESPACE = "(anonymous namespace)"
+from netdiag.traces import folded_by_event, tidy
 
 
 def render(found: Sequence[TraceView], *, look: Look, kind: str) -> Iterator[str]:
-    """All trees of all traces, each in alphabetical order."""
+    """All stacks of all traces, those of each event in alphabetical order."""
     del look, kind
-    graphs = [graph for view in found for graph in view.graphs]
-    several = len(graphs) > 1
-    return (line for graph in graphs for line in sorted(_lines(graph, several=several)))
+    parts = [part for view in found for part in _parts(view)]
+    for event, lines in parts:
+        above = f"{_in_line(event)};" if len(parts) > 1 else ""
+        yield from sorted(f"{above}{line}\n" for line in lines)
 
 
-def _lines(graph: CallGraph, *, several: bool) -> Iterator[str]:
+def _parts(view: TraceView) -> Iterator[tuple[str, Iterator[str]]]:
+    """What stacks are of, and their lines."""
+    if view.function is not None:
+        yield from ((graph.of, _of_tree(graph)) for graph in view.graphs)
+        return
+    for graph in function_graphs(view.table, view.only):
+        yield graph.of, _of_tree(graph)
+    for event, stacks in folded_by_event(view.table, None if view.only == Only() else view.only.of).items():
+        yield event, (f"{visible(stack)} {weight}" for stack, weight in stacks.items())
+
+
+def _of_tree(graph: CallGraph) -> Iterator[str]:
     tree = graph.tree
     sampled = tree.unit != "ns"
-    above = [visible(graph.of).replace(";", ":")] if several else []
-    labels = [tidy(name) if sampled else _in_line(name) for name in tree.names]
-    paths: list[list[str]] = [above]
+    labels = [_in_line(tidy(name) if sampled else name) for name in tree.names]
+    paths: list[list[str]] = [[]]
     for index, node in tree.nodes():
         name = labels[int(tree.function[index])]
         if sampled and node.depth == 0:
             name = visible(node.name).replace(" ", "_")
         paths.append([*paths[int(tree.parent[index])], name])
         if node.own > 0:
-            yield f"{';'.join(paths[index])} {node.own}\n"
-
-
-def tidy(name: str) -> str:
-    """A function without its arguments: `ns::f<int>` of `ns::f<int>(char const*)`.
-
-    Brackets that belong to a name stay: `net/http.(*Client).Do` (Go), `(anonymous namespace)`, `{lambda(int)#1}`.
-    """
-    name = _in_line(name)
-    depth = 0
-    for place, character in enumerate(name):
-        if character in "<{":
-            depth += 1
-        elif character in ">}":
-            depth -= 1
-        elif character == "(" and depth <= 0 and not _belongs_to_name(name, place):
-            return name[:place]
-    return name
-
-
-def _belongs_to_name(name: str, place: int) -> bool:
-    return not place or name[place - 1] == "." or name.startswith(_NAMESPACE, place)
+            yield f"{';'.join(paths[index])} {node.own}"
 
 
 def _in_line(name: str) -> str:
