@@ -310,19 +310,23 @@ def shown_equality(folder: Path, text: Path, by_inferno: Task) -> str:
 
 
 def archive(options: argparse.Namespace, folder: Path) -> None:
-    path, packed = folder / "archived", folder / "archived.tar.gz"
-    write("function_graph", max(200, options.megabytes), path)
-    with tarfile.open(packed, "w:gz", compresslevel=6) as tar:
-        tar.add(path, "trace.txt")
-    unpack, own = Times.least(), Times.least()
-    for _ in range(options.rounds):
-        unpack.take(lambda: subprocess.run(["gzip", "-dc", str(packed)], stdout=subprocess.DEVNULL, check=True))
-        own.take(lambda: whole(from_archive(packed)))
-    print(f"gzip -dc {unpack.wall:.2f} s, trace in a .tar.gz to tables {own.wall:.2f} s (wall):", end=" ")
-    print(f"{unpack.wall / own.wall:.2f} times as fast")
-    idle = own.processor / 2
-    print(f"seconds of the processor: {unpack.processor:.2f} and {own.processor:.2f}, on two idle cores", end=" ")
-    print(f"{unpack.processor / idle:.2f} times as fast if both have the same to do")
+    """`if idle` is as in `processes`."""
+    print(f"{'':16} {'gzip -dc, s':>12} {'to tables':>10} {'ratio':>6} {'CPU: gzip':>10} {'tables':>7} {'if idle':>8}")
+    for layout in options.layouts:
+        path, packed = folder / f"{layout}.txt", folder / f"{layout}.tar.gz"
+        write(layout, max(200, options.megabytes), path)
+        with tarfile.open(packed, "w:gz", compresslevel=6) as tar:
+            tar.add(path, "trace.txt")
+        path.unlink()
+        unpack, own = Times.least(), Times.least()
+        for _ in range(options.rounds):
+            unpack.take(partial(subprocess.run, ["gzip", "-dc", packed], stdout=subprocess.DEVNULL, check=True))
+            own.take(lambda: whole(from_archive(packed)))  # noqa: B023 - called at once
+        print(
+            f"{layout:16} {unpack.wall:12.2f} {own.wall:10.2f} {unpack.wall / own.wall:6.2f} {unpack.processor:10.2f} "
+            f"{own.processor:7.2f} {2 * unpack.processor / own.processor:8.2f}"
+        )
+        packed.unlink()
 
 
 def from_archive(path: Path) -> TraceTable:
