@@ -181,11 +181,18 @@ def test_a_trace_is_read_while_it_is_unpacked(
 def test_nothing_is_left_of_a_bundle_that_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bundle_stored, "LONG", 5_000)
     started: list[_parallel.Reading] = []
+    processes: list[int] = []
+    fork = _parallel._fork
+
+    def forked() -> int:
+        processes.append(fork())
+        return processes[-1]
 
     def follow(source: StoredSource) -> _parallel.Reading | None:
         started.extend(filter(None, [reading.follow(source)]))
         return started[-1]
 
+    monkeypatch.setattr(_parallel, "_fork", forked)
     files = {"a.txt": all_samples("perf_script").encode(), "b.txt": b"x" * 4_000}
     gc.collect()
     open_files = len(os.listdir("/proc/self/fd"))
@@ -193,6 +200,7 @@ def test_nothing_is_left_of_a_bundle_that_is_refused(tmp_path: Path, monkeypatch
         open_bundle(archive_of(tmp_path, files), Limits(member_bytes=3_000), trace_format, follow)
     (only,) = started
     assert not only.busy()
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+    (process,) = processes
+    with pytest.raises(ChildProcessError):  # it has been waited for
+        os.waitpid(process, os.WNOHANG)
     assert len(os.listdir("/proc/self/fd")) == open_files + 1  # the unpacked trace, which `only` still has

@@ -99,7 +99,14 @@ def _remedy(host: Host, bridge: BridgeNetwork) -> tuple[str, ...]:
         return restart(host, bridge.network.engine)
     return (
         sh("ip link add name {} type bridge", device),
+        *_as_the_engine_sets(host, device),
         *(addition(gateway, length, device) for gateway, length in gateways),
         sh("ip link set dev {} up", device),
         *enslave(host, ports, device),
     )
+
+
+def _as_the_engine_sets(host: Host, device: str) -> tuple[str, ...]:
+    """Docker accepts no router advertisements on a bridge that it makes (since 19.03.11, CVE-2020-13401)."""
+    known = host.root.sysctl("net.ipv6.conf.default.accept_ra")
+    return (sh("sysctl -w net.ipv6.conf.{}.accept_ra=0", device),) if known else ()
