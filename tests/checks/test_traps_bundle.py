@@ -85,6 +85,7 @@ def test_a_missing_tool_is_to_be_installed_by_the_package_that_has_it(site: Any)
         ({"exit_code": 1}, "iptables-save: some trouble", FINDING),
         ({"exit_code": 1}, "Error: No such object: 0123456789ab", CLEAN),
         ({"exit_code": 1}, "nsenter: cannot open /run/docker/netns/0123: No such file or directory", CLEAN),
+        ({"exit_code": 2}, "grep: /proc/sys/net/ipv6/conf/veth8b5bf00: No such file or directory", CLEAN),
         ({"exit_code": 255}, 'Object "nexthop" is unknown, try "ip help".', CLEAN),
         ({"exit_code": 2}, "RTNETLINK answers: Address family not supported by protocol", CLEAN),
         ({"exit_code": 3}, "iptables-save v1.4.21: Cannot initialize: iptables who? (do you need to insmod?)", CLEAN),

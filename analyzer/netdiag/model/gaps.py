@@ -44,10 +44,12 @@ _EXIT_CODE = re.compile(r"exit code \d+")
 _NO_TOOL = re.compile(r"(\S+) is not installed \(not found in PATH\)")
 
 #: What programs say of something that they or their kernel do not have (IPv6 that the kernel was started without), and
-#: of what was gone when its turn came (a container that ended): what is not there is not missing.
+#: of what was gone when its turn came (a container that ended, the settings of its interface): what is not there is not
+#: missing.
 _NOTHING_THERE = re.compile(
     r"is unknown, try|(?:invalid|unknown|unrecognized) (?:option|argument|command)|not supported|need to insmod"
     r"|[Nn]o such (?:object|container|network|process)|cannot open \S+: No such file|reassociate to namespace"
+    r"|/proc/sys/net/\S+: No such file"
 )
 
 #: Tools without which a part of the host stays dark; others only say the same in another way.
