@@ -113,11 +113,13 @@ def test_three_faults_at_once_are_told_apart(docker_host: Lend, backend: lab.Bac
 
     bundle = lab.collect(host, tmp_path)
     found = analyze(bundle)
-    assert [finding.check for finding in found.findings] == list(checks), alarms(found)
+    # notes are left out: what other tests counted and set on the host stays there
+    severe = [finding for finding in found.findings if finding.severity is not Severity.NOTE]
+    assert [finding.check for finding in severe] == list(checks), alarms(found)
     if os.environ.get("ACCEPT") and backend == "nft":
         (SAMPLES / "bundles" / "three-faults.tar.gz").write_bytes(bundle.read_bytes())
 
-    for finding in found.findings:
+    for finding in severe:
         for command in finding.remedy:
             host.shell(command)
     lab.assert_healthy(host)

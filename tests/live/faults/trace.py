@@ -84,7 +84,14 @@ FAULTS = (
         inject=lines("true"),
         hurts=lambda _: True,
         subject=named("bundle", "trace/perf-script.txt"),
-        options=_traced("kill -STOP $(pidof perf)", "ping -q -f -c4000 <web>", "kill -CONT $(pidof perf)"),
+        # the kernel tells of a loss with the first event for which there is room again
+        options=_traced(
+            "kill -STOP $(pidof perf)",
+            "ping -q -f -c4000 <web>",
+            "kill -CONT $(pidof perf)",
+            "sleep 0.5",
+            "ping -q -c4 -i0.2 <web>",
+        ),
         by_design=True,
     ),
     Fault(
