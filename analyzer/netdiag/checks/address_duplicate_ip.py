@@ -39,7 +39,7 @@ from netdiag.checks._docker import Attachment, attachments, bridge_networks, rel
 from netdiag.checks._lans import lan_networks
 from netdiag.finding import Confidence, Evidence, Severity, Subject
 from netdiag.formats.records import Address, Container, Endpoint, FdbEntry, IpAddress, IpInterface, Neighbour
-from netdiag.model import Extent, Host
+from netdiag.model import Extent, Host, VethPair
 from netdiag.model.gates import collected, unknown
 from netdiag.spans import Span
 
@@ -186,18 +186,20 @@ def _strangers_on_bridges(host: Host, attached: list[Attachment]) -> Iterator[_S
             continue
         own = host.veth_pair_of(netns, link)
         for entry in host.root.neighbours_at(address.ip):
-            if entry.device != each.bridge.device or entry.state != "REACHABLE":
-                continue
-            if entry.mac in (None, link.mac, each.endpoint.mac):
+            confirmed = entry.device == each.bridge.device and entry.state == "REACHABLE"
+            if not confirmed or entry.mac in (None, link.mac, each.endpoint.mac):
                 continue
             if host.root.fdb.extent is Extent.NONE:
                 what = f"whether {entry.mac} is still on `{entry.device}`"
                 yield unjudged(unknown(what, "bridge_fdb", because=host.root.fdb.why))
-                continue
-            for place in host.root.learned(entry.mac or ""):
-                if place.bridge == entry.device and not (own and place.device == own.outer.name):
-                    yield _Stranger(each.container, each.endpoint, entry, place)
-                    break
+            elif place := _behind_another_port(host, entry, own):
+                yield _Stranger(each.container, each.endpoint, entry, place)
+
+
+def _behind_another_port(host: Host, entry: Neighbour, own: VethPair | None) -> FdbEntry | None:
+    """Where the entry's bridge has learned its MAC address, but for the container's own port."""
+    learned = (place for place in host.root.learned(entry.mac or "") if place.bridge == entry.device)
+    return next((place for place in learned if own is None or place.device != own.outer.name), None)
 
 
 def _strangers_on_lans(host: Host) -> Iterator[_Stranger]:
