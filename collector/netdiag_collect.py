@@ -947,6 +947,19 @@ class Runner:
         return killed
 
 
+def wait_for(work: Sequence["concurrent.futures.Future[None]"]) -> None:
+    """Wait for what other threads do; the first error of theirs is raised.
+
+    The wait is broken up, because Python handles signals between two steps of the main thread: one that another thread
+    was given, or that came just before a wait began, does not end that wait.
+    """
+    unfinished = set(work)
+    while unfinished:
+        _, unfinished = concurrent.futures.wait(unfinished, POLL)
+    for done in work:
+        done.result()
+
+
 def kill_group(process: "subprocess.Popen[bytes]", number: int = signal.SIGKILL) -> None:
     """Send a signal to a command and to those of its children that have stayed in its process group."""
     try:
@@ -1203,12 +1216,12 @@ class Collector:
         with concurrent.futures.ThreadPoolExecutor(self._plan.jobs) as pool:
             network = pool.submit(self._space, ON_HOST, HOST)
             if self._plan.jobs == 1:
-                network.result()
+                wait_for([network])
             spaces = self._namespaces([*self._docker(), *self._podman()])
-            network.result()
+            wait_for([network])
             self._crowd = {space.scope for space in spaces[MOST_WITH_PROGRAMS:]}
             todo = ((number, len(spaces), space) for number, space in enumerate(spaces, 1))
-            list(pool.map(self._whole, todo))
+            wait_for([pool.submit(self._whole, place) for place in todo])
         self.fingerprints["before"]["containers"] = self._running()
         watched = [ON_HOST]
         if window:
