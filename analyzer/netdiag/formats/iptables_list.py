@@ -100,8 +100,25 @@ _OPTIONS = {
 }
 
 
+# terminals that read the names of options, and what `iptables-save` puts before such a name
+_NAMES = {
+    "ACTION": "",
+    "ACTION_ALONE": "",
+    "CONDITION": "",
+    "CONDITION_ALONE": "",
+    "HASHLIMIT": "hashlimit-",
+    "LOG": "log-",
+    "RPFILTER_FLAG": "",
+    "SET_ACTION": "",
+    "SET_FLAG": "",
+    "SOCKET_FLAG": "",
+}
+
+
 def _option(keyword: Token) -> str:
-    """The grammar names its keywords after the options of `iptables-save`."""
+    """The grammar names its keywords after the options of `iptables-save`, or tells which are such an option's name."""
+    if keyword.type in _NAMES:
+        return _NAMES[keyword.type] + keyword.removeprefix("--")
     return _OPTIONS.get(keyword.type, keyword.type.lower().replace("_", "-"))
 
 
