@@ -15,7 +15,7 @@ from multiprocessing import get_context
 
 from packets import Kernel, printed
 
-from netdiag.journeys.observed._tell import observe
+from netdiag.journeys.observed import observe
 from netdiag.model import Engine, Facts, Host, Namespace
 from netdiag.spans import Source
 from netdiag.traces import TraceTable, read_table

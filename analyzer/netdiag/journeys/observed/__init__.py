@@ -9,6 +9,7 @@ there is a trace.
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
+from netdiag import garbage
 from netdiag.journeys.observed.facts import (
     Direction,
     Division,
@@ -68,7 +69,8 @@ def observe(table: "TraceTable", host: Host) -> Observation:
     """What one trace, or a part of it, shows of packets."""
     from netdiag.journeys.observed import _tell  # noqa: PLC0415  # pandas, which few bundles need
 
-    return _tell.observe(table, host)
+    with garbage.collected_seldom():
+        return _tell.observe(table, host)
 
 
 def observations(host: Host) -> tuple[Observation, ...]:

@@ -20,7 +20,7 @@ from netdiag.finding import Confidence
 from netdiag.journeys.observed._events import FIRST_END, FIRST_RECEIVING, Phase
 from netdiag.journeys.observed.facts import Join
 
-Ints: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
+Ints: TypeAlias = "np.ndarray[Any, np.dtype[np.signedinteger[Any]]]"
 Mask: TypeAlias = "np.ndarray[Any, np.dtype[np.bool_]]"
 
 _MICROSECOND, _MILLISECOND, _SECOND = 1_000, 1_000_000, 1_000_000_000
@@ -72,6 +72,8 @@ def join_of(code: int) -> Join:
 class Rows:
     """Events of packets as columns, in the order of the source. `task`, `device`, `event`, `reason` and `location` are
     numbers of texts; device 0 is one that is not told.
+
+    `line`, `time`, `length` and `rc`, with which one calculates, have 64 bits; what is only compared may have fewer.
     """
 
     line: Ints
@@ -93,7 +95,7 @@ class Rows:
     def __len__(self) -> int:
         return len(self.line)
 
-    def take(self, rows: "Mask | Ints") -> "Rows":
+    def take(self, rows: Ints) -> "Rows":
         return Rows(*(getattr(self, each.name)[rows] for each in fields(self)))
 
     @classmethod
@@ -135,7 +137,7 @@ class Wiring:
         for pair in self.known_veths.tolist():
             ends[pair >> 32].append(pair & 0xFFFFFFFF)
         uppers = {*self.uppers.tolist()}
-        pairs, inverse = np.unique(_pair(one, other), return_inverse=True)
+        pairs, inverse = np.unique(pair_of(one, other), return_inverse=True)
         found = []
         for pair in pairs.tolist():
             left, right = pair >> 32, pair & 0xFFFFFFFF
@@ -151,7 +153,7 @@ class Wiring:
         above: dict[int, set[int]] = defaultdict(set)
         for pair in self.upper.tolist():
             above[pair & 0xFFFFFFFF].add(pair >> 32)
-        pairs, inverse = np.unique(_pair(one, other), return_inverse=True)
+        pairs, inverse = np.unique(pair_of(one, other), return_inverse=True)
         same = [
             left != right and not above[left].isdisjoint(above[right])
             for left, right in ((pair >> 32, pair & 0xFFFFFFFF) for pair in pairs.tolist())
@@ -165,16 +167,16 @@ class Wiring:
 
     def learn_upper(self, upper: Ints, below: Ints) -> None:
         told = (upper > 0) & (below > 0)  # a device without a name shows nothing
-        self.upper = np.union1d(self.upper, np.unique(_pair(upper[told], below[told])))
+        self.upper = np.union1d(self.upper, np.unique(pair_of(upper[told], below[told])))
 
     def learn_veths(self, one: Ints, other: Ints) -> None:
         told = (one > 0) & (other > 0)
-        pairs = np.unique(_pair(one[told], other[told]))
+        pairs = np.unique(pair_of(one[told], other[told]))
         self.veths = np.union1d(self.veths, np.concatenate([pairs, pairs >> 32 | (pairs & 0xFFFFFFFF) << 32]))
 
     def may_be_together(self, one: Ints, other: Ints) -> Mask:
         """Whether two devices may be in one namespace: the model has one with both, or does not know one of them."""
-        pairs, inverse = np.unique(_pair(one, other), return_inverse=True)
+        pairs, inverse = np.unique(pair_of(one, other), return_inverse=True)
         known = ((self._namespaces.get(each >> 32), self._namespaces.get(each & 0xFFFFFFFF)) for each in pairs.tolist())
         return np.array([not a or not b or bool(a & b) for a, b in known], dtype=bool)[inverse]
 
@@ -182,13 +184,14 @@ class Wiring:
         self.entered = np.union1d(self.entered, devices)
 
 
-def _pair(one: Ints, other: Ints) -> Ints:
+def pair_of(one: Ints, other: Ints) -> Ints:
+    """Two numbers of texts as one."""
     return (one.astype(np.int64) << 32) | other.astype(np.int64)
 
 
 def _pairs(pairs: Iterable[tuple[int, int]]) -> Ints:
     found = np.array([*pairs], dtype=np.int64).reshape(-1, 2)
-    return np.unique(_pair(found[:, 0], found[:, 1]))
+    return np.unique(pair_of(found[:, 0], found[:, 1]))
 
 
 @dataclass(frozen=True)
@@ -215,7 +218,8 @@ class Joined:
 
     By the numbers of packets: `first` and `last` are their first and last rows but those in `begun`, `preceding` the
     row before the first one with the same address, or -1. `before` and `after` are the rows of one address that follow
-    each other, `neighbour` for each row the one before it at the same place, or -1.
+    each other, `neighbour` for each row the one before it at the same place, or -1. `in_line` are all rows but those in
+    `begun`, packet after packet.
     """
 
     packet: Ints
@@ -225,6 +229,7 @@ class Joined:
     origin: Ints
     last_of_address: Ints
     orders: "_Orders"
+    in_line: Ints
     first: Ints
     last: Ints
     preceding: Ints
@@ -244,33 +249,41 @@ def join(rows: Rows, wiring: Wiring, waits: Waits) -> Joined:
     """The packets of the rows; `wiring` learns what they show of the devices."""
     orders = _Orders(rows)
     sent, begun = _sendings(rows, orders)
-    joins = np.full(len(rows), CODE[Join.SAME_DEVICE])
-    in_line = orders.by_skb[begun[orders.by_skb] < 0]
-    of_one_skb = np.append(False, rows.skb[in_line[1:]] == rows.skb[in_line[:-1]])[: len(in_line)]
+    joins = np.full(len(rows), CODE[Join.SAME_DEVICE], dtype=np.int8)
+    in_line = orders.by_skb[np.flatnonzero(begun[orders.by_skb] < 0)]
     joins[in_line] = CODE[Join.NEVER]
-    steps = _Steps(rows, orders, in_line[np.flatnonzero(of_one_skb) - 1], in_line[of_one_skb], begun, sent)
-    pace = _judge(steps, joins, wiring, waits)
+    skb = orders.skb[in_line]
+    follows = np.flatnonzero(skb[1:] == skb[:-1])
+    before, after = in_line[follows], in_line[follows + 1]
+    neighbour = orders.before_in_line(begun)
+    pace = _judge(_Steps.of(rows, orders, before, after, sent, neighbour), joins, wiring, waits)
 
     packet = np.empty(len(rows), dtype=np.int64)
-    begins = np.flatnonzero(joins[in_line] == CODE[Join.NEVER])
-    packet[in_line] = np.cumsum(joins[in_line] == CODE[Join.NEVER]) - 1
+    is_first = joins[in_line] == CODE[Join.NEVER]
+    begins = np.flatnonzero(is_first)
+    packet[in_line] = np.cumsum(is_first) - 1
     late = np.flatnonzero(begun >= 0)
     packet[late] = packet[begun[late]]
     origin = _origins(rows, orders, packet, joins, sent, wiring, pace)
+    preceding = np.full(len(in_line), -1)
+    preceding[follows + 1] = before
+    is_last_of_address = np.ones(len(in_line), dtype=bool)
+    is_last_of_address[follows] = False
     return Joined(
         packet=packet,
         join=joins,
         sent=sent,
         begun=begun,
         origin=origin,
-        last_of_address=in_line[~np.append(of_one_skb[1:], False)[: len(in_line)]],
+        last_of_address=in_line[np.flatnonzero(is_last_of_address)],
         orders=orders,
+        in_line=in_line,
         first=in_line[begins],
         last=in_line[np.append(begins[1:], len(in_line)) - 1] if len(begins) else begins,
-        preceding=np.where(of_one_skb[begins], in_line[begins - 1], -1),
-        before=steps.before,
-        after=steps.after,
-        neighbour=steps.neighbour,
+        preceding=preceding[begins],
+        before=before,
+        after=after,
+        neighbour=neighbour,
     )
 
 
@@ -290,18 +303,18 @@ class _Orders:
 
     def __init__(self, rows: Rows) -> None:
         self._rows = rows
-        self.skb, distinct = _numbered(rows.skb)
-        self.by_skb = stable_order(self.skb, distinct)
+        self.skb, self.addresses = _numbered(rows.skb)
+        self.by_skb = stable_order(self.skb, self.addresses)
         #: The CPU; where the trace does not tell it, the task stands for it.
-        self.place, places = _numbered(np.where(rows.cpu >= 0, rows.cpu, -2 - rows.pid))
+        self.place, places = _numbered(np.where(rows.cpu >= 0, rows.cpu, -2 - rows.pid.astype(np.int64)))
         self.by_place = stable_order(self.place, places)
 
     def before_in_line(self, begun: Ints) -> Ints:
         """The row before each row at the same place that is no `net_dev_xmit` of something begun; or -1."""
         before = np.full(len(self._rows), -1)
-        order = self.by_place[begun[self.by_place] < 0]
-        same = self.place[order[1:]] == self.place[order[:-1]]
-        before[order[1:]] = np.where(same, order[:-1], -1)
+        order = self.by_place[np.flatnonzero(begun[self.by_place] < 0)]
+        place = self.place[order]
+        before[order[1:]] = np.where(place[1:] == place[:-1], order[:-1], -1)
         return before
 
     @cached_property
@@ -317,7 +330,8 @@ class _Orders:
     def _last(self, phase: Phase) -> Ints:
         order = self.by_place
         at = np.arange(len(order))
-        begins = np.append(True, self.place[order[1:]] != self.place[order[:-1]])[: len(order)]
+        place = self.place[order]
+        begins = np.append(True, place[1:] != place[:-1])[: len(order)]
         of_phase = np.maximum.accumulate(np.where(self._rows.phase[order] == phase, at, -1))
         first = np.maximum.accumulate(np.where(begins, at, 0))
         found = np.full(len(order), -1)
@@ -347,11 +361,11 @@ def _sendings(rows: Rows, orders: _Orders) -> tuple[Ints, Ints]:
     """
     sent, begun = np.full(len(rows), -1), np.full(len(rows), -1)
     sending = np.flatnonzero(rows.phase <= Phase.SENT)
-    codes, distinct = _numbered(orders.skb[sending] << 32 | rows.device[sending])
-    order = sending[stable_order(codes, distinct)]
-    one, next_one = order[:-1], order[1:]
-    ends = (rows.phase[next_one] == Phase.SENT) & (rows.phase[one] != Phase.SENT)
-    one, next_one = one[ends], next_one[ends]
+    devices = int(rows.device.max(initial=0)) + 1
+    order = sending[stable_order(orders.skb[sending] * devices + rows.device[sending], orders.addresses * devices)]
+    returns = rows.phase[order] == Phase.SENT
+    ends = np.flatnonzero(returns[1:] & ~returns[:-1])
+    one, next_one = order[ends], order[ends + 1]
     gap = rows.time[next_one] - rows.time[one]
     ends = (orders.skb[one] == orders.skb[next_one]) & (rows.device[one] == rows.device[next_one])
     # a driver returns to the task that called it, and nothing is received on that CPU while it sends
@@ -361,54 +375,50 @@ def _sendings(rows: Rows, orders: _Orders) -> tuple[Ints, Ints]:
     later = (rows.phase[one] == Phase.QUEUE) & (not np.any(rows.phase == Phase.START))
     ends &= (later | returned) & (gap >= -_JITTER) & (gap <= REMEMBERED)
     ends &= np.abs(rows.length[one] - rows.length[next_one]) <= _VLAN_TAG
-    sent[one[ends]] = next_one[ends]
-    begun[next_one[ends]] = one[ends]
+    one, next_one = one[ends], next_one[ends]
+    sent[one], begun[next_one] = next_one, one
     return sent, begun
 
 
+@dataclass
 class _Steps:
-    """Pairs of rows of one skb address that follow each other, and what is asked of the two."""
+    """Pairs of rows of one skb address that follow each other, and what is asked of the two.
 
-    def __init__(self, rows: Rows, orders: _Orders, before: Ints, after: Ints, begun: Ints, sent: Ints) -> None:
-        self.rows, self.orders, self.before, self.after = rows, orders, before, after
-        self._begun, self._sent = begun, sent
-        self._neighbour: Ints | None = None
+    For each pair: `gap` in ns, `grown` in octets, `together`, both were on one CPU in one task. For each row: `sent` is
+    that of the `net_dev_xmit` that ends the sending, `neighbour` the one before it at the same place; or -1.
+    """
+
+    rows: Rows
+    orders: _Orders
+    sent: Ints
+    neighbour: Ints
+    before: Ints
+    after: Ints
+    gap: Ints
+    grown: Ints
+    phase_before: Ints
+    phase_after: Ints
+    device_before: Ints
+    device_after: Ints
+    together: Mask
+
+    @classmethod
+    def of(cls, rows: Rows, orders: _Orders, before: Ints, after: Ints, sent: Ints, neighbour: Ints) -> "_Steps":
+        return cls(
+            *(rows, orders, sent, neighbour, before, after),
+            gap=rows.time[after] - rows.time[before],
+            grown=rows.length[after] - rows.length[before],
+            phase_before=rows.phase[before],
+            phase_after=rows.phase[after],
+            device_before=rows.device[before],
+            device_after=rows.device[after],
+            together=(rows.cpu[before] == rows.cpu[after]) & (rows.pid[before] == rows.pid[after]),
+        )
 
     def take(self, found: Mask) -> "_Steps":
-        taken = _Steps(self.rows, self.orders, self.before[found], self.after[found], self._begun, self._sent)
-        taken._neighbour = self.neighbour
-        return taken
-
-    @property
-    def neighbour(self) -> Ints:
-        """For each row the one before it at the same place."""
-        if self._neighbour is None:
-            self._neighbour = self.orders.before_in_line(self._begun)
-        return self._neighbour
-
-    @cached_property
-    def gap(self) -> Ints:
-        return np.asarray(self.rows.time[self.after] - self.rows.time[self.before])
-
-    @cached_property
-    def grown(self) -> Ints:
-        return np.asarray(self.rows.length[self.after] - self.rows.length[self.before])
-
-    @cached_property
-    def phase_before(self) -> Ints:
-        return np.asarray(self.rows.phase[self.before])
-
-    @cached_property
-    def phase_after(self) -> Ints:
-        return np.asarray(self.rows.phase[self.after])
-
-    @cached_property
-    def device_before(self) -> Ints:
-        return np.asarray(self.rows.device[self.before])
-
-    @cached_property
-    def device_after(self) -> Ints:
-        return np.asarray(self.rows.device[self.after])
+        at = np.flatnonzero(found)
+        shared = (self.rows, self.orders, self.sent, self.neighbour)
+        return _Steps(*shared, *(getattr(self, each.name)[at] for each in fields(self)[len(shared) :]))
 
     @cached_property
     def same_device(self) -> Mask:
@@ -431,12 +441,6 @@ class _Steps:
         return (self.phase_after >= FIRST_RECEIVING) & (self.phase_after < FIRST_END)
 
     @cached_property
-    def together(self) -> Mask:
-        """Both were on one CPU in one task."""
-        same_cpu = self.rows.cpu[self.before] == self.rows.cpu[self.after]
-        return np.asarray(same_cpu & (self.rows.pid[self.before] == self.rows.pid[self.after]))
-
-    @cached_property
     def contiguous(self) -> Mask:
         """Nothing else of the network was between them there."""
         return np.asarray(self.together & (self.neighbour[self.after] == self.before))
@@ -453,17 +457,12 @@ class _Steps:
     @cached_property
     def surely_open(self) -> Mask:
         """The sending of the row before is seen to end after the second row."""
-        return np.asarray(self._sent[self.before] > self.after)
-
-    @property
-    def returned(self) -> Ints:
-        """The rows that end the sendings of the rows before, or -1."""
-        return np.asarray(self._sent[self.before])
+        return np.asarray(self.sent[self.before] > self.after)
 
     @cached_property
     def perhaps_open(self) -> Mask:
         """Its end is not in the trace."""
-        return np.asarray(self._sent[self.before] < 0)
+        return np.asarray(self.sent[self.before] < 0)
 
 
 def _judge(steps: _Steps, joins: Ints, wiring: Wiring, waits: Waits) -> "_Pace":
@@ -471,43 +470,55 @@ def _judge(steps: _Steps, joins: Ints, wiring: Wiring, waits: Waits) -> "_Pace":
     the pace of the steps.
     """
 
-    def put(found: Mask, why: Join) -> _Steps:
+    def put(left: _Steps, found: Mask, why: Join) -> _Steps:
         """Join some of the pairs; gives the others."""
-        joins[left.after[found]] = CODE[why]
+        joins[left.after[np.flatnonzero(found)]] = CODE[why]
         return left.take(~found)
 
-    left = steps.take(steps.gap >= -_JITTER)
-    found = _same_device(left)
-    pace = _Pace(left.take(found))
-    left = put(found, Join.SAME_DEVICE)
-    found = _within_send(left, pace)
-    wiring.learn_upper(left.device_before[found], left.device_after[found])
-    left = put(found, Join.WITHIN_SEND)
-    found = _crossed(left, pace)
-    wiring.learn_veths(left.device_before[found], left.device_after[found])
-    left = put(found, Join.CROSSED)
+    # which rules there are for a pair depends on what each of its two rows is
+    timely = steps.gap >= -_JITTER
+    sending = steps.take(timely & steps.sends_before & steps.sends_after)
+    crossing = steps.take(timely & steps.sends_before & steps.receives_after)
+    receiving = steps.take(timely & steps.receives_before & steps.receives_after)
+    forwarding = steps.take(timely & (steps.phase_before == Phase.RECEIVE) & (steps.phase_after == Phase.QUEUE))
+    ending = steps.take(timely & (steps.phase_before <= Phase.COPIED) & (steps.phase_after >= FIRST_END))
+
+    sent, received = _sent_further(sending), _received_further(receiving)
+    pace = _Pace([sending.take(sent), receiving.take(received)])
+    sending = put(sending, sent, Join.SAME_DEVICE)
+    receiving = put(receiving, received, Join.SAME_DEVICE)
+    found = _within_send(sending, pace)
+    wiring.learn_upper(sending.device_before[found], sending.device_after[found])
+    sending = put(sending, found, Join.WITHIN_SEND)
+    found = _crossed(crossing, pace)
+    wiring.learn_veths(crossing.device_before[found], crossing.device_after[found])
+    crossing = put(crossing, found, Join.CROSSED)
     drivers = (steps.rows.phase == Phase.ENTER) | (steps.rows.phase == Phase.GRO)
     wiring.learn_entered(np.unique(steps.rows.device[drivers]))
-    left = put(_peers(left, wiring), Join.PEERS)
-    left = put(_handed_up(left, wiring, pace), Join.HANDED_UP)
-    left = put(_passed_up(left, wiring, pace), Join.PASSED_UP)
-    left = put(_forwarded(left, wiring) & left.contiguous & _in_time(left, pace), Join.FORWARDED)
-    left = put(_forwarded(left, wiring) & _with_others_between(left, pace), Join.SENT_ON)
-    asked, waited = _kept_for_neighbour(left, wiring)
-    left = put(asked, Join.ASKED)
-    left = put(waited[~asked], Join.WAITED)
+    put(crossing, _peers(crossing, wiring), Join.PEERS)
+    receiving = put(receiving, _handed_up(receiving, wiring, pace), Join.HANDED_UP)
+    put(receiving, _passed_up(receiving, wiring, pace), Join.PASSED_UP)
+    fits = _forwarded(forwarding, wiring)
+    next_there = fits & forwarding.contiguous & _in_time(forwarding, pace)
+    later = fits & ~next_there & _with_others_between(forwarding, pace)
+    put(forwarding, next_there, Join.FORWARDED)
+    put(forwarding, later, Join.SENT_ON)
+    forwarding = forwarding.take(~(next_there | later))
+    asked, waited = _kept_for_neighbour(forwarding, wiring)
+    forwarding = put(forwarding, asked, Join.ASKED)
+    put(forwarding, waited[~asked], Join.WAITED)
     if not _tells_more_than_sending(steps.rows):
-        left = put(_sent_next(left, wiring, pace), Join.NEXT_SENT)
-    left = put(_ended(left) & left.together & _still_there(left, pace), Join.ENDED)
-    put(_ended(left) & _may_have_waited(left, waits), Join.ENDED_LATER)
+        put(sending, _sent_next(sending, wiring, pace), Join.NEXT_SENT)
+    ending = put(ending, _ended(ending) & ending.together & _still_there(ending, pace), Join.ENDED)
+    put(ending, _ended(ending) & _may_have_waited(ending, waits), Join.ENDED_LATER)
     return pace
 
 
 class _Pace:
     """How long steps take on this machine, by the median of steps that surely are some; times in ns."""
 
-    def __init__(self, steps: _Steps) -> None:
-        gaps = steps.gap[steps.contiguous & (steps.gap > 0)]
+    def __init__(self, surely: Iterable[_Steps]) -> None:
+        gaps = np.concatenate([steps.gap[steps.contiguous & (steps.gap > 0)] for steps in surely])
         step = int(np.median(gaps)) if len(gaps) else 0
         self.soon = max(_LEAST_TO_FORWARD, _STEPS_TO_FORWARD * step)
         self.at_once = max(_AT_ONCE, _STEPS_AT_ONCE * step)
@@ -541,16 +552,23 @@ def _with_others_between(steps: _Steps, pace: _Pace) -> Mask:
     return np.asarray(found & steps.in_one_call if orders.returns_are_told else found)
 
 
-def _same_device(steps: _Steps) -> Mask:
-    """The later steps of one device: queued and sent, entered and received."""
-    forward = steps.rows.order[steps.after] > steps.rows.order[steps.before]
-    resized = np.abs(steps.grown) <= _VLAN_TAG
-    sends = steps.sends_before & steps.sends_after & resized & (steps.gap <= REMEMBERED)
+def _sent_further(steps: _Steps) -> Mask:
+    """The later steps of a device that sends: queued and sent."""
     again = (steps.phase_before == Phase.START) & (steps.phase_after == Phase.START) & _was_busy(steps)
+    resized = np.abs(steps.grown) <= _VLAN_TAG
+    return np.asarray(steps.same_device & resized & (_is_forward(steps) | again) & (steps.gap <= REMEMBERED))
+
+
+def _received_further(steps: _Steps) -> Mask:
+    """The later steps of a device that receives: entered and received."""
     # what GRO put together is longer than its first part
     merged = (steps.phase_before == Phase.GRO) & (steps.grown > 0)
-    receives = steps.receives_before & steps.receives_after & (resized | merged) & (steps.gap <= REMEMBERED)
-    return np.asarray(steps.same_device & ((sends & (forward | again)) | (receives & forward)))
+    resized = np.abs(steps.grown) <= _VLAN_TAG
+    return np.asarray(steps.same_device & (resized | merged) & _is_forward(steps) & (steps.gap <= REMEMBERED))
+
+
+def _is_forward(steps: _Steps) -> Mask:
+    return np.asarray(steps.rows.order[steps.after] > steps.rows.order[steps.before])
 
 
 #: NETDEV_TX_BUSY of include/linux/netdevice.h: the packet goes back to the queue.
@@ -559,15 +577,14 @@ BUSY = 16
 
 def _was_busy(steps: _Steps) -> Mask:
     """Whether the device refused the packet for now, so that it is sent once more."""
-    rows = steps.rows
-    busy = (rows.phase == Phase.SENT) & (rows.rc == BUSY)
-    returned = steps.returned
+    busy = (steps.rows.phase == Phase.SENT) & (steps.rows.rc == BUSY)
+    returned = steps.sent[steps.before]
     return np.asarray((returned >= 0) & busy[returned])
 
 
 def _within_send(steps: _Steps, pace: _Pace) -> Mask:
     """A bridge, VLAN or tunnel hands the packet to a device below while it is still sending."""
-    found = steps.sends_before & steps.sends_after & ~steps.same_device & steps.together
+    found = ~steps.same_device & steps.together
     found &= (steps.phase_after != Phase.SENT) & (steps.phase_before != Phase.SENT)
     # where net_dev_xmit is missing, only the very next step is taken for one within the sending
     found &= steps.surely_open | (steps.perhaps_open & steps.contiguous & (steps.gap <= pace.soon))
@@ -576,7 +593,7 @@ def _within_send(steps: _Steps, pace: _Pace) -> Mask:
 
 def _crossed(steps: _Steps, pace: _Pace) -> Mask:
     """A veth, or the loopback device, receives the packet at its other end while it is still sending."""
-    found = steps.sends_before & steps.receives_after & steps.together & (steps.gap <= _WAITING)
+    found = steps.together & (steps.gap <= _WAITING)
     next_step = steps.perhaps_open & steps.contiguous & (steps.gap <= pace.soon) & (steps.phase_after == Phase.ENTER)
     return np.asarray(
         found & (steps.phase_before != Phase.SENT) & (steps.surely_open | next_step) & _lost_a_header(steps)
@@ -589,8 +606,8 @@ def _lost_a_header(steps: _Steps) -> Mask:
 
 def _peers(steps: _Steps, wiring: Wiring) -> Mask:
     """A veth that receives by NAPI does so after it was sent, on its own."""
-    found = steps.sends_before & steps.receives_after & ~steps.same_device & _lost_a_header(steps)
-    found &= np.isin(_pair(steps.device_before, steps.device_after), wiring.veths)
+    found = ~steps.same_device & _lost_a_header(steps)
+    found &= np.isin(pair_of(steps.device_before, steps.device_after), wiring.veths)
     # what goes into a backlog does so while it is being sent
     found &= (steps.phase_before != Phase.SENT) | (steps.phase_after != Phase.ENTER)
     return np.asarray(found & (steps.gap <= REMEMBERED))
@@ -598,7 +615,7 @@ def _peers(steps: _Steps, wiring: Wiring) -> Mask:
 
 def _handed_up(steps: _Steps, wiring: Wiring, pace: _Pace) -> Mask:
     """A bridge receives what its port has received, a VLAN or tunnel device what is inside."""
-    found = _received_twice(steps, pace) & np.isin(_pair(steps.device_after, steps.device_before), wiring.upper)
+    found = _received_twice(steps, pace) & np.isin(pair_of(steps.device_after, steps.device_before), wiring.upper)
     return np.asarray(found & (steps.grown <= 0) & (steps.grown >= -_ENCAPSULATION))
 
 
@@ -609,7 +626,7 @@ def _passed_up(steps: _Steps, wiring: Wiring, pace: _Pace) -> Mask:
 
 
 def _received_twice(steps: _Steps, pace: _Pace) -> Mask:
-    found = (steps.phase_before == Phase.RECEIVE) & steps.receives_after & ~steps.same_device
+    found = (steps.phase_before == Phase.RECEIVE) & ~steps.same_device
     return np.asarray(found & steps.together & _still_there(steps, pace))
 
 
@@ -619,8 +636,7 @@ def _forwarded(steps: _Steps, wiring: Wiring) -> Mask:
     Back through the same device it goes only if that is a bridge (or another upper device); the answer of a program
     may well get the address that its question had.
     """
-    found = (steps.phase_before == Phase.RECEIVE) & (steps.phase_after == Phase.QUEUE)
-    found &= ~steps.same_device | np.isin(steps.device_after, wiring.uppers)
+    found = ~steps.same_device | np.isin(steps.device_after, wiring.uppers)
     return _among_neighbours(steps, wiring, found & steps.together & np.isin(steps.grown, _HEADERS))
 
 
@@ -644,7 +660,7 @@ def _sent_next(steps: _Steps, wiring: Wiring, pace: _Pace) -> Mask:
     found &= steps.together & (steps.grown == 0) & (np.abs(steps.gap) <= pace.soon)
     places = np.flatnonzero(found)
     one, other = steps.device_before[places], steps.device_after[places]
-    found[places] = np.isin(_pair(one, other), wiring.upper) | wiring.lead_on(one, other)
+    found[places] = np.isin(pair_of(one, other), wiring.upper) | wiring.lead_on(one, other)
     return np.asarray(found)
 
 
@@ -656,7 +672,7 @@ def outer_first(rows: Rows, wiring: Wiring) -> Rows:
     same = (rows.skb[1:] == rows.skb[:-1]) & (rows.length[1:] == rows.length[:-1]) & (rows.skb[1:] != 0)
     same &= (rows.pid[1:] == rows.pid[:-1]) & (rows.cpu[1:] == rows.cpu[:-1])
     same &= (rows.phase[1:] == Phase.SENT) & (rows.phase[:-1] == Phase.SENT)
-    inner = np.flatnonzero(same & np.isin(_pair(rows.device[1:], rows.device[:-1]), wiring.upper))
+    inner = np.flatnonzero(same & np.isin(pair_of(rows.device[1:], rows.device[:-1]), wiring.upper))
     order[inner], order[inner + 1] = inner + 1, inner
     return rows.take(order)
 
@@ -668,8 +684,7 @@ def _kept_for_neighbour(steps: _Steps, wiring: Wiring) -> tuple[Mask, Mask]:
     had asked. The first of them made it ask at once; the second mask has those that came while it waited.
     """
     rows, orders = steps.rows, steps.orders
-    found = (steps.phase_before == Phase.RECEIVE) & (steps.phase_after == Phase.QUEUE) & ~steps.same_device
-    found &= steps.grown == ETHERNET_HEADER
+    found = ~steps.same_device & (steps.grown == ETHERNET_HEADER)
     asked, waited = np.zeros(len(found), dtype=bool), np.zeros(len(found), dtype=bool)
     if not found.any():
         return asked, waited
@@ -714,13 +729,12 @@ def _went_on(steps: _Steps, after: int, received: int) -> bool:
 
 def _ended(steps: _Steps) -> Mask:
     """Freed, or read by a process. What was read is freed afterwards; what was freed is another packet then."""
-    found = (steps.phase_after >= FIRST_END) & (steps.phase_before <= Phase.COPIED)
     protocol, before = steps.rows.protocol[steps.after], steps.rows.protocol[steps.before]
     # skbs of Unix sockets and netlink have no protocol, and are freed by the same functions
     foreign = (protocol == 0) | ((protocol > 0) & (before > 0) & (protocol != before))
     read = (steps.phase_after == Phase.COPIED) & (steps.phase_before < Phase.COPIED)
     # a program reads what came in, at most all of it
-    return np.asarray(found & ~foreign & (~read | (steps.receives_before & (steps.grown <= 0))))
+    return np.asarray(~foreign & (~read | (steps.receives_before & (steps.grown <= 0))))
 
 
 def _may_have_waited(steps: _Steps, waits: Waits) -> Mask:
@@ -751,7 +765,7 @@ def _origins(rows: Rows, orders: _Orders, packet: Ints, joins: Ints, sent: Ints,
     around = _sending_around(rows, orders, sent, starts, pace)
     found = around >= 0
     one, other = around[found], starts[found]
-    known = np.isin(_pair(rows.device[one], rows.device[other]), wiring.upper) | (rows.cpu[other] >= 0)
+    known = np.isin(pair_of(rows.device[one], rows.device[other]), wiring.upper) | (rows.cpu[other] >= 0)
     flooded = known & (rows.device[one] != rows.device[other]) & (rows.length[one] == rows.length[other])
     kept = flooded & (packet[one] != packet[other]) & (rows.pid[one] == rows.pid[other])
     origin[other[kept]] = one[kept]

@@ -21,7 +21,7 @@ class Texts:
         self._numbers: dict[str, int] = {"": 0}
         self.texts: list[str] = [""]
         #: By the code of a category; the last one is for the code -1, which is none.
-        self._of_category = np.zeros(1, dtype=np.int64)
+        self._of_category = np.zeros(1, dtype=np.int32)
 
     def number(self, text: str) -> int:
         found = self._numbers.get(text)
@@ -38,7 +38,7 @@ class Texts:
             new = 0  # another dictionary than before
         if new < len(categories) or not new:
             more = [self.number(str(each)) for each in categories[new:]]
-            self._of_category = np.array([*self._of_category[:new], *more, 0], dtype=np.int64)
+            self._of_category = np.array([*self._of_category[:new], *more, 0], dtype=np.int32)
         return np.asarray(self._of_category[column.cat.codes.to_numpy()[rows]])
 
 
@@ -53,8 +53,8 @@ class Reader:
         self._drop_reasons = drop_reasons
         self.tasks, self.devices, self.reasons, self.places = Texts(), Texts(), Texts(), Texts()
         self.events: Sequence[str] = [*KINDS]
-        self._phase = np.array([kind.phase for kind in KINDS.values()], dtype=np.int64)
-        self._order = np.array([kind.order for kind in KINDS.values()], dtype=np.int64)
+        self._phase = np.array([kind.phase for kind in KINDS.values()], dtype=np.int8)
+        self._order = np.array([kind.order for kind in KINDS.values()], dtype=np.int8)
         self._number = {name: number for number, name in enumerate(KINDS)}
         self._nameless: set[int] = set()
 
@@ -62,7 +62,7 @@ class Reader:
         """The events of packets in a batch: those that are known, have a time, and name an skb, or tell that what was
         received is done with.
         """
-        kinds = np.array([self._number.get(str(name), -1) for name in batch["name"].cat.categories] + [-1])
+        kinds = np.array([self._number.get(str(name), -1) for name in batch["name"].cat.categories] + [-1], np.int8)
         event = kinds[batch["name"].cat.codes.to_numpy()]
         skb = batch["skb"].to_numpy()
         known = (event >= 0) & ((skb != 0) | (self._phase[event] == Phase.RETURNED))
@@ -70,7 +70,7 @@ class Reader:
         event = event[rows]
 
         def numbers(name: str) -> Ints:
-            return batch[name].to_numpy()[rows].astype(np.int64)
+            return np.asarray(batch[name].to_numpy()[rows])
 
         return Rows(
             line=numbers("line"),
@@ -82,9 +82,9 @@ class Reader:
             phase=self._phase[event],
             order=self._order[event],
             device=self._devices(batch["device"], rows),
-            skb=skb[rows].astype(np.uint64),
-            length=numbers("length"),
-            rc=numbers("rc"),
+            skb=skb[rows],
+            length=numbers("length").astype(np.int64),
+            rc=numbers("rc").astype(np.int64),
             reason=self.reasons.numbers(batch["reason"], rows),
             location=self.places.numbers(batch["location"], rows),
             protocol=numbers("protocol"),

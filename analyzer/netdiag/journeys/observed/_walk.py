@@ -25,6 +25,7 @@ from netdiag.journeys.observed._join import (
     Wiring,
     join,
     outer_first,
+    pair_of,
     stable_order,
 )
 from netdiag.journeys.observed._parts import Group, groups
@@ -201,7 +202,7 @@ class Walk:
         joined = join(rows, self.wiring, self.reader.waits())
         found = groups(rows, joined, self.wiring.mtus)
         over = np.ones(len(rows), dtype=bool) if finish else ~self._may_go_on(rows, joined, found)
-        self._new = [rows.take(~over)]
+        self._new = [rows.take(np.flatnonzero(~over))]
         self._still_open = len(self._new[0])
         self._count(rows, joined, over, found)
 
@@ -309,7 +310,7 @@ class Walk:
 
     def _used_up(self, rows: Rows, dropped: Ints) -> Mask:
         reasons, places = self.reader.reasons.texts, self.reader.places.texts
-        pairs, inverse = np.unique((rows.reason[dropped] << 32) | rows.location[dropped], return_inverse=True)
+        pairs, inverse = np.unique(pair_of(rows.reason[dropped], rows.location[dropped]), return_inverse=True)
         used = [self._is_used_up(reasons[each >> 32], places[each & 0xFFFFFFFF]) for each in pairs.tolist()]
         return np.array(used, dtype=bool)[inverse]
 
@@ -352,10 +353,13 @@ class Walk:
             sent = np.zeros(len(owner), dtype=bool)
         at = hops.dropped
         columns = (rows.reason[at], rows.location[at], device, direction, on_path, rows.protocol[at])
-        table = pd.DataFrame(dict(enumerate(columns)))[~sent]
-        for key, group in table.groupby([*table.columns], sort=False):
-            reason, place, *rest = (int(str(each)) for each in key)
-            self._note((reason, place, rest[0], rest[1], rest[2], rest[3]), rows, at[group.index.to_numpy()])
+        order = np.lexsort(columns)
+        order = order[np.flatnonzero(~sent[order])]
+        begins = np.logical_or.reduce([_changes(column[order]) for column in columns])
+        alike = np.split(order, np.flatnonzero(begins)[1:]) if len(order) else []
+        for these in sorted(alike, key=lambda those: int(those[0])):
+            reason, place, *rest = (int(column[these[0]]) for column in columns)
+            self._note((reason, place, rest[0], rest[1], rest[2], rest[3]), rows, at[these])
 
     def _note(self, key: DropKey, rows: Rows, at: Ints) -> None:
         if key not in self.drops and len(self.drops) >= _MOST_DROPS:
@@ -370,19 +374,22 @@ class Walk:
         self, rows: Rows, joined: Joined, hops: "_Hops", packets: Packets, found: Mapping[int, list[Group]]
     ) -> None:
         """Keep some packets whole: the first of all, of each path, and of each way to get lost; the slowest."""
+        wanted = [why for why, most in MOST_KEPT.items() if self._kept_for[why] < most]
+        if not wanted:
+            return
         time = packets.arrived - packets.start
         order = np.argsort(packets.start, kind="stable")
         path, ending = packets.path[order], packets.ending[order]
         lost = np.isin(ending, _LOST)
-        wanted = {
+        chosen = {
             "first": np.arange(len(order)) < MOST_KEPT["first"],
             "path": _ranks(path) < KEPT_OF_EACH,
             "lost": lost & (_ranks(path * len(_ENDINGS) + ending) < KEPT_OF_EACH),
             "slow": np.zeros(len(order), dtype=bool),
         }
-        wanted["slow"][np.argsort(-time[order], kind="stable")[: MOST_KEPT["slow"]]] = True
-        for why, chosen in wanted.items():
-            for at in order[chosen].tolist():
+        chosen["slow"][np.argsort(-time[order], kind="stable")[: MOST_KEPT["slow"]]] = True
+        for why in wanted:
+            for at in order[chosen[why]].tolist():
                 if self._kept_for[why] >= MOST_KEPT[why]:
                     break
                 whole = self._keep_one(why, rows, joined, hops, packets, at)
@@ -479,16 +486,14 @@ _NO_REASONS = ("", "NOT_SPECIFIED", "2", "1")
 
 def _line_of_origin(rows: Rows, joined: Joined, hops: "_Hops") -> Ints:
     """The first line of the packet that a packet is a copy of."""
-    first_line = np.full(int(joined.packet.max()) + 1, np.iinfo(np.int64).max)
-    np.minimum.at(first_line, joined.packet, rows.line)
-    return np.asarray(first_line[joined.packet[joined.origin[hops.first]]])
+    return np.asarray(rows.line[joined.first[joined.packet[joined.origin[hops.first]]]])
 
 
 def _ranks(values: Ints) -> Ints:
     """Of each value how often it was there before."""
     codes, distinct = pd.factorize(values)
     order = stable_order(codes.astype(np.int64), len(distinct))
-    begins = np.flatnonzero(np.append(True, np.diff(codes[order]) != 0)) if len(order) else order
+    begins = np.flatnonzero(_changes(codes[order]))
     ranks = np.empty(len(order), dtype=np.int64)
     ranks[order] = np.arange(len(order)) - np.repeat(begins, np.diff(np.append(begins, len(order))))
     return ranks
@@ -525,20 +530,23 @@ class _Hops:
     owner_of_drop: Ints
 
 
+def _changes(values: "np.ndarray[Any, Any]") -> Mask:
+    """Whether each value is another one than that before it; the first one is."""
+    found = np.ones(len(values), dtype=bool)
+    found[1:] = values[1:] != values[:-1]
+    return found
+
+
 def _hops(rows: Rows, joined: Joined, over: Mask) -> _Hops:
-    in_line = np.flatnonzero(over & (joined.begun < 0))
-    in_line = in_line[np.argsort(joined.packet[in_line], kind="stable")]
+    in_line = joined.in_line[np.flatnonzero(over[joined.in_line])]
     packet = joined.packet[in_line]
     on_way = rows.phase[in_line] < FIRST_END
-    devices = in_line[on_way]
-    owner = packet[on_way]
-    begins = np.ones(len(devices), dtype=bool)
-    begins[1:] = owner[1:] != owner[:-1]
-    receives = rows.phase[devices] >= FIRST_RECEIVING
-    changes = begins.copy()
-    changes[1:] |= (rows.device[devices[1:]] != rows.device[devices[:-1]]) | (receives[1:] != receives[:-1])
+    at = np.flatnonzero(on_way)
+    devices, owner = in_line[at], packet[at]
+    begins = _changes(owner)
+    changes = begins | _changes(rows.device[devices]) | _changes(rows.phase[devices] >= FIRST_RECEIVING)
     hop = np.cumsum(changes) - 1
-    start = devices[changes]
+    start = devices[np.flatnonzero(changes)]
     begin_at = np.flatnonzero(begins)
     first_hop = hop[begin_at] if len(devices) else np.zeros(0, dtype=np.int64)
     number = np.diff(np.append(first_hop, len(start)))
@@ -549,7 +557,7 @@ def _hops(rows: Rows, joined: Joined, over: Mask) -> _Hops:
 
     latency = np.full(len(start), -1)
     if len(start) > 1:
-        latency[:-1] = np.maximum(0, rows.time[start[1:]] - rows.time[start[:-1]])
+        latency[:-1] = np.maximum(0, np.diff(rows.time[start]))
         latency[first_hop[1:] - 1] = -1
 
     hop_of_row = np.full(len(rows), -1)
@@ -557,8 +565,8 @@ def _hops(rows: Rows, joined: Joined, over: Mask) -> _Hops:
     late = np.flatnonzero(joined.begun >= 0)
     hop_of_row[late] = hop_of_row[joined.begun[late]]
 
-    after = in_line[~on_way]
-    owner_after = place[packet[~on_way]]
+    at = np.flatnonzero(~on_way)
+    after, owner_after = in_line[at], place[packet[at]]
     count = len(packets)
     end, last = np.full(count, -1), devices[ends_at].copy()
     mine = owner_after >= 0
@@ -566,12 +574,10 @@ def _hops(rows: Rows, joined: Joined, over: Mask) -> _Hops:
     last[owner_after[mine]] = after[mine]
     copied = np.zeros(count, dtype=bool)
     copied[owner_after[mine & (rows.phase[after] == Phase.COPIED)]] = True
-    protocol = np.full(count, -1)
-    doubtful = np.zeros(count, dtype=np.int64)
-    owners = place[packet]
-    whose = owners >= 0
-    np.maximum.at(protocol, owners[whose], rows.protocol[in_line[whose]])
-    np.maximum.at(doubtful, owners[whose], DOUBT[joined.join[in_line[whose]]])
+    group = np.flatnonzero(_changes(packet))
+    whose = place[packet[group]] >= 0
+    protocol = np.maximum.reduceat(rows.protocol[in_line], group)[whose] if count else np.zeros(0, dtype=np.int64)
+    doubtful = np.maximum.reduceat(DOUBT[joined.join[in_line]], group)[whose] if count else protocol
     dropped = rows.phase[after] == Phase.DROPPED
     arrival = devices[ends_at]
     own, returned = rows.phase[arrival] == Phase.SENT, joined.sent[arrival]
