@@ -23,13 +23,25 @@ os.environ["NETDIAG_LIVE_SEED"] = _SEED  # the processes that pytest-xdist start
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep a random part of the tests that are cases of a library, in their order."""
-    cases = [item for item in items if item.get_closest_marker("sampled")]
+    """Keep a random part of the tests that are cases of a library, and those that need the same host together."""
+    places = [place for place, item in enumerate(items) if item.get_closest_marker("sampled")]
+    cases = sorted((items[place] for place in places), key=_host)
+    for place, case in zip(places, cases, strict=True):
+        items[place] = case
     if not _PART or len(cases) <= int(_PART):
         return
     left_out = set(cases) - set(random.Random(_SEED).sample(cases, int(_PART)))
     config.hook.pytest_deselected(items=[item for item in items if item in left_out])
     items[:] = [item for item in items if item not in left_out]
+
+
+def _host(item: pytest.Item) -> tuple[str, str]:
+    """The module, and the kind of host that a case is tried on, which is lent to one test after another: a process that
+    runs a part of the tests then starts few hosts.
+    """
+    assert isinstance(item, pytest.Function)
+    case = item.callspec.params.get("fault") or item.callspec.params.get("near_miss")
+    return item.nodeid.partition("::")[0], f"{item.callspec.params['kind']} {case.daemon_args}" if case else ""
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

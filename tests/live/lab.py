@@ -41,11 +41,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from subprocess import CompletedProcess
 from types import TracebackType
 from typing import IO, Any, Literal, Self
+
+from http_probe import ProbeError, Request, answers
 
 HERE = Path(__file__).resolve().parent
 COLLECTOR = HERE.parents[1] / "collector" / "netdiag_collect.py"
@@ -62,7 +64,6 @@ PUBLISHED_PORT = 8080
 IMAGE = "lab/busybox:1"
 
 COMMAND_TIMEOUT_S = 60.0
-PROBE_TIMEOUT_S = 2
 HEALING_TIMEOUT_S = 15.0
 SETTLING_TIMEOUT_S = 4.0
 
@@ -324,6 +325,25 @@ class DockerHost:
         """Run ``docker ARGS`` on the host."""
         return self.run([self.client, *args], check=check, timeout=timeout)
 
+    @property
+    def network(self) -> Path:
+        """The host's network namespace."""
+        return Path(f"/proc/{self.init_pid}/ns/net")
+
+    @property
+    def wan_network(self) -> Path:
+        """The outside world's network namespace."""
+        return Path(f"/proc/{self.wan_pid}/ns/net")
+
+    def network_of(self, container: str) -> Path:
+        """The network namespace of a running container."""
+        return self.namespace(self.inspect(container)[0])
+
+    def namespace(self, record: Mapping[str, Any]) -> Path:
+        """The network namespace of a running container with this record."""
+        # the record has the process as the host counts, which has a /proc of its own
+        return Path(f"/proc/{self.init_pid}/root/proc/{_pid(record)}/ns/net")
+
     def inspect(self, *containers: str) -> list[dict[str, Any]]:
         """Docker's records of containers, as ``docker inspect`` prints them."""
         records: list[dict[str, Any]] = json.loads(self.docker("container", "inspect", *containers).stdout)
@@ -348,8 +368,14 @@ class DockerHost:
             self._transfer(["cat", path], stdout=content)
 
     def bridge(self, network: str) -> str:
-        """Name of the bridge that Docker's record says a network has, whether the device exists or not."""
-        record = json.loads(self.docker("network", "inspect", network).stdout)[0]
+        """Name of the bridge that the engine's record says a network has, whether the device exists or not."""
+        return self.bridges(network)[0]
+
+    def bridges(self, *networks: str) -> list[str]:
+        """Names of the bridges that the engine's records say networks have."""
+        return [self._bridge(record) for record in json.loads(self.docker("network", "inspect", *networks).stdout)]
+
+    def _bridge(self, record: Mapping[str, Any]) -> str:
         return str(record["Options"].get("com.docker.network.bridge.name") or f"br-{record['Id'][:12]}")
 
     def address(self, container: str, network: str) -> str:
@@ -484,9 +510,8 @@ class PodmanHost(DockerHost):
             args = (args[0], f"--cgroup-parent=/{self.directory.name}", *args[1:])
         return super().docker(*args, check=check, timeout=timeout)
 
-    def bridge(self, network: str) -> str:
-        """Name of the bridge that podman's record says a network has, whether the device exists or not."""
-        return str(json.loads(self.docker("network", "inspect", network).stdout)[0]["network_interface"])
+    def _bridge(self, record: Mapping[str, Any]) -> str:
+        return str(record["network_interface"])
 
     def _start_engine(self) -> None:
         self.write_file("/etc/containers/containers.conf", _CONTAINERS_CONF)
@@ -515,11 +540,16 @@ events_logger = "file"
 
 def _in_network_of(record: Mapping[str, Any], argv: Sequence[str]) -> list[str]:
     """The command that runs `argv` on the host in the network namespace of a container with this record."""
-    pid = record["State"]["Pid"]
+    return ["nsenter", f"--target={_pid(record)}", "--net", "--", *argv]
+
+
+def _pid(record: Mapping[str, Any]) -> int:
+    """The first process of a running container, as its host counts."""
+    pid = int(record["State"]["Pid"])
     if pid == 0:
         message = f"container {record['Name'].removeprefix('/')} is not running"
         raise LabError(message)
-    return ["nsenter", f"--target={pid}", "--net", "--", *argv]
+    return pid
 
 
 def _recorded_address(record: Mapping[str, Any], network: str) -> str:
@@ -629,6 +659,7 @@ def _remove_cgroup(group: Path) -> None:
             time.sleep(0.02)
 
 
+@cache
 def _image_archive() -> bytes:
     """A root file system as a tar archive: busybox, each of its applets as a link, and the files of rootfs/."""
     busybox = shutil.which("busybox", path=ENVIRONMENT["PATH"])
@@ -679,45 +710,44 @@ def _start_container(host: DockerHost, name: str, network: str, *options: str) -
 # Probes
 
 
-def fetch(run: Run, url: str) -> str | None:
-    """Body of the answer to an HTTP request made where `run` runs commands, less its last newline; None without answer.
+def fetch(namespace: Path, url: str, source: str = "") -> str | None:
+    """Body of the answer to an HTTP request made in a network namespace, less its last newline; None without answer.
 
     Raises LabError for every outcome that is neither, such as a status other than 200.
     """
-    # curl(1): 7 no connection, 28 no answer in time, 52 closed without an answer, 56 reset.
-    curl = ["curl", "--silent", "--show-error", "--fail", "--max-time", str(PROBE_TIMEOUT_S), url]
-    answer = run(curl)
-    if answer.returncode in {7, 28, 52, 56}:
-        return None
-    if answer.returncode != 0:
-        message = f"exit {answer.returncode}: {shlex.join(curl)}\n{answer.stderr}".rstrip()
-        raise LabError(message)
-    return answer.stdout.removesuffix("\n")
+    return _fetch_all([Request(namespace, url, source)])[0]
+
+
+def _fetch_all(requests: Sequence[Request]) -> list[str | None]:
+    try:
+        return answers(requests)
+    except ProbeError as error:
+        raise LabError(str(error)) from error
 
 
 def egress(host: DockerHost, container: str) -> bool:
     """Whether the container is answered by the outside web server."""
-    return fetch(partial(host.container, container, check=False), f"http://{OUTSIDE_SERVER}/") is not None
+    return fetch(host.network_of(container), f"http://{OUTSIDE_SERVER}/") is not None
 
 
 def published(host: DockerHost, port: int = PUBLISHED_PORT) -> bool:
     """Whether the outside world is answered on a port of the host's address."""
-    return fetch(partial(host.wan, check=False), f"http://{HOST_ADDRESS}:{port}/") is not None
+    return fetch(host.wan_network, f"http://{HOST_ADDRESS}:{port}/") is not None
 
 
 def localhost(host: DockerHost, port: int = PUBLISHED_PORT) -> bool:
     """Whether the host is answered on a port of 127.0.0.1."""
-    return fetch(partial(host.run, check=False), f"http://127.0.0.1:{port}/") is not None
+    return fetch(host.network, f"http://127.0.0.1:{port}/") is not None
 
 
 def container_to_container(host: DockerHost, container: str, address: str) -> bool:
     """Whether a container is answered by another one's address, port 80."""
-    return fetch(partial(host.container, container, check=False), f"http://{address}/") is not None
+    return fetch(host.network_of(container), f"http://{address}/") is not None
 
 
 def host_to_container(host: DockerHost, address: str) -> bool:
     """Whether the host is answered by a container's address, port 80."""
-    return fetch(partial(host.run, check=False), f"http://{address}/") is not None
+    return fetch(host.network, f"http://{address}/") is not None
 
 
 def client_address_seen(host: DockerHost, port: int = PUBLISHED_PORT) -> str | None:
@@ -725,31 +755,43 @@ def client_address_seen(host: DockerHost, port: int = PUBLISHED_PORT) -> str | N
 
     Without a DNAT rule docker-proxy still answers, and the container sees its bridge's gateway instead of 203.0.113.1.
     """
-    return fetch(partial(host.wan, check=False), f"http://{HOST_ADDRESS}:{port}/cgi-bin/client")
+    return fetch(host.wan_network, f"http://{HOST_ADDRESS}:{port}/cgi-bin/client")
+
+
+_CLIENT = "web sees the address of its outside client"
 
 
 def broken_promises(host: DockerHost) -> list[str]:
     """What the standard workload should do and does not; empty on a healthy host."""
-    running = host.docker("ps", "--format={{.Names}}").stdout.split()
-    stopped = [name for name in CONTAINERS if name not in running]
+    records = dict(zip(CONTAINERS, host.inspect(*CONTAINERS), strict=True))
+    stopped = [name for name, record in records.items() if not record["State"]["Running"]]
     if stopped:
         return [f"{name} runs" for name in stopped]
-    web, db = host.address("web", "front"), host.address("db", "back")
+    at_web = f"http://{_recorded_address(records['web'], 'front')}/"
+    at_db = f"http://{_recorded_address(records['db'], 'back')}/"
+    at_app_from_web = f"http://{_recorded_address(records['app'], 'front')}/"
+    at_app_from_db = f"http://{_recorded_address(records['app'], 'back')}/"
+    outside, published_web = f"http://{OUTSIDE_SERVER}/", f"http://{HOST_ADDRESS}:{PUBLISHED_PORT}/"
+    web, db, app = (host.namespace(records[name]) for name in ("web", "db", "app"))
     promises = {
-        "outside clients reach web": published(host),
-        "web sees the address of its outside client": client_address_seen(host) == ROUTER_ADDRESS,
-        "the host reaches web on 127.0.0.1": localhost(host),
-        "web reaches the outside": egress(host, "web"),
-        "db reaches the outside": egress(host, "db"),
-        "app reaches the outside": egress(host, "app"),
-        "app reaches web": container_to_container(host, "app", web),
-        "app reaches db": container_to_container(host, "app", db),
-        "web reaches app": container_to_container(host, "web", host.address("app", "front")),
-        "db reaches app": container_to_container(host, "db", host.address("app", "back")),
-        "the host reaches web": host_to_container(host, web),
-        "the host reaches db": host_to_container(host, db),
+        "outside clients reach web": Request(host.wan_network, published_web),
+        _CLIENT: Request(host.wan_network, f"{published_web}cgi-bin/client"),
+        "the host reaches web on 127.0.0.1": Request(host.network, f"http://127.0.0.1:{PUBLISHED_PORT}/"),
+        "web reaches the outside": Request(web, outside),
+        "db reaches the outside": Request(db, outside),
+        "app reaches the outside": Request(app, outside),
+        "app reaches web": Request(app, at_web),
+        "app reaches db": Request(app, at_db),
+        "web reaches app": Request(web, at_app_from_web),
+        "db reaches app": Request(db, at_app_from_db),
+        "the host reaches web": Request(host.network, at_web),
+        "the host reaches db": Request(host.network, at_db),
     }
-    return [promise for promise, kept in promises.items() if not kept]
+    answered = dict(zip(promises, _fetch_all(list(promises.values())), strict=True))
+    wrong = {promise for promise, answer in answered.items() if answer is None}
+    if answered[_CLIENT] != ROUTER_ADDRESS:
+        wrong.add(_CLIENT)
+    return [promise for promise in promises if promise in wrong]
 
 
 def assert_healthy(host: DockerHost) -> None:
@@ -772,7 +814,8 @@ def configuration(host: DockerHost) -> tuple[str, ...]:
     records = dict(zip(CONTAINERS, host.inspect(*CONTAINERS), strict=True))
     runs = {name: partial(_run_in_network_of, host, record) for name, record in records.items()}
     outer_links = _links(host.run)
-    names = {host.bridge(network): f"bridge of {network}" for network in NETWORKS}
+    bridges = zip(host.bridges(*NETWORKS), NETWORKS, strict=True)
+    names = {bridge: f"bridge of {network}" for bridge, network in bridges}
     names |= {link["ifname"]: "way out of a swarm" for link in outer_links if link.get("master") == "docker_gwbridge"}
     if any(link["ifname"] == "docker_gwbridge" for link in outer_links):
         names |= dict.fromkeys(_addresses_on_gwbridge(host), "address of a way out of a swarm")
@@ -832,8 +875,10 @@ fi
 echo "== route" && ip -4 route show table all
 echo "== rule" && ip rule
 echo "== sysctl"
-links='all|default|docker0|br-[^.]*|podman[0-9]|eth[0-9]'
-sysctl --all --pattern "^net[.](ipv4[.](ip_forward|conf[.]($links)[.])|bridge[.])"
+cd /proc/sys/net
+# sysctl --all would read each setting that there is; 2: no bridge is there, or no br_netfilter
+grep -rs '' ipv4/ip_forward ipv4/conf/all ipv4/conf/default ipv4/conf/docker0 ipv4/conf/br-* ipv4/conf/podman[0-9] \
+    ipv4/conf/eth[0-9] bridge || [ $? = 2 ]
 """
 
 

@@ -10,10 +10,9 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import lab
@@ -90,7 +89,7 @@ def test_docker_writes_its_rules_into_the_chosen_backend_only(docker_host: Lend,
 @live
 def test_outside_world_sees_the_address_of_the_host_as_client(docker_host: Lend, backend: Backend) -> None:
     host = docker_host(backend)
-    client = lab.fetch(partial(host.container, "web"), f"http://{lab.OUTSIDE_SERVER}/")
+    client = lab.fetch(host.network_of("web"), f"http://{lab.OUTSIDE_SERVER}/")
     assert client == lab.HOST_ADDRESS
 
 
@@ -203,18 +202,14 @@ def test_a_probe_from_a_stopped_container_is_an_error_and_not_a_no(docker_host: 
 def test_an_answer_other_than_200_is_an_error_and_not_a_no(docker_host: Lend) -> None:
     host = docker_host()
     with pytest.raises(LabError, match="404"):
-        lab.fetch(partial(host.run, check=False), "http://127.0.0.1:8080/missing")
+        lab.fetch(host.network, "http://127.0.0.1:8080/missing")
 
 
 @live
-def test_a_missing_curl_is_an_error_and_not_a_no(docker_host: Lend) -> None:
-    host = docker_host()
-
-    def without_curl(argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
-        return host.run(["no-such-curl", *argv[1:]], check=False)
-
-    with pytest.raises(LabError, match="exit 127"):
-        lab.fetch(without_curl, "http://127.0.0.1:8080/")
+def test_a_namespace_that_is_not_there_is_an_error_and_not_a_no(docker_host: Lend) -> None:
+    missing = docker_host().network.with_name("none")
+    with pytest.raises(LabError, match="No such file"):
+        lab.fetch(missing, "http://127.0.0.1:8080/")
 
 
 # The daemon
@@ -388,7 +383,7 @@ def test_changes_names_each_line_that_was_lost_and_each_that_is_new(docker_host:
     assert "+host: link orphan kind veth flags BROADCAST,M-DOWN,MULTICAST mtu 1500" in found
     assert any(line.startswith(f"{lost_port} master <bridge of back> ") for line in found)
     assert "+host: address 192.0.2.7/32 <bridge of back>" in found
-    assert "-host: sysctl net.ipv4.ip_forward = 1" in found
+    assert "-host: sysctl ipv4/ip_forward:1" in found
     host.shell(
         "iptables -D DOCKER-USER -s 192.0.2.1 -j DROP && iptables -D DOCKER-USER -j RETURN"
         f" && ip link delete orphan && ip link set {veth} master {bridge}"

@@ -1,7 +1,5 @@
 """Faults of addresses."""
 
-from functools import partial
-
 from lab import DockerHost, egress, fetch, host_to_container, published
 
 from faults._kit import Fault, NearMiss, bridge, lines, named, network, run, succeeds
@@ -42,7 +40,7 @@ def _leave_the_lan(host: DockerHost) -> None:
 
 
 def _reaches_the_lan(host: DockerHost) -> bool:
-    return fetch(partial(host.container, "web", check=False), "http://172.30.7.7/") is not None
+    return fetch(host.network_of("web"), "http://172.30.7.7/") is not None
 
 
 def _reaches_the_till(host: DockerHost) -> bool:

@@ -1,7 +1,6 @@
 """Faults of filter rules."""
 
 from collections.abc import Callable
-from functools import partial
 
 from lab import (
     HOST_ADDRESS,
@@ -67,7 +66,7 @@ def _kept_apart(host: DockerHost) -> bool:
 def _reached_directly(host: DockerHost) -> bool:
     """Whether the outside, which has a route to it, is answered by a container's own address."""
     url = f"http://{host.address('web', 'front')}/"
-    return fetch(partial(host.wan, check=False), url) is not None
+    return fetch(host.wan_network, url) is not None
 
 
 def _route(host: DockerHost) -> list[str]:
@@ -401,7 +400,7 @@ FAULTS = (
             run("client", "--network front --add-host host.docker.internal:203.0.113.10"),
             "iptables -I INPUT -i <front> -m conntrack --ctstate NEW -j DROP",
         ),
-        lambda host: not fetch(partial(host.container, "client", check=False), f"http://{HOST_ADDRESS}:8080/"),
+        lambda host: not fetch(host.network_of("client"), f"http://{HOST_ADDRESS}:8080/"),
         named("container", "client"),
         on=("nft", "legacy"),
         variant="by name",

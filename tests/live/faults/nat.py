@@ -1,7 +1,5 @@
 """Faults of address translation."""
 
-from functools import partial
-
 from lab import (
     HOST_ADDRESS,
     PUBLISHED_PORT,
@@ -46,7 +44,7 @@ def _have_no_ipv6(host: DockerHost) -> None:
 
 def _ipv6_client_address_seen(host: DockerHost) -> str | None:
     """The address that web takes its client by IPv6 for, None without an answer."""
-    return fetch(partial(host.wan, check=False), f"http://[{_HOST_IPV6}]:{PUBLISHED_PORT}/cgi-bin/client")
+    return fetch(host.wan_network, f"http://[{_HOST_IPV6}]:{PUBLISHED_PORT}/cgi-bin/client")
 
 
 def _gateway_of(host: DockerHost, name: str) -> str:

@@ -1,7 +1,6 @@
 """Faults of published ports."""
 
 import shlex
-from functools import partial
 
 from lab import HOST_ADDRESS, DockerHost, fetch, localhost, published
 
@@ -56,7 +55,7 @@ def _runs(host: DockerHost, container: str) -> bool:
 
 def _answers_on(host: DockerHost, address: str, port: int) -> bool:
     """Whether the outside world is answered on a port of one of the host's addresses."""
-    return fetch(partial(host.wan, check=False), f"http://{address}:{port}/") is not None
+    return fetch(host.wan_network, f"http://{address}:{port}/") is not None
 
 
 FAULTS = (

@@ -1,7 +1,5 @@
 """Faults of routes, policy rules and neighbour tables."""
 
-from functools import partial
-
 from lab import OUTSIDE_SERVER, DockerHost, egress, fetch, host_to_container, published
 
 from faults._kit import Fault, NearMiss, lines, named, network, run, succeeds
@@ -12,7 +10,7 @@ def _host_to_web(host: DockerHost) -> bool:
 
 
 def _host_to_outside(host: DockerHost) -> bool:
-    return fetch(partial(host.run, check=False), f"http://{OUTSIDE_SERVER}/") is not None
+    return fetch(host.network, f"http://{OUTSIDE_SERVER}/") is not None
 
 
 #: A LAN of its own, in a namespace of the host's: `lan0` leads there.

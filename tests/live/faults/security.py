@@ -1,9 +1,6 @@
 """What is open to others than those that it was meant for."""
 
 import shlex
-from collections.abc import Sequence
-from functools import partial
-from subprocess import CompletedProcess
 
 from lab import HOST_ADDRESS, OUTSIDE_SERVER, ROUTER_ADDRESS, DockerHost, egress, fetch
 
@@ -53,11 +50,7 @@ s.sendto(struct.pack("!BBHBBHII", 134, 0, 0, 64, 0, 1800, 0, 0), ("ff02::1", 0))
 
 def _from_afar(host: DockerHost, port: int) -> bool:
     """Whether a client that is no neighbour of the host is answered on a port."""
-    return fetch(partial(_as_source, host, OUTSIDE_SERVER), f"http://{HOST_ADDRESS}:{port}/") is not None
-
-
-def _as_source(host: DockerHost, source: str, argv: Sequence[str]) -> CompletedProcess[str]:
-    return host.wan([argv[0], "--interface", source, *argv[1:]], check=False)
+    return fetch(host.wan_network, f"http://{HOST_ADDRESS}:{port}/", OUTSIDE_SERVER) is not None
 
 
 def _by_route(host: DockerHost, container: str, network: str = "front") -> bool:
@@ -65,7 +58,7 @@ def _by_route(host: DockerHost, container: str, network: str = "front") -> bool:
     address = host.address(container, network)
     host.wan(["ip", "route", "add", address, "via", HOST_ADDRESS])
     try:
-        return fetch(partial(host.wan, check=False), f"http://{address}/") is not None
+        return fetch(host.wan_network, f"http://{address}/") is not None
     finally:
         host.wan(["ip", "route", "del", address])
 
@@ -86,8 +79,7 @@ def _connects_from_afar(host: DockerHost, port: int) -> bool:
 
 def _by_ipv6(host: DockerHost, port: int) -> bool:
     """Whether a client that is no neighbour is answered by IPv6."""
-    curl = partial(_as_source, host, "2001:db8:77::7")
-    return fetch(curl, f"http://[2001:db8::10]:{port}/") is not None
+    return fetch(host.wan_network, f"http://[2001:db8::10]:{port}/", "2001:db8:77::7") is not None
 
 
 def _with_ipv6(host: DockerHost) -> None:
@@ -281,7 +273,7 @@ FAULTS = (
     Fault(
         "sec-docker-api-tcp",
         lines(*_LISTEN_ON_TCP),
-        lambda host: fetch(partial(host.wan, check=False), "http://203.0.113.10:2375/version") is not None,
+        lambda host: fetch(host.wan_network, "http://203.0.113.10:2375/version") is not None,
         named("port", "2375/tcp"),
         on=("nft", "legacy"),
     ),
