@@ -32,8 +32,8 @@ pytestmark = pytest.mark.live
 
 KINDS = tuple((backend, family) for backend in ("nft", "legacy") for family in ("ipv4", "ipv6"))
 TABLES = ("raw", "mangle", "nat", "filter")
-# 4 kinds x 26 loads x 24 rules = 2,496, of each suite
-LOADS = 26
+# 4 kinds x 4 tables x 7 loads x 24 rules = 2,688, of each suite
+LOADS_OF_A_TABLE = 7
 RULES_A_LOAD = 24
 LEAST_RULES = 500
 NOWHERE = Source("generated", "").span(1, 1, 1)
@@ -634,7 +634,7 @@ def test_generated_rules_are_read_as_they_were_generated(backend: str, family: s
         assert len(targets) >= 20, refused
 
         @settings(
-            max_examples=LOADS,
+            max_examples=LOADS_OF_A_TABLE,
             deadline=None,
             database=None,
             derandomize=True,
@@ -642,15 +642,10 @@ def test_generated_rules_are_read_as_they_were_generated(backend: str, family: s
             phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
         )
-        @given(
-            st.sampled_from(TABLES).flatmap(
-                lambda table: st.lists(
-                    _rule(table, family, pieces, targets), min_size=RULES_A_LOAD, max_size=RULES_A_LOAD
-                )
-            )
-        )
-        def agree(rules: list[Rule]) -> None:
-            table = rules[0].table
+        @given(st.data())
+        def agree(table: str, data: st.DataObject) -> None:
+            generated = _rule(table, family, pieces, targets)
+            rules = data.draw(st.lists(generated, min_size=RULES_A_LOAD, max_size=RULES_A_LOAD))
             expected = [
                 facts(replace(rule, position=number, counters=rule.counters if counters_kept else Counters(0, 0)))
                 for number, rule in enumerate(rules, start=1)
@@ -671,9 +666,9 @@ def test_generated_rules_are_read_as_they_were_generated(backend: str, family: s
             tried[table] += len(rules)
             modules.update(match.option for rule in rules for match in rule.matches)
 
-        agree()
-    assert tried.total() >= LEAST_RULES
-    assert set(tried) == set(TABLES)
+        for table in TABLES:
+            agree(table)
+    assert min(tried[table] for table in TABLES) >= LEAST_RULES // len(TABLES)
     assert len(modules) >= 40
 
 
