@@ -8,6 +8,7 @@ _PACKAGE = Path(__file__).resolve().parent
 _CHECKOUT = _PACKAGE.parent.parent
 
 
+@once
 def grammars() -> Path:
     """The folder of the `.lark` files."""
     return _first(_PACKAGE / "grammars", _CHECKOUT / "grammars")

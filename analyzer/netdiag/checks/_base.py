@@ -7,7 +7,6 @@ right.
 """
 
 import inspect
-import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -118,8 +117,9 @@ class Check:
 
     def section(self, heading: str) -> str:
         """The text under a heading of the page."""
-        found = re.search(rf"^## {re.escape(heading)}\n(.*?)(?=^## |\Z)", self.page, re.MULTILINE | re.DOTALL)
-        return found.group(1).strip() if found else ""
+        _, _, below = f"\n{self.page}".partition(f"\n## {heading}\n")
+        text, _, _ = f"\n{below}".partition("\n## ")
+        return text.strip()
 
     @property
     def why(self) -> str:

@@ -27,11 +27,15 @@ _MARK = re.compile(r"^// Every such output has: /(.*)/$", re.MULTILINE)
 
 def may_be(name: str, source: Source) -> bool:
     """Whether a source could be an output of the format of this name, from a look at its head."""
-    grammar = places.grammars() / f"{name}.lark"
-    if not grammar.exists():  # JSON outputs have a schema or nothing where the others have a grammar
+    if not _has_grammar(name):  # JSON outputs have a schema or nothing where the others have a grammar
         return source.text.lstrip()[:1] in ("{", "[", '"')
     mark = _mark(name)
     return mark is None or mark.search("\n".join(line[:_WIDTH] for line in source.lines[:_HEAD_LINES])) is not None
+
+
+@cache
+def _has_grammar(name: str) -> bool:
+    return (places.grammars() / f"{name}.lark").exists()
 
 
 @cache
@@ -71,7 +75,7 @@ def _plainness(format_: Format) -> int:
 
 def _read_head(source: Source, format_: Format) -> Document:
     """The format's reading of the head. JSON cannot be read in part: it is read whole."""
-    if (places.grammars() / f"{format_.name}.lark").exists():
+    if _has_grammar(format_.name):
         source = Source(source.path, _head(source), source.command, source.scope)
     return format_.read(source)
 
