@@ -15,11 +15,13 @@ SAMPLES = Path(__file__).parents[2] / "samples" / "checks"
 
 @pytest.fixture
 def edited(tmp_path: Path) -> Callable[..., list[Finding]]:
-    """`edited(check, path, change)`: the findings of a check in its firing sample with one file changed."""
+    """`edited(check, path, change)`: the findings of a check in its firing sample, or in that of the check `of`, with
+    one file changed.
+    """
 
-    def findings(check: str, path: str, change: Callable[[str], str]) -> list[Finding]:
+    def findings(check: str, path: str, change: Callable[[str], str], of: str = "") -> list[Finding]:
         bundle = tmp_path / "bundle"
-        shutil.copytree(SAMPLES / check / "fires", bundle)
+        shutil.copytree(SAMPLES / (of or check) / "fires", bundle)
         before = (bundle / path).read_text()
         after = change(before)
         assert after != before
@@ -98,3 +100,27 @@ def test_a_rule_is_told_with_what_it_dropped_between_the_two_looks() -> None:
     label = "this rule drops them; 5 packets so far, 5 of them while the bundle was collected"
     assert finding.evidence[0].label == label
     assert finding.evidence[0].span.excerpt.startswith("[0:0] -A DOCKER-USER")
+
+
+def without_leaving(text: str) -> str:
+    """The trace without what timers did: twice one lets a packet leave the queue, which arrives within 0.5 ms."""
+    lines = text.splitlines(keepends=True)
+    times = [float(re.findall(r"\] +([\d.]+):", line)[0]) for line in lines]
+    full = max(time for time, line in zip(times, lines, strict=True) if "QDISC_DROP" in line)
+    left = [time for time, line in zip(times, lines, strict=True) if time > full and "start_xmit: dev=veth" in line]
+    assert len(left) == 2
+    return "".join(
+        line for time, line in zip(times, lines, strict=True) if not any(0 <= time - at < 0.0005 for at in left)
+    )
+
+
+def test_packets_that_left_the_queue_by_its_counters_are_not_told_as_never_sent(edited: Edited) -> None:
+    (finding,) = edited("trace-queued-not-xmitted", TRACE, without_leaving)
+    assert finding.message.startswith("5 of 8 packets were never sent by ")
+    assert finding.confidence is Confidence.HIGH
+
+
+def test_packets_that_left_the_queue_unseen_tell_that_events_are_missing(edited: Edited) -> None:
+    (finding,) = edited("trace-lost-events", TRACE, without_leaving, of="trace-queued-not-xmitted")
+    assert finding.severity is Severity.NOTE
+    assert " sent 2 packets more than the trace shows" in finding.message

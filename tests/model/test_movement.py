@@ -95,6 +95,36 @@ def test_counters_of_drivers_are_of_the_device_that_the_output_is_named_after(ma
     assert grown == [("eth0", "rx_dropped", 3, 5, True, 2)]
 
 
+QDISC = """qdisc tbf 8024: dev veth1 root refcnt 3 rate 80Kbit burst 1540b lat 146ms
+ Sent {sent} bytes {sent} pkt (dropped {dropped}, overlimits 9 requeues 0)
+ backlog 0b {waiting}p requeues 0
+qdisc noqueue 0: dev docker0 root refcnt 2
+ Sent 0 bytes 0 pkt (dropped 0, overlimits 0 requeues 0)
+ backlog 0b 0p requeues 0
+"""
+
+
+def test_what_the_queues_of_devices_let_go_dropped_and_kept(make_manifest: Any, read: Any) -> None:
+    documents = [
+        read("tc_qdisc", QDISC.format(sent=3, dropped=5, waiting=1), "before:host", command="tc -s qdisc"),
+        read("tc_qdisc", QDISC.format(sent=6, dropped=10, waiting=2), "after:host", command="tc -s qdisc"),
+    ]
+    host = host_that_moved(make_manifest, documents, fingerprint(), fingerprint())
+    (queue,) = host.movement.queues
+    assert (queue.scope, queue.device, queue.sent, queue.dropped, queue.waiting) == ("host", "veth1", 3, 5, 2)
+    assert queue.span.line == 1
+
+
+def test_a_queue_that_was_made_anew_has_counted_something_else(make_manifest: Any, read: Any) -> None:
+    later = QDISC.format(sent=6, dropped=10, waiting=2).replace("8024:", "8025:")
+    documents = [
+        read("tc_qdisc", QDISC.format(sent=3, dropped=5, waiting=1), "before:host", command="tc -s qdisc"),
+        read("tc_qdisc", later, "after:host", command="tc -s qdisc"),
+    ]
+    host = host_that_moved(make_manifest, documents, fingerprint(), fingerprint())
+    assert host.movement.queues == ()
+
+
 def test_the_two_looks_are_not_taken_for_the_state(make_manifest: Any, read: Any) -> None:
     documents = [
         read("ip_addr", LINK.format(bytes=1, dropped=1), "before:host"),

@@ -53,18 +53,18 @@ def _of(host: Host, seen: Observation) -> Iterator[Fault]:
         place = places(host).of(path.stops[-1].where)
         count = path.endings.get(Ending.CROSSING, 0) - path.doubtful
         if place and place.of_containers and count > 0:
-            yield _fault(seen, path, place, count)
+            yield _fault(host, seen, path, place, count)
 
 
-def _fault(seen: Observation, path: Path, place: Place, count: int) -> Fault:
+def _fault(host: Host, seen: Observation, path: Path, place: Place, count: int) -> Fault:
     ended = (each for each in seen.journeys if each.path == path.number and each.ending is Ending.CROSSING)
     lines = (each.hops[-1].steps[-1].line for each in ended if not each.doubt)
     device = place.device
     return Fault(
-        message=f"{place.words} sent {packets(count)} that its other end never received{reservation(seen)}",
+        message=f"{place.words} sent {packets(count)} that its other end never received{reservation(host, seen)}",
         subjects=place.subjects,
         evidence=(*evidence_at(seen, lines, "sent, and not received at the other end"), *place.shown),
         remedy=(sh("tc filter show dev {} egress; ip -d link show {}", device, device),),
         verify=(sh("ip -s link show {}", device),),
-        confidence=confidence_of(seen),
+        confidence=confidence_of(host, seen),
     )

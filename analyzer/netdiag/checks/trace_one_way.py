@@ -75,7 +75,7 @@ def _of(host: Host, seen: Observation) -> Iterator[Fault]:
         waited = [each for each in came if seen.end - each.arrived >= _SECOND]
         no_route = _no_route(host, inside)
         if waited and (no_route or any(_is_tcp(seen, each) for each in waited)):
-            yield _fault(seen, path, place, waited, no_route)
+            yield _fault(host, seen, path, place, waited, no_route)
 
 
 def _no_route(host: Host, inside: Whereabouts) -> Grown | None:
@@ -90,16 +90,18 @@ def _is_tcp(seen: Observation, journey: Journey) -> bool:
     return any(line.rstrip().endswith(_TCP) for line in lines)
 
 
-def _fault(seen: Observation, path: Path, place: Place, came: Sequence[Journey], no_route: Grown | None) -> Fault:
+def _fault(
+    host: Host, seen: Observation, path: Path, place: Place, came: Sequence[Journey], no_route: Grown | None
+) -> Fault:
     container = place.subjects[0].name
     counted = (related(no_route.span, "packets that it had no route for"),) if no_route else ()
     why = "; it had no route for what it wanted to send" if no_route else ""
     return Fault(
         message=f"{packets(path.count)} reached {place.words} by way of `{path.stops[0].where.device}`, "
-        f"and it sent none back{why}{reservation(seen)}",
+        f"and it sent none back{why}{reservation(host, seen)}",
         subjects=place.subjects,
         evidence=(*evidence_at(seen, (each.line for each in came), "the way in"), *counted, *place.shown),
         remedy=(sh("nsenter -t $(docker inspect -f '{{{{.State.Pid}}}}' {}) -n ip route", container),),
         verify=(sh("nsenter -t $(docker inspect -f '{{{{.State.Pid}}}}' {}) -n ss -lntu", container),),
-        confidence=confidence_of(seen),
+        confidence=confidence_of(host, seen),
     )

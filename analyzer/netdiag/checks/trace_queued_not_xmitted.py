@@ -10,6 +10,7 @@ The packet gets as far as the bridge or the veth and vanishes there. Neither rou
 `net_dev_queue` begins the sending on a device; `net_dev_start_xmit` or `net_dev_xmit` shows that its driver got the
 packet. Packets whose way ends between the two count, and those that the queue freed (QDISC_DROP and its like). A
 packet that a bridge sends must be sent again by one of its ports; where that is missing the bridge had no way for it.
+Where the counters of the queue say that it let a packet go, the packet was sent, and the trace lacks its events.
 Packets at the end of the capture, and those that lost events may explain, do not count; nor do copies and parts of
 packets, whose whole goes on. A device without a carrier sends nothing and is passed over: the checks of links speak
 of it. The trace must have recorded both ends of a sending.
@@ -41,8 +42,9 @@ from netdiag.checks._traces import (
     refused,
     reservation,
     traces_with,
+    unseen,
 )
-from netdiag.finding import Evidence, Severity
+from netdiag.finding import Confidence, Evidence, Severity
 from netdiag.journeys.observed.facts import Direction, Drop, DropClass, Ending, Observation, Path
 from netdiag.model import Host
 
@@ -79,6 +81,8 @@ def _of(host: Host, seen: Observation) -> Iterator[Fault]:
         if place and count > 0 and path.copies == 0 and _has_carrier(host, place):
             where[place.words] = place
             vanished[place.words] += count
+    for gone in unseen(host, seen):
+        vanished[gone.place.words] -= gone.count
     for drop in seen.drops:
         place = places(host).of(drop.where)
         by_queue = drop.reason.kind is DropClass.QUEUE and drop.path not in refused(seen)
@@ -122,10 +126,11 @@ def _counted(host: Host, place: Place) -> Iterator[Evidence]:
 def _fault(host: Host, seen: Observation, place: Place, count: int, given: int, dropped: Sequence[Drop]) -> Fault:
     ended = [each for each in seen.journeys if each.ending in _NOT_SENT and not each.doubt and each.copy_of is None]
     lines = [line for drop in dropped for line in drop.lines]
-    lines += [each.hops[-1].steps[-1].line for each in ended if each.hops[-1].where.device == place.device]
     by_queue = sum(drop.count for drop in dropped)
+    if count > by_queue:
+        lines += [each.hops[-1].steps[-1].line for each in ended if each.hops[-1].where.device == place.device]
     all_of_them = "them" if by_queue == count else f"{by_queue} of them"
-    why = f": its queue dropped {all_of_them} ({dropped[0].reason.name})" if dropped else reservation(seen)
+    why = f": its queue dropped {all_of_them} ({dropped[0].reason.name})" if dropped else reservation(host, seen)
     device, sent = place.device, "was never sent" if count == 1 else "were never sent"
     return Fault(
         message=f"{count} of {packets(max(count, given))} {sent} by {place.words}{why}",
@@ -134,5 +139,5 @@ def _fault(host: Host, seen: Observation, place: Place, count: int, given: int, 
         remedy=(sh("tc qdisc del dev {} root" if dropped else "tc -s qdisc show dev {}", device),),
         verify=(sh("tc -s qdisc show dev {}", device),),
         severity=None if place.of_containers else Severity.WARNING,
-        confidence=confidence_of(seen),
+        confidence=confidence_of(host, seen) if count > by_queue else Confidence.HIGH,
     )

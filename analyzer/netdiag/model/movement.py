@@ -98,15 +98,30 @@ def counts_loss(counter: str) -> bool:
 
 
 @dataclass(frozen=True)
+class Queue:
+    """The root queue of a device of the namespace `scope`: the packets that it let go and dropped between the two
+    looks, and those that wait in it at the second, of which `span` is the line.
+    """
+
+    scope: str
+    device: str
+    sent: int
+    dropped: int
+    waiting: int
+    span: Span
+
+
+@dataclass(frozen=True)
 class Movement:
     """The two looks: how far they are apart, in seconds, and what moved between them. `looked_at` are the kinds of
-    objects that both looks tell of.
+    objects that both looks tell of; `queues` those that were there both times and let packets go.
     """
 
     seconds: float
     objects: tuple[Moved, ...]
     counters: tuple[Grown, ...]
     looked_at: tuple[str, ...] = ()
+    queues: tuple[Queue, ...] = ()
 
 
 def is_extra_look(scope: str) -> bool:
@@ -132,6 +147,7 @@ def movement(
         seconds=_seconds(manifest),
         objects=tuple(_each_once(found)),
         counters=tuple(_grown(documents)),
+        queues=tuple(_queues(documents)),
         looked_at=tuple(kind for kind, key in _KEYS.items() if None not in (before.get(key), after.get(key))),
     )
 
@@ -252,6 +268,28 @@ def _grown(documents: Sequence[Document]) -> Iterator[Grown]:
         if key in earlier and value > earlier[key]:
             scope, owner, counter = key
             yield Grown(scope, owner, counter, earlier[key], value, span)
+
+
+def _queues(documents: Sequence[Document]) -> Iterator[Queue]:
+    earlier = dict(_root_queues(documents, BEFORE))
+    for key, later in _root_queues(documents, AFTER):
+        match earlier.get(key), later:
+            case (
+                Qdisc(sent_packets=int(sent_before), dropped=int(dropped_before)),
+                Qdisc(sent_packets=int(sent), dropped=int(dropped), backlog_packets=int(waiting)),
+            ) if sent > sent_before:
+                scope, device, *_ = key
+                yield Queue(scope, device, sent - sent_before, dropped - dropped_before, waiting, later.span)
+
+
+def _root_queues(documents: Sequence[Document], look: str) -> Iterator[tuple[tuple[str, str, str, str], Qdisc]]:
+    """The queues of whole devices in one look, each by its scope, device, kind and handle."""
+    for document in documents:
+        scope = document.source.scope
+        if scope.startswith(look):
+            for record in document.records:
+                if isinstance(record, Qdisc) and record.device and record.parent == "root":
+                    yield (scope.removeprefix(look), record.device, record.kind, record.handle), record
 
 
 #: Of which scope and owner a counter is, and its name.
