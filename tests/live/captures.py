@@ -62,6 +62,22 @@ with socket.create_server(("", 9000)) as listening:
                 found.sendall(data)
 """
 
+#: Runs a command when the first packet of a protocol has come of which one octet has a certain value.
+_HEAR_ONE = """
+import signal, socket, subprocess, sys
+protocol, octet, value, *command = sys.argv[1:]
+heard = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(int(protocol, 16)))
+while heard.recv(65536)[int(octet)] != int(value):
+    pass
+heard.close()
+subprocess.run(command, check=True)
+signal.pause()
+"""
+
+#: A request for a neighbour's address, as this program is told of it: protocol, octet, and value.
+_ARP_REQUEST = ("0806", "7", "1")  # RFC 826
+_SOLICITATION = ("86dd", "40", "135")  # RFC 4861, after an IPv6 header without extensions
+
 #: Runs a command, alone on one CPU, and keeps that CPU busy around each moment, in seconds after the command's end.
 _ATTEND = """
 import os, subprocess, sys, time
@@ -76,6 +92,9 @@ for moment in moments:
         pass
 sys.exit(ended.returncode)
 """
+
+#: Of the outside world and of the host on the network between them, while there is IPv6 on it.
+_ROUTER_ADDRESS_6, _HOST_ADDRESS_6 = "fd00:203::1", "fd00:203::2"
 
 T = TypeVar("T")
 Run = Callable[[Sequence[str]], object]
@@ -166,20 +185,26 @@ def attended(run: Run, *moments: float) -> Run:
 
 def answer_udp(host: DockerHost, container: str) -> None:
     """Let a container answer each datagram to port 9000 with itself; until the container ends, or `end_answers`."""
-    _answer(host, container, _ANSWER_UDP, ["ss", "-Hlun"])
+    _answer(host, container, [_ANSWER_UDP], ["ss", "-Hlun"], ":9000 ")
 
 
 def answer_tcp(host: DockerHost, container: str) -> None:
     """Let a container send back what a connection to port 9000 brings; until it ends, or `end_answers`."""
-    _answer(host, container, _ANSWER_TCP, ["ss", "-Hltn"])
+    _answer(host, container, [_ANSWER_TCP], ["ss", "-Hltn"], ":9000 ")
 
 
-def _answer(host: DockerHost, container: str, program: str, sockets: Sequence[str]) -> None:
+def after_one(host: DockerHost, container: str, request: Sequence[str], *command: str) -> None:
+    """Let a container run a command when it gets the first request of a kind, too late for that one."""
+    _answer(host, container, [_HEAR_ONE, *request, *command], ["ss", "-H0n"], "p_dgr ")
+
+
+def _answer(host: DockerHost, container: str, program: Sequence[str], sockets: Sequence[str], sign: str) -> None:
+    """Start a program in a container, with its arguments, and wait until `sockets` shows its socket by a `sign`."""
     pid = str(host.inspect(container)[0]["State"]["Pid"])
-    serve = shlex.join(["nsenter", "--target", pid, "--net", "--", "python3", "-c", program])
-    host.shell(f"setsid {serve} >/run/answers.log 2>&1 & echo $! >>/run/answers.pids")
+    serve = shlex.join(["nsenter", "--target", pid, "--net", "--", "python3", "-c", *program])
+    host.shell(f"setsid {serve} >>/run/answers.log 2>&1 & echo $! >>/run/answers.pids")
     deadline = time.monotonic() + 10
-    while ":9000 " not in host.container(container, sockets).stdout:
+    while sign not in host.container(container, sockets).stdout:
         assert time.monotonic() < deadline, host.shell("cat /run/answers.log").stdout
         time.sleep(0.05)
 
@@ -340,12 +365,19 @@ def waits_for_the_neighbour(host: DockerHost) -> list[Sent]:
 
     The answers find nobody who waits for them any more.
     """
+    return _waits(host, lab.HOST_ADDRESS, to_game(host))
+
+
+def waits_for_the_neighbour_of_ipv6(host: DockerHost) -> list[Sent]:
+    """The same by neighbour discovery, with the first solicitation dropped."""
+    return _waits(
+        host, "fd00:db8::6", ("wan:up0", "host:eth0", "host:six0", f"host:{veth_of(host, 'six')}", "six:eth0")
+    )
+
+
+def _waits(host: DockerHost, address: str, way: tuple[str, ...]) -> list[Sent]:
     three = range(300, 303)
-    send_udp(host.wan, lab.HOST_ADDRESS, three, answered=False)
-    time.sleep(0.3)
-    host.container("game", ["sysctl", "-qw", "net.ipv4.conf.all.arp_ignore=0"])
-    time.sleep(1.5)
-    way = to_game(host)
+    send_udp(attended(host.wan, 1, 2), address, three, answered=False)
     return [each for octets in three for each in (Sent(octets, way), Sent(octets, way[::-1], "NO_SOCKET"))]
 
 
@@ -358,8 +390,31 @@ def no_neighbour(host: DockerHost) -> list[Sent]:
 
 def silent_game(host: DockerHost) -> None:
     start_game(host)
-    host.container("game", ["sysctl", "-qw", "net.ipv4.conf.all.arp_ignore=8"])
+    silent = "net.ipv4.conf.all.arp_ignore"
+    host.container("game", ["sysctl", "-qw", f"{silent}=8"])
+    after_one(host, "game", _ARP_REQUEST, "sysctl", "-qw", f"{silent}=0")
     host.shell("ip neigh flush dev docker0")
+
+
+def silent_six(host: DockerHost) -> None:
+    host.wan(["ip", "addr", "add", f"{_ROUTER_ADDRESS_6}/64", "dev", "up0", "nodad"])
+    host.run(["ip", "addr", "add", f"{_HOST_ADDRESS_6}/64", "dev", "eth0", "nodad"])
+    start_six(host)
+    host.wan(["ip", "route", "add", "fd00:db8::/64", "via", _HOST_ADDRESS_6])
+    answer_udp(host, "six")
+    send_udp(partial(host.wan, check=True), "fd00:db8::6", [100])  # all other neighbours are known from then on
+    deaf = ["INPUT", "-p", "icmpv6", "--icmpv6-type", "neighbour-solicitation", "-j", "DROP"]
+    host.container("six", ["ip6tables", "-A", *deaf])
+    after_one(host, "six", _SOLICITATION, "ip6tables", "-D", *deaf)
+    host.shell("ip -6 neigh flush dev six0")
+
+
+def end_silent_six(host: DockerHost) -> None:
+    end_answers(host)
+    end_six(host)
+    host.run(["ip", "addr", "del", f"{_HOST_ADDRESS_6}/64", "dev", "eth0"])
+    host.wan(["ip", "route", "del", "fd00:db8::/64"])
+    host.wan(["ip", "addr", "del", f"{_ROUTER_ADDRESS_6}/64", "dev", "up0"])
 
 
 def deaf_game(host: DockerHost) -> None:
@@ -592,6 +647,7 @@ CAPTURES = (
     ),
     Capture("asks-first", asks_first, start_game, end_game),
     Capture("waits-for-neighbour", waits_for_the_neighbour, silent_game, end_game),
+    Capture("waits-for-neighbour-of-ipv6", waits_for_the_neighbour_of_ipv6, silent_six, end_silent_six),
     Capture("no-neighbour", no_neighbour, deaf_game, end_game),
     Capture(
         "missed-fragment",
