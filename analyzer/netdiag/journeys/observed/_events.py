@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import Enum
+
+import numpy as np
 
 from netdiag.journeys.observed.facts import Ending
 
 
-class Phase(IntEnum):
-    """What the event says of the packet."""
+class Phase(np.int8, Enum):
+    """What the event says of the packet. Of eight bits, as in a column: numpy would widen a column to compare it."""
 
     QUEUE = 0
     START = 1

@@ -364,8 +364,8 @@ def _sendings(rows: Rows, orders: _Orders) -> tuple[Ints, Ints]:
     devices = int(rows.device.max(initial=0)) + 1
     order = sending[stable_order(orders.skb[sending] * devices + rows.device[sending], orders.addresses * devices)]
     returns = rows.phase[order] == Phase.SENT
-    ends = np.flatnonzero(returns[1:] & ~returns[:-1])
-    one, next_one = order[ends], order[ends + 1]
+    at = np.flatnonzero(returns[1:] & ~returns[:-1])
+    one, next_one = order[at], order[at + 1]
     gap = rows.time[next_one] - rows.time[one]
     ends = (orders.skb[one] == orders.skb[next_one]) & (rows.device[one] == rows.device[next_one])
     # a driver returns to the task that called it, and nothing is received on that CPU while it sends
@@ -374,7 +374,7 @@ def _sendings(rows: Rows, orders: _Orders) -> tuple[Ints, Ints]:
     # only what was queued may be sent by another one, later
     later = (rows.phase[one] == Phase.QUEUE) & (not np.any(rows.phase == Phase.START))
     ends &= (later | returned) & (gap >= -_JITTER) & (gap <= REMEMBERED)
-    ends &= np.abs(rows.length[one] - rows.length[next_one]) <= _VLAN_TAG
+    ends = np.flatnonzero(ends & (np.abs(rows.length[one] - rows.length[next_one]) <= _VLAN_TAG))
     one, next_one = one[ends], next_one[ends]
     sent[one], begun[next_one] = next_one, one
     return sent, begun
@@ -470,10 +470,8 @@ def _judge(steps: _Steps, joins: Ints, wiring: Wiring, waits: Waits) -> "_Pace":
     the pace of the steps.
     """
 
-    def put(left: _Steps, found: Mask, why: Join) -> _Steps:
-        """Join some of the pairs; gives the others."""
+    def put(left: _Steps, found: Mask, why: Join) -> None:
         joins[left.after[np.flatnonzero(found)]] = CODE[why]
-        return left.take(~found)
 
     # which rules there are for a pair depends on what each of its two rows is
     timely = steps.gap >= -_JITTER
@@ -485,19 +483,28 @@ def _judge(steps: _Steps, joins: Ints, wiring: Wiring, waits: Waits) -> "_Pace":
 
     sent, received = _sent_further(sending), _received_further(receiving)
     pace = _Pace([sending.take(sent), receiving.take(received)])
-    sending = put(sending, sent, Join.SAME_DEVICE)
-    receiving = put(receiving, received, Join.SAME_DEVICE)
+    put(sending, sent, Join.SAME_DEVICE)
+    put(receiving, received, Join.SAME_DEVICE)
+    sending, receiving = sending.take(~sent), receiving.take(~received)
     found = _within_send(sending, pace)
     wiring.learn_upper(sending.device_before[found], sending.device_after[found])
-    sending = put(sending, found, Join.WITHIN_SEND)
+    put(sending, found, Join.WITHIN_SEND)
+    if not _tells_more_than_sending(steps.rows):
+        put(sending, ~found & _sent_next(sending, wiring, pace), Join.NEXT_SENT)
+
     found = _crossed(crossing, pace)
     wiring.learn_veths(crossing.device_before[found], crossing.device_after[found])
-    crossing = put(crossing, found, Join.CROSSED)
-    drivers = (steps.rows.phase == Phase.ENTER) | (steps.rows.phase == Phase.GRO)
-    wiring.learn_entered(np.unique(steps.rows.device[drivers]))
+    put(crossing, found, Join.CROSSED)
+    crossing = crossing.take(~found)
     put(crossing, _peers(crossing, wiring), Join.PEERS)
-    receiving = put(receiving, _handed_up(receiving, wiring, pace), Join.HANDED_UP)
+
+    drivers = np.flatnonzero((steps.rows.phase == Phase.ENTER) | (steps.rows.phase == Phase.GRO))
+    wiring.learn_entered(np.unique(steps.rows.device[drivers]))
+    found = _handed_up(receiving, wiring, pace)
+    put(receiving, found, Join.HANDED_UP)
+    receiving = receiving.take(~found)
     put(receiving, _passed_up(receiving, wiring, pace), Join.PASSED_UP)
+
     fits = _forwarded(forwarding, wiring)
     next_there = fits & forwarding.contiguous & _in_time(forwarding, pace)
     later = fits & ~next_there & _with_others_between(forwarding, pace)
@@ -505,12 +512,13 @@ def _judge(steps: _Steps, joins: Ints, wiring: Wiring, waits: Waits) -> "_Pace":
     put(forwarding, later, Join.SENT_ON)
     forwarding = forwarding.take(~(next_there | later))
     asked, waited = _kept_for_neighbour(forwarding, wiring)
-    forwarding = put(forwarding, asked, Join.ASKED)
-    put(forwarding, waited[~asked], Join.WAITED)
-    if not _tells_more_than_sending(steps.rows):
-        put(sending, _sent_next(sending, wiring, pace), Join.NEXT_SENT)
-    ending = put(ending, _ended(ending) & ending.together & _still_there(ending, pace), Join.ENDED)
-    put(ending, _ended(ending) & _may_have_waited(ending, waits), Join.ENDED_LATER)
+    put(forwarding, asked, Join.ASKED)
+    put(forwarding, waited & ~asked, Join.WAITED)
+
+    fits = _ended(ending)
+    at_once = fits & ending.together & _still_there(ending, pace)
+    put(ending, at_once, Join.ENDED)
+    put(ending, fits & ~at_once & _may_have_waited(ending, waits), Join.ENDED_LATER)
     return pace
 
 
@@ -518,7 +526,7 @@ class _Pace:
     """How long steps take on this machine, by the median of steps that surely are some; times in ns."""
 
     def __init__(self, surely: Iterable[_Steps]) -> None:
-        gaps = np.concatenate([steps.gap[steps.contiguous & (steps.gap > 0)] for steps in surely])
+        gaps = np.concatenate([steps.gap[np.flatnonzero(steps.contiguous & (steps.gap > 0))] for steps in surely])
         step = int(np.median(gaps)) if len(gaps) else 0
         self.soon = max(_LEAST_TO_FORWARD, _STEPS_TO_FORWARD * step)
         self.at_once = max(_AT_ONCE, _STEPS_AT_ONCE * step)
@@ -763,21 +771,21 @@ def _origins(rows: Rows, orders: _Orders, packet: Ints, joins: Ints, sent: Ints,
     origin = np.full(len(rows), -1)
     starts = np.flatnonzero((joins == CODE[Join.NEVER]) & (rows.phase == Phase.QUEUE))
     around = _sending_around(rows, orders, sent, starts, pace)
-    found = around >= 0
-    one, other = around[found], starts[found]
+    inside = np.flatnonzero(around >= 0)
+    one, other = around[inside], starts[inside]
     known = np.isin(pair_of(rows.device[one], rows.device[other]), wiring.upper) | (rows.cpu[other] >= 0)
     flooded = known & (rows.device[one] != rows.device[other]) & (rows.length[one] == rows.length[other])
-    kept = flooded & (packet[one] != packet[other]) & (rows.pid[one] == rows.pid[other])
+    kept = np.flatnonzero(flooded & (packet[one] != packet[other]) & (rows.pid[one] == rows.pid[other]))
     origin[other[kept]] = one[kept]
 
     received = orders.last_received[starts]
-    found = (received >= 0) & (origin[starts] < 0)
-    one, other = received[found], starts[found]
+    others = np.flatnonzero((received >= 0) & (origin[starts] < 0))
+    one, other = received[others], starts[others]
     close = (rows.time[other] - rows.time[one] <= pace.at_once) & (rows.pid[one] == rows.pid[other])
     close &= (rows.length[other] - rows.length[one] == ETHERNET_HEADER) & (packet[one] != packet[other])
     one, other = one[close], other[close]
-    kept = wiring.are_ports_of_one(rows.device[one], rows.device[other])
-    origin[other[kept]] = one[kept]
+    beside = np.flatnonzero(wiring.are_ports_of_one(rows.device[one], rows.device[other]))
+    origin[other[beside]] = one[beside]
     return origin
 
 
@@ -789,15 +797,17 @@ def _sending_around(rows: Rows, orders: _Orders, sent: Ints, asked: Ints, pace: 
     sending = np.flatnonzero(sent >= 0)
     returns = sent[sending]
     # what waited in a queue was not being sent all the time
-    here = (orders.place[sending] == orders.place[returns]) & (rows.time[returns] - rows.time[sending] <= pace.at_once)
+    soon = rows.time[returns] - rows.time[sending] <= pace.at_once
+    here = np.flatnonzero(soon & (orders.place[sending] == orders.place[returns]))
     step = np.zeros(len(rows), dtype=np.int8)
     step[sending[here]] = 1
     step[returns[here]] = -1
     concerned = step != 0
     concerned[asked] = True
-    order = orders.by_place[concerned[orders.by_place]]
-    opens = step[order] == 1
-    depth = np.cumsum(step[order], dtype=np.int64) - opens  # around the row: a row that opens is not around itself
+    order = orders.by_place[np.flatnonzero(concerned[orders.by_place])]
+    steps = step[order]
+    opens = steps == 1
+    depth = np.cumsum(steps, dtype=np.int32) - opens  # around the row: a row that opens is not around itself
     is_asked = np.zeros(len(rows), dtype=bool)
     is_asked[asked] = True
     is_asked = is_asked[order]

@@ -189,8 +189,10 @@ def _in_units(lengths: Sequence[int], headers: int) -> bool:
 
 def _fragments(rows: Rows, joined: Joined, mtus: Mapping[int, Set[int]]) -> Iterator[Group]:
     """A packet that is too long for a device is sent by it in pieces, one after the other in one call."""
-    starts = np.sort(joined.first[(rows.phase[joined.first] == Phase.QUEUE) & (joined.origin[joined.first] < 0)])
-    starts = starts[np.argsort(joined.orders.place[starts], kind="stable")]
+    begins = np.zeros(len(rows), dtype=bool)
+    begins[joined.first] = (rows.phase[joined.first] == Phase.QUEUE) & (joined.origin[joined.first] < 0)
+    by_place = joined.orders.by_place
+    starts = by_place[np.flatnonzero(begins[by_place])]
     one, other = starts[:-1], starts[1:]
     likely = (joined.orders.place[one] == joined.orders.place[other]) & (rows.device[one] == rows.device[other])
     likely &= (rows.pid[one] == rows.pid[other]) & (rows.length[other] <= rows.length[one])
@@ -203,7 +205,7 @@ def _fragments(rows: Rows, joined: Joined, mtus: Mapping[int, Set[int]]) -> Iter
     if not len(places):
         return
     position = np.empty(len(rows), dtype=np.int64)
-    position[joined.orders.by_place] = np.arange(len(rows))
+    position[by_place] = np.arange(len(rows))
     taken: set[int] = set()
     for first in one[places].tolist():
         if first in taken:

@@ -30,7 +30,7 @@ class Texts:
             self.texts.append(text)
         return found
 
-    def numbers(self, column: "pd.Series[Any]", rows: Ints) -> Ints:
+    def numbers(self, column: "pd.Series[Any]", rows: "Ints | slice") -> Ints:
         """The numbers of some rows of a column of categories."""
         categories = column.cat.categories
         new = len(self._of_category) - 1
@@ -66,7 +66,8 @@ class Reader:
         event = kinds[batch["name"].cat.codes.to_numpy()]
         skb = batch["skb"].to_numpy()
         known = (event >= 0) & ((skb != 0) | (self._phase[event] == Phase.RETURNED))
-        rows = np.flatnonzero(known & (batch["time"].to_numpy() >= 0))
+        known &= batch["time"].to_numpy() >= 0
+        rows = slice(None) if known.all() else np.flatnonzero(known)  # of all no copy is made
         event = event[rows]
 
         def numbers(name: str) -> Ints:
@@ -99,7 +100,7 @@ class Reader:
             kept_at_place=_mask(comes_of_waiting("", text, listed) for text in self.places.texts),
         )
 
-    def _devices(self, column: "pd.Series[Any]", rows: Ints) -> Ints:
+    def _devices(self, column: "pd.Series[Any]", rows: "Ints | slice") -> Ints:
         known = len(self.devices.texts)
         found = self.devices.numbers(column, rows)
         for number, text in enumerate(self.devices.texts[known:], known):

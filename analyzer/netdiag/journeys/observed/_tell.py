@@ -10,7 +10,7 @@ import numpy as np
 
 from netdiag.finding import Confidence
 from netdiag.journeys.observed._events import FIRST_END, FIRST_RECEIVING, KINDS, Phase
-from netdiag.journeys.observed._join import DOUBTS, Ints, Mask, join_of
+from netdiag.journeys.observed._join import DOUBTS, Ints, Mask, join_of, stable_order
 from netdiag.journeys.observed._pairs import answers, mirrored
 from netdiag.journeys.observed._walk import MOST_PACKETS, NO_CODE, Packets, Walk, Whole, ending_of
 from netdiag.journeys.observed._where import Places
@@ -209,7 +209,7 @@ class _Teller:
     def _tail(self) -> int:
         """As long before the end of the capture as hardly any packet of this trace took from one hop to the next."""
         took = self.walk.latencies
-        took = took[took > 0]
+        took = took[np.flatnonzero(took > 0)]
         return max(_TAIL, int(np.quantile(took, 0.99, method="higher"))) if len(took) else _TAIL
 
     @cached_property
@@ -230,7 +230,7 @@ class _Teller:
 
     @property
     def paths(self) -> Iterator[Path]:
-        order = np.argsort(self.packets.path, kind="stable")
+        order = stable_order(self.packets.path + 1, len(self.walk.paths) + 1)
         sorted_paths = self.packets.path[order]
         hop_begin = np.cumsum(self.packets.hops) - self.packets.hops
         latencies = self.walk.latencies
@@ -250,13 +250,10 @@ class _Teller:
             if ending.outcome is Outcome.UNKNOWN:
                 unknown.append(code)
         doubtful = int(np.count_nonzero(np.isin(packets.ending[rows], unknown) & self._doubtful[rows]))
+        to_next = _distributions(latencies[begins + np.arange(len(where) - 1)[:, np.newaxis]])
         stops = tuple(
-            Stop(
-                each,
-                _DIRECTIONS[receives],
-                _latency(latencies[begins + at]) if at + 1 < len(where) else None,
-            )
-            for at, (each, (_, receives)) in enumerate(zip(where, self.walk.paths[path], strict=True))
+            Stop(each, _DIRECTIONS[receives], latency)
+            for each, (_, receives), latency in zip(where, self.walk.paths[path], [*to_next, None], strict=True)
         )
         lengths = packets.length[rows]
         lengths = lengths[lengths >= 0]
@@ -483,10 +480,16 @@ _ARRIVES = (Outcome.DELIVERED, Outcome.RECEIVED)
 
 
 def _latency(values: Ints) -> Latency:
-    """The distribution of some times; the percentiles are those of the nearest rank, so that they are real values."""
-    ordered = np.sort(values)
-    count = len(ordered)
+    """The distribution of some times."""
+    return _distributions(values[np.newaxis])[0]
+
+
+def _distributions(values: Ints) -> list[Latency]:
+    """The distribution of the times of each row; the percentiles are those of the nearest rank, so that they are real
+    values.
+    """
+    rows, count = values.shape
     if not count:
-        return Latency(0, 0, 0, 0, 0)
-    median, p99 = ordered[(count - 1) // 2], ordered[-(-99 * count // 100) - 1]
-    return Latency(count, int(ordered[0]), int(median), int(p99), int(ordered[-1]))
+        return [Latency(0, 0, 0, 0, 0)] * rows
+    ranks = [0, (count - 1) // 2, -(-99 * count // 100) - 1, count - 1]
+    return [Latency(count, *found) for found in np.sort(values)[:, ranks].tolist()]

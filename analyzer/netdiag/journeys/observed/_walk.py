@@ -7,7 +7,7 @@ slowest, and some of those that did not arrive.
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, fields, replace
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -49,7 +49,7 @@ _ENOUGH = 50_000
 
 _ENDINGS = list(Ending)
 _ENDING_CODE = {ending: number for number, ending in enumerate(_ENDINGS)}
-_BY_PHASE = np.array([_ENDING_CODE[ENDING_OF_PHASE[phase]] for phase in ENDING_OF_PHASE])
+_BY_PHASE = np.array([_ENDING_CODE[ENDING_OF_PHASE[phase]] for phase in ENDING_OF_PHASE], dtype=np.int8)
 _LOST = [_ENDING_CODE[each] for each in Ending if each.outcome.value in ("unknown", "dropped")]
 
 #: One hop of a path: the number of the device, and whether it receives.
@@ -89,7 +89,7 @@ class Packets:
     def together(cls, parts: "Iterable[Packets]") -> "Packets":
         kept = [*parts]
         empty = np.zeros(0, dtype=np.int64)
-        return cls(*(np.concatenate([empty, *(getattr(part, each.name) for part in kept)]) for each in fields(cls)))
+        return cls(*(np.concatenate([getattr(part, each.name) for part in kept] or [empty]) for each in fields(cls)))
 
 
 @dataclass(frozen=True)
@@ -252,7 +252,7 @@ class Walk:
         place = np.arange(len(codes)) - np.repeat(hops.first_hop, hops.number)
         hashes = np.add.reduceat(_mixed(codes, place), hops.first_hop)
         distinct, index, inverse = np.unique(hashes, return_index=True, return_inverse=True)
-        numbers = np.full(len(distinct), -1)
+        numbers = np.full(len(distinct), -1, dtype=np.int32)
         for at in np.argsort(index, kind="stable"):
             code = int(distinct[at])
             number = self._numbers.get(code)
@@ -282,8 +282,8 @@ class Walk:
             protocol=hops.protocol,
             doubtful=hops.doubtful,
             origin=np.where(joined.origin[hops.first] >= 0, _line_of_origin(rows, joined, hops), 0),
-            hops=hops.number,
-            piece=np.isin(hops.packet, pieces).astype(np.int64),
+            hops=hops.number.astype(np.int32),
+            piece=np.isin(hops.packet, pieces).astype(np.int8),
         )
 
     def _endings(self, rows: Rows, hops: "_Hops") -> Ints:
@@ -377,19 +377,9 @@ class Walk:
         wanted = [why for why, most in MOST_KEPT.items() if self._kept_for[why] < most]
         if not wanted:
             return
-        time = packets.arrived - packets.start
         order = np.argsort(packets.start, kind="stable")
-        path, ending = packets.path[order], packets.ending[order]
-        lost = np.isin(ending, _LOST)
-        chosen = {
-            "first": np.arange(len(order)) < MOST_KEPT["first"],
-            "path": _ranks(path) < KEPT_OF_EACH,
-            "lost": lost & (_ranks(path * len(_ENDINGS) + ending) < KEPT_OF_EACH),
-            "slow": np.zeros(len(order), dtype=bool),
-        }
-        chosen["slow"][np.argsort(-time[order], kind="stable")[: MOST_KEPT["slow"]]] = True
         for why in wanted:
-            for at in order[chosen[why]].tolist():
+            for at in _candidates(why, packets, order).tolist():
                 if self._kept_for[why] >= MOST_KEPT[why]:
                     break
                 whole = self._keep_one(why, rows, joined, hops, packets, at)
@@ -489,6 +479,19 @@ def _line_of_origin(rows: Rows, joined: Joined, hops: "_Hops") -> Ints:
     return np.asarray(rows.line[joined.first[joined.packet[joined.origin[hops.first]]]])
 
 
+def _candidates(why: str, packets: Packets, order: Ints) -> Ints:
+    """The packets that may be kept whole for a reason of `MOST_KEPT`, in this order."""
+    if why == "first":
+        return order[: MOST_KEPT["first"]]
+    if why == "path":
+        return order[_ranks(packets.path[order]) < KEPT_OF_EACH]
+    if why == "lost":
+        lost = order[np.isin(packets.ending[order], _LOST)]
+        return lost[_ranks(packets.path[lost] * len(_ENDINGS) + packets.ending[lost]) < KEPT_OF_EACH]
+    took = (packets.arrived - packets.start)[order]
+    return order[np.sort(np.argsort(-took, kind="stable")[: MOST_KEPT["slow"]])]
+
+
 def _ranks(values: Ints) -> Ints:
     """Of each value how often it was there before."""
     codes, distinct = pd.factorize(values)
@@ -507,7 +510,7 @@ class _Hops:
     `last` its last row, `end` the first row after its hops (or -1), `first_hop` and `number` of its hops, `protocol`,
     `doubtful` how much in doubt a join is, `copied` whether a process read it, `rc` what the last device answered to
     the sending (`NO_CODE` where the trace does not show it). Of each hop: `start`, its first row, and `latency` to the
-    next one (-1 for the last). `hop_of_row` is -1 for rows that belong to none.
+    next one (-1 for the last). `devices` are the rows of the hops, `hop` the hop of each, `begun` that of `Joined`.
 
     `dropped` are the rows of `kfree_skb`, `owner_of_drop` the place of their packets in the columns above, or -1.
     """
@@ -524,10 +527,21 @@ class _Hops:
     copied: Mask
     start: Ints
     latency: Ints
-    hop_of_row: Ints
+    devices: Ints
+    hop: Ints
+    begun: Ints
     rc: Ints
     dropped: Ints
     owner_of_drop: Ints
+
+    @cached_property
+    def hop_of_row(self) -> Ints:
+        """The hop of each row, -1 for rows that belong to none."""
+        found = np.full(len(self.begun), -1)
+        found[self.devices] = self.hop
+        late = np.flatnonzero(self.begun >= 0)
+        found[late] = found[self.begun[late]]
+        return found
 
 
 def _changes(values: "np.ndarray[Any, Any]") -> Mask:
@@ -560,11 +574,6 @@ def _hops(rows: Rows, joined: Joined, over: Mask) -> _Hops:
         latency[:-1] = np.maximum(0, np.diff(rows.time[start]))
         latency[first_hop[1:] - 1] = -1
 
-    hop_of_row = np.full(len(rows), -1)
-    hop_of_row[devices] = hop
-    late = np.flatnonzero(joined.begun >= 0)
-    hop_of_row[late] = hop_of_row[joined.begun[late]]
-
     at = np.flatnonzero(~on_way)
     after, owner_after = in_line[at], place[packet[at]]
     count = len(packets)
@@ -594,7 +603,9 @@ def _hops(rows: Rows, joined: Joined, over: Mask) -> _Hops:
         copied=copied,
         start=start,
         latency=latency,
-        hop_of_row=hop_of_row,
+        devices=devices,
+        hop=hop,
+        begun=joined.begun,
         rc=np.where(own, rows.rc[arrival], np.where(returned >= 0, rows.rc[returned], NO_CODE)),
         dropped=after[dropped],
         owner_of_drop=owner_after[dropped],
