@@ -231,12 +231,11 @@ class _Teller:
     @property
     def paths(self) -> Iterator[Path]:
         order = stable_order(self.packets.path + 1, len(self.walk.paths) + 1)
-        sorted_paths = self.packets.path[order]
+        begins = np.searchsorted(self.packets.path[order], np.arange(len(self.walk.paths) + 1, dtype=np.int32))
         hop_begin = np.cumsum(self.packets.hops) - self.packets.hops
         latencies = self.walk.latencies
         for path, number in self.numbers.items():
-            left, right = np.searchsorted(sorted_paths, [path, path + 1])
-            rows = order[left:right]
+            rows = order[begins[path] : begins[path + 1]]
             yield self._path(path, number, rows, latencies, hop_begin[rows])
 
     def _path(self, path: int, number: int, rows: Ints, latencies: Ints, begins: Ints) -> Path:
