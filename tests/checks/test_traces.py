@@ -120,6 +120,16 @@ def test_packets_that_left_the_queue_by_its_counters_are_not_told_as_never_sent(
     assert finding.confidence is Confidence.HIGH
 
 
+def test_packets_that_wait_in_the_queue_at_the_second_look_were_not_sent(edited: Edited, tmp_path: Path) -> None:
+    def waiting(text: str) -> str:
+        counters = tmp_path / "bundle" / "after" / "host" / "tc-qdisc.txt"
+        counters.write_text(counters.read_text().replace("backlog 0b 0p", "backlog 2858b 2p"))
+        return without_leaving(text)
+
+    (finding,) = edited("trace-queued-not-xmitted", TRACE, waiting)
+    assert finding.message.startswith("7 of 8 packets were never sent by ")
+
+
 def test_packets_that_left_the_queue_unseen_tell_that_events_are_missing(edited: Edited) -> None:
     (finding,) = edited("trace-lost-events", TRACE, without_leaving, of="trace-queued-not-xmitted")
     assert finding.severity is Severity.NOTE
