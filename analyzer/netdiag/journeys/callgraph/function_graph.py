@@ -109,7 +109,7 @@ class FunctionGraph:
             task=_stack_of(pid, cpu).astype(np.int32),
             phase=phase,
             depth=depth.astype(np.int16),
-            function=self._numbers(batch["function"]).astype(np.int32),
+            function=self._names.of(batch["function"], empty=NONE).astype(np.int32),
             duration=batch["duration"].to_numpy(),
             time=time,
             line=batch["line"].to_numpy(),
@@ -125,21 +125,16 @@ class FunctionGraph:
 
     def _tasks_of(self, batch: pd.DataFrame, phase: NDArray[np.int8], cpu: Ints) -> tuple[Ints, Ints]:
         """The thread of each row and the number of its name, by its CPU's last switch where the row does not tell."""
-        task = self._numbers(batch["task"])
+        task = self._names.of(batch["task"], empty=NONE)
         pid = batch["pid"].to_numpy().astype(np.int64)
         switch = phase == Phase.SWITCH
         untold = np.isin(phase, _CALLS + _INTERRUPTS) & (pid == NOT_TOLD)
         if untold.any() or switch.any():
-            next_task = self._numbers(batch["next_task"])
+            next_task = self._names.of(batch["next_task"], empty=NONE)
             told = _told_by_switches(cpu, switch, (batch["next_pid"].to_numpy(), next_task), self._running)
             pid[untold], task[untold] = told[0][untold], told[1][untold]
         self._learn(pid, task)
         return pid, task
-
-    def _numbers(self, column: "pd.Series[str]") -> Ints:
-        """The numbers of a column of names, NONE for the empty one."""
-        numbers = [self._names.number(name) if name else NONE for name in column.cat.categories]
-        return _of_codes(np.array(numbers, dtype=np.int64), column)
 
     def _learn(self, pid: Ints, task: Ints) -> None:
         both = pd.unique((pid << 32 | task)[(pid != NOT_TOLD) & (task != NONE)])
@@ -238,11 +233,11 @@ class FunctionGraph:
                 above[new] = rows.node[nesting.parent[new]]
             inside = new[nesting.interrupting[new]]
             if len(inside):
-                above[inside] = growing.children(above[inside], np.full(len(inside), self._interrupt, dtype=np.int64))
+                above[inside] = growing.children(above[inside], np.full(len(inside), self._interrupt), depth)
             unseen = rows.unseen[new]
             function = np.where(unseen, named[new], rows.function[new])
             known = new[function != NONE]
-            rows.node[known] = growing.children(above[known], function[function != NONE])
+            rows.node[known] = growing.children(above[known], function[function != NONE], depth)
             nameless = new[function == NONE]
             waits = nesting.open[nameless]
             rows.node[nameless[~waits]] = above[nameless[~waits]]
@@ -263,11 +258,6 @@ class FunctionGraph:
             line=rows.line[kept],
             tasks=self.tasks,
         )
-
-
-def _of_codes(numbers: Ints, column: "pd.Series[str]") -> Ints:
-    found: Ints = np.append(numbers, NONE)[column.cat.codes.to_numpy()]
-    return found
 
 
 def _stack_of(pid: Ints, cpu: Ints) -> Ints:

@@ -1,7 +1,6 @@
 """A call tree while it grows: its nodes by their paths, and what was counted on them."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -17,9 +16,12 @@ MOST_NODES = 500_000
 
 _NAME_TO_COME = -2
 _NO_CALL = -3
+_ANY_LEVEL = -1
 _SMALLEST_STORE = 1_000_000
 #: Longer durations than this (ns, 18 minutes) are rare enough to be kept one by one.
 _LONG = 1 << 40
+
+_EMPTY = np.empty(0, dtype=np.int64)
 
 
 class Names:
@@ -28,12 +30,25 @@ class Names:
     def __init__(self, names: Sequence[str] = ()) -> None:
         self.all: list[str] = [*names]
         self._numbers = {name: number for number, name in enumerate(self.all)}
+        self._of_categories: dict[Hashable, tuple[pd.Index[str], Ints]] = {}
 
     def number(self, name: str) -> int:
         number = self._numbers.setdefault(name, len(self.all))
         if number == len(self.all):
             self.all.append(name)
         return number
+
+    def of(self, column: "pd.Series[str]", *, empty: int | None = None) -> Ints:
+        """The numbers of a column of categories; the empty name may have one that is none."""
+        categories = column.cat.categories
+        known, numbers = self._of_categories.get(column.name, (None, _EMPTY))
+        if known is not categories:  # the batches of a trace share them
+            numbers = np.array(
+                [self.number(name) if name or empty is None else empty for name in categories], dtype=np.int64
+            )
+            self._of_categories[column.name] = categories, numbers
+        found: Ints = numbers[column.cat.codes.to_numpy()]
+        return found
 
 
 class Growing:
@@ -45,36 +60,46 @@ class Growing:
         self._others = names.number(OTHERS)
         self._parents = [ROOT]
         self._functions = [_NO_CALL]
-        self._known: dict[int, int] = {}
+        self._known: dict[int, tuple[Ints, Ints]] = {}  # by level: keys of a parent and a function, and their nodes
+        self._others_of: dict[int, int] = {}
         self._counts = np.zeros((3, 1024), dtype=np.int64)  # calls, cut, total
         self._durations = _Durations()
 
     # --- nodes ---
 
-    def children(self, parents: Ints, functions: Ints) -> Ints:
-        """The nodes for calls of functions within nodes; they are made when there are none yet."""
-        codes, keys = pd.factorize((parents.astype(np.int64) << 32) | functions)
-        known = self._known
-        nodes = [known.get(key, ROOT) for key in keys.tolist()]
-        nodes = [node or self._child(key) for node, key in zip(nodes, keys.tolist(), strict=True)]
-        found: Ints = np.array(nodes, dtype=np.int64)[codes]
+    def children(self, parents: Ints, functions: Ints, level: int = _ANY_LEVEL) -> Ints:
+        """The nodes for calls of functions within nodes; they are made when there are none yet.
+
+        Nodes are looked for only among those of the same level, usually their depth: so few are looked through. Of two
+        nodes for one path the tree makes one.
+        """
+        known, nodes = self._known.get(level, (_EMPTY, _EMPTY))
+        codes, keys = pd.factorize(np.concatenate([known, (parents.astype(np.int64) << 32) | functions]))
+        new = keys[len(known) :]
+        if len(new):
+            made, others = np.split(new, [max(MOST_NODES - len(self._parents), 0)])
+            nodes = np.concatenate([nodes, self._new(made >> 32, made & 0xFFFFFFFF)])
+            self._known[level] = keys[: len(nodes)], nodes
+            nodes = np.concatenate([nodes, self._others_in(others >> 32)])
+        found: Ints = nodes[codes[len(known) :]]
         return found
 
-    def _child(self, key: int) -> int:
-        if key not in self._known and len(self._parents) >= MOST_NODES:
-            key = (key >> 32 << 32) | self._others
-        if key not in self._known:
-            self._known[key] = self._new(key >> 32, key & 0xFFFFFFFF)
-        return self._known[key]
+    def _new(self, parents: Ints, functions: Ints) -> Ints:
+        first = len(self._parents)
+        self._parents += parents.tolist()
+        self._functions += functions.tolist()
+        return np.arange(first, len(self._parents), dtype=np.int64)
 
-    def _new(self, parent: int, function: int) -> int:
-        self._parents.append(parent)
-        self._functions.append(function)
-        return len(self._parents) - 1
+    def _others_in(self, parents: Ints) -> Ints:
+        """For each node the one below it that stands for all functions for which there is no room."""
+        new = np.array([parent for parent in dict.fromkeys(parents.tolist()) if parent not in self._others_of], np.int64)
+        made = self._new(new, np.full_like(new, self._others))
+        self._others_of.update(zip(new.tolist(), made.tolist(), strict=True))
+        return np.array([self._others_of[parent] for parent in parents.tolist()], np.int64)
 
     def unnamed(self, parents: Ints) -> Ints:
         """A node of its own for each call whose function may be told later; if it is not, there is no such node."""
-        return np.array([self._new(int(parent), _NAME_TO_COME) for parent in parents], dtype=np.int64)
+        return self._new(parents, np.full_like(parents, _NAME_TO_COME))
 
     def name(self, nodes: Ints, functions: Ints) -> None:
         for node, function in zip(nodes.tolist(), functions.tolist(), strict=True):
@@ -126,7 +151,7 @@ class Growing:
         order, depth = _walk(parents, functions, total, self._names.all)
         place = np.empty(len(order), dtype=np.int64)
         place[order] = np.arange(len(order))
-        least, median, p99 = self._durations.of(place[merged], merged != ROOT, len(parents))
+        least, median, p99 = self._durations.of(merged, len(parents))
         return CallTree(
             unit=self._unit,
             names=tuple(self._names.all),
@@ -137,9 +162,9 @@ class Growing:
             cut=cut[order],
             total=total[order],
             own=(total - inner)[order],
-            least=least,
-            median=median,
-            p99=p99,
+            least=least[order],
+            median=median[order],
+            p99=p99[order],
         )
 
     def _merged(self, within: str | None) -> tuple[Ints, Ints, Ints]:
@@ -150,13 +175,13 @@ class Growing:
         """
         wanted = None if within is None else self._names.number(within)
         merged, parents, functions = [ROOT], [ROOT], [_NO_CALL]
-        known: dict[tuple[int, int], int] = {}
+        known: dict[int, int] = {}
         for parent, function in zip(self._parents[1:], self._functions[1:], strict=True):
             above = merged[parent]
             if function == _NAME_TO_COME or (wanted is not None and above == ROOT and function != wanted):
                 merged.append(above)
                 continue
-            node = known.setdefault((above, function), len(parents))
+            node = known.setdefault(above << 32 | function, len(parents))
             if node == len(parents):
                 parents.append(above)
                 functions.append(function)
@@ -170,19 +195,22 @@ class Growing:
 
 def _walk(parents: Ints, functions: Ints, total: Ints, names: Sequence[str]) -> tuple[Ints, Ints]:
     """The nodes in the order of the tree, the longest of siblings first, and the depth of each; the root is at -1."""
-    below: dict[int, list[int]] = {}
-    for node, parent in enumerate(parents.tolist()[1:], start=1):
-        below.setdefault(parent, []).append(node)
-    times, named = total.tolist(), ["", *(names[function] for function in functions.tolist()[1:])]
-    order, depths = [], []
-    waiting = [(ROOT, -1)]
-    while waiting:
-        node, depth = waiting.pop()
-        order.append(node)
-        depths.append(depth)
-        siblings = sorted(below.get(node, ()), key=lambda each: (-times[each], named[each]), reverse=True)
-        waiting.extend((each, depth + 1) for each in siblings)
-    return np.array(order, dtype=np.int64), np.array(depths, dtype=np.int64)
+    rank = np.empty(len(names), dtype=np.int64)
+    rank[sorted(range(len(names)), key=names.__getitem__)] = np.arange(len(names))
+    above, sizes = parents.tolist(), [1] * len(parents)
+    for node in range(len(above) - 1, ROOT, -1):
+        sizes[above[node]] += sizes[node]
+    places, depths = [0] * len(above), [-1] * len(above)
+    free = [1] * len(above)  # the place behind what is in order of those below a node
+    # each node is greater than the one above it, which so has its place before it
+    for node in (np.lexsort((rank[functions[1:]], -total[1:], parents[1:])) + 1).tolist():
+        parent = above[node]
+        places[node] = free[parent]
+        free[parent] += sizes[node]
+        free[node] = places[node] + 1
+        depths[node] = depths[parent] + 1
+    order = np.argsort(np.array(places, dtype=np.int64))
+    return order, np.array(depths, dtype=np.int64)[order]
 
 
 class _Durations:
@@ -202,18 +230,22 @@ class _Durations:
             self._pack()
 
     def _pack(self) -> None:
-        nodes = np.concatenate([self._kept[0], *self._nodes])
-        values = np.concatenate([self._kept[1], *self._values])
-        counts = np.concatenate([self._kept[2], np.ones(self._waiting, dtype=np.int64)])
-        self._kept = _equal_together(nodes, values, counts)
+        nodes, values = np.concatenate([_EMPTY, *self._nodes]), np.concatenate([_EMPTY, *self._values])
+        new = _equal_together(nodes, values, np.ones_like(nodes))
+        nodes, values, counts = map(np.concatenate, zip(self._kept, new, strict=True))
+        self._kept = _equal_together(nodes, values, counts, nearly_sorted=True)
         self._nodes, self._values, self._waiting = [], [], 0
 
-    def of(self, node: Ints, counted: Any, size: int) -> tuple[Ints, Ints, Ints]:
-        """The least, the median and the 99th percentile for each of `size` nodes; `node` says what a node became."""
+    def of(self, merged: Ints, size: int) -> tuple[Ints, Ints, Ints]:
+        """The least, the median and the 99th percentile for each of `size` nodes, which those here became.
+
+        They were merged in their order, so that most of their durations are in order, too. The root has none.
+        """
         self._pack()
         nodes, values, counts = self._kept
-        kept = counted[nodes]
-        nodes, values, counts = _equal_together(node[nodes[kept]], values[kept], counts[kept])
+        nodes = merged[nodes]
+        kept = nodes != ROOT
+        nodes, values, counts = _equal_together(nodes[kept], values[kept], counts[kept], nearly_sorted=True)
         found = [np.full(size, NOT_TOLD, dtype=np.int64) for _ in range(3)]
         if len(nodes):
             behind = np.cumsum(counts)
@@ -225,16 +257,15 @@ class _Durations:
         return found[0], found[1], found[2]
 
 
-_EMPTY = np.empty(0, dtype=np.int64)
-
-
-def _equal_together(nodes: Ints, values: Ints, counts: Ints) -> tuple[Ints, Ints, Ints]:
-    """The pairs sorted, each once with the sum of its counts."""
+def _equal_together(nodes: Ints, values: Ints, counts: Ints, *, nearly_sorted: bool = False) -> tuple[Ints, Ints, Ints]:
+    """The pairs sorted, each once with the sum of its counts. What comes in few sorted runs is sorted much faster."""
     if not len(nodes):
         return nodes, values, counts
     # sorting one column takes a tenth of the time of sorting by two
-    together = values.max() < _LONG and nodes.max() < 1 << 23
-    order = np.argsort((nodes << 40) | values) if together else np.lexsort((values, nodes))
+    if values.max() < _LONG and nodes.max() < 1 << 23:
+        order = np.argsort((nodes << 40) | values, kind="stable" if nearly_sorted else "quicksort")
+    else:
+        order = np.lexsort((values, nodes))
     nodes, values, counts = nodes[order], values[order], counts[order]
     new = np.flatnonzero(np.append(True, (nodes[1:] != nodes[:-1]) | (values[1:] != values[:-1])))
     return nodes[new], values[new], np.add.reduceat(counts, new)

@@ -34,7 +34,7 @@ class Samples:
         sampled = batch[(batch["stack"].to_numpy() >= 0) & self._only.of(batch)]
         if not len(sampled):
             return
-        columns = [self._numbers(sampled[name]) for name in ("system", "name", "task")]
+        columns = [self._names.of(sampled[name]) for name in ("system", "name", "task")]
         keys = pd.DataFrame(np.array([*columns, sampled["stack"].to_numpy()]).T)
         period = sampled["period"].to_numpy()
         keys["weight"] = np.where(period == NOT_TOLD, 1, period)
@@ -45,11 +45,6 @@ class Samples:
             key = (self._names.number(event), task, stack)
             before = self._counts.get(key, (0, 0))
             self._counts[key] = (before[0] + int(size), before[1] + int(weight))
-
-    def _numbers(self, column: "pd.Series[str]") -> Ints:
-        numbers = np.array([self._names.number(name) for name in column.cat.categories], dtype=np.int64)
-        found: Ints = numbers[column.cat.codes.to_numpy()]
-        return found
 
     def finish(self, stacks: Stacks, *, within: str | None = None) -> dict[str, CallTree]:
         """The trees by the name of their event, in alphabetical order."""
@@ -71,7 +66,7 @@ class Samples:
         size = np.minimum(stacks.offsets[stack + 1] - stacks.offsets[stack], _MOST_FRAMES)
         for depth in range(int(size.max(initial=0))):
             reaching = np.flatnonzero(size > depth)
-            node[reaching] = growing.children(node[reaching], labels[stacks.frames[last[reaching] - depth]])
+            node[reaching] = growing.children(node[reaching], labels[stacks.frames[last[reaching] - depth]], depth)
             growing.samples(node[reaching], count[reaching], weight[reaching])
         return growing.tree(within=within)
 
