@@ -16,7 +16,7 @@ from pathlib import Path
 
 from generate_traces import generated
 
-from netdiag.journeys.callgraph import FunctionGraph
+from netdiag.journeys.callgraph import function_graphs
 from netdiag.spans import Source
 from netdiag.traces import TraceTable, read_table
 
@@ -48,11 +48,9 @@ def measure(kind: str, rows: int, results: "multiprocessing.Queue[tuple[float, .
     reading = time.process_time() - begin
     before = peak()
     begin = time.process_time()
-    graph = FunctionGraph()
-    for batch in table.call_batches():
-        graph.add(batch)
-    tree = graph.finish()
+    (graph,) = function_graphs(table)
     making = time.process_time() - begin
+    tree = graph.tree
     results.put((table.lines, reading, making, peak() - before, len(tree), int(tree.calls[1:].sum())))
 
 

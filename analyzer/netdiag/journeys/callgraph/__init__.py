@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from netdiag import garbage
 from netdiag.journeys.callgraph.dead_ends import DeadEnd, find_dead_ends
 from netdiag.journeys.callgraph.function_graph import Calls, FunctionGraph, running_at_first
 from netdiag.journeys.callgraph.only import Only
@@ -98,10 +99,11 @@ def call_graphs(
 
     `within` a function: only its calls, and what they called. `receive` gets the calls of function_graph that ended.
     """
-    samples = Samples(only)
-    for batch in table.event_batches():
-        samples.add(batch)
-    trees = samples.finish(table.stacks, within=within)
+    with garbage.collected_seldom():
+        samples = Samples(only)
+        for batch in table.event_batches():
+            samples.add(batch)
+        trees = samples.finish(table.stacks, within=within)
     return function_graphs(table, only, within=within, receive=receive) + _with_calls(table, trees)
 
 
@@ -113,10 +115,11 @@ def function_graphs(
     receive: Callable[[Calls], None] | None = None,
 ) -> tuple[CallGraph, ...]:
     """The call tree of function_graph, if the trace has calls; otherwise as `call_graphs`."""
-    graph = FunctionGraph(only, running=running_at_first(table.call_batches()), receive=receive)
-    for batch in table.call_batches():
-        graph.add(batch)
-    return _with_calls(table, {FUNCTION_GRAPH: graph.finish(within=within)})
+    with garbage.collected_seldom():
+        graph = FunctionGraph(only, running=running_at_first(table.call_batches()), receive=receive)
+        for batch in table.call_batches():
+            graph.add(batch)
+        return _with_calls(table, {FUNCTION_GRAPH: graph.finish(within=within)})
 
 
 def _with_calls(table: TraceTable, trees: Mapping[str, CallTree]) -> tuple[CallGraph, ...]:

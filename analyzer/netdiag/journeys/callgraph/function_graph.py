@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from netdiag.journeys.callgraph.growing import Growing, Names
-from netdiag.journeys.callgraph.nesting import DEEPEST, NONE, Flags, Ints, Losses, Nesting, Rows, nest
+from netdiag.journeys.callgraph.nesting import DEEPEST, NONE, Flags, Ints, Losses, Nesting, Rows, is_one_of, nest
 from netdiag.journeys.callgraph.only import Only
 from netdiag.journeys.callgraph.tree import INTERRUPT, ROOT, UNKNOWN, CallTree
 from netdiag.traces import NOT_TOLD, Phase
@@ -98,11 +98,11 @@ class FunctionGraph:
         self._losses.add(place[lost], cpu[lost])
         pid, task = self._tasks_of(batch, phase, cpu)
         depth = batch["depth"].to_numpy()
-        wanted = np.isin(phase, _CALLS)
+        wanted = is_one_of(phase, _CALLS)
         deep = wanted & ((depth >= DEEPEST) | (depth < 0))
         self.too_deep += int(deep.sum())
         wanted &= ~deep
-        wanted |= np.isin(phase, _INTERRUPTS)
+        wanted |= is_one_of(phase, _INTERRUPTS)
         time = batch["time"].to_numpy()
         wanted &= self._selected(pid, task, time)
         rows = Rows(
@@ -128,7 +128,7 @@ class FunctionGraph:
         task = self._names.of(batch["task"], empty=NONE)
         pid = batch["pid"].to_numpy().astype(np.int64)
         switch = phase == Phase.SWITCH
-        untold = np.isin(phase, _CALLS + _INTERRUPTS) & (pid == NOT_TOLD)
+        untold = is_one_of(phase, _CALLS + _INTERRUPTS) & (pid == NOT_TOLD)
         if untold.any() or switch.any():
             next_task = self._names.of(batch["next_task"], empty=NONE)
             told = _told_by_switches(cpu, switch, (batch["next_pid"].to_numpy(), next_task), self._running)

@@ -92,7 +92,9 @@ class Growing:
 
     def _others_in(self, parents: Ints) -> Ints:
         """For each node the one below it that stands for all functions for which there is no room."""
-        new = np.array([parent for parent in dict.fromkeys(parents.tolist()) if parent not in self._others_of], np.int64)
+        new = np.array(
+            [parent for parent in dict.fromkeys(parents.tolist()) if parent not in self._others_of], np.int64
+        )
         made = self._new(new, np.full_like(new, self._others))
         self._others_of.update(zip(new.tolist(), made.tolist(), strict=True))
         return np.array([self._others_of[parent] for parent in parents.tolist()], np.int64)

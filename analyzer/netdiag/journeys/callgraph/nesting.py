@@ -7,7 +7,7 @@ what such a call was. What `nest` gives equals what a machine with a stack for e
 check it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -94,13 +94,19 @@ class Losses:
 
         A loss that names no CPU, and one beside a row that names none, may have been on any.
         """
-        first, last, on, then_on = rows.seen_at[:-1], rows.seen_at[1:], rows.seen_on[:-1], rows.seen_on[1:]
-        untold = np.full_like(on, NOT_TOLD)
-        lost = np.zeros(len(first), dtype=bool)
-        for cpu in (on, then_on, untold):
-            lost |= _any_within(self._by_cpu, _on_cpu(cpu, first), _on_cpu(cpu, last))
-        anywhere = (on == NOT_TOLD) | (then_on == NOT_TOLD)
-        lost |= anywhere & _any_within(self._places, first, last)
+        before = np.searchsorted(self._places, rows.seen_at, side="right")
+        lost: Flags = before[1:] > before[:-1]  # on whichever CPU: these are few
+        some = np.flatnonzero(lost)
+        first, last, on, then_on = (
+            rows.seen_at[some],
+            rows.seen_at[some + 1],
+            rows.seen_on[some],
+            rows.seen_on[some + 1],
+        )
+        here = (on == NOT_TOLD) | (then_on == NOT_TOLD)
+        for cpu in (on, then_on, np.full_like(on, NOT_TOLD)):
+            here |= _any_within(self._by_cpu, _on_cpu(cpu, first), _on_cpu(cpu, last))
+        lost[some] = here
         return lost
 
 
@@ -139,7 +145,13 @@ class Nesting:
 
     @property
     def is_call(self) -> Flags:
-        return np.isin(self.rows.phase, (Phase.ENTRY, Phase.LEAF))
+        return is_one_of(self.rows.phase, (Phase.ENTRY, Phase.LEAF))
+
+
+def is_one_of(phase: NDArray[np.int8], kinds: Sequence[Phase]) -> Flags:
+    """As `np.isin`, and for so few kinds many times as fast."""
+    found: Flags = np.logical_or.reduce([phase == kind for kind in kinds])
+    return found
 
 
 def nest(rows: Rows, losses: Losses, most: int) -> Nesting | None:
