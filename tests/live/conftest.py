@@ -10,7 +10,7 @@ import fcntl
 import os
 import random
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import lab
@@ -48,6 +48,18 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if _PART:
         again = f"NETDIAG_LIVE_PART={_PART} NETDIAG_LIVE_SEED={_SEED}"
         terminalreporter.write_line(f"a random part of the live library was run; the same again: {again}")
+
+
+_FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let fixtures know that their test has failed."""
+    report = yield
+    if report.failed:
+        item.stash[_FAILED] = True
+    return report
 
 
 @pytest.fixture(scope="session")
@@ -118,7 +130,9 @@ def host_pool() -> Iterator[lab.HostPool]:
 
 
 @pytest.fixture
-def docker_host(host_pool: lab.HostPool, have_engine: Callable[[str], None]) -> Iterator[Callable[..., lab.DockerHost]]:
+def docker_host(
+    request: pytest.FixtureRequest, host_pool: lab.HostPool, have_engine: Callable[[str], None]
+) -> Iterator[Callable[..., lab.DockerHost]]:
     """``docker_host(backend, "--userland-proxy=false", engine="28.5")``: a healthy host with the standard workload.
 
     A test that needs an engine that cannot be had here is skipped with the reason, or fails as other live tests do.
@@ -137,6 +151,10 @@ def docker_host(host_pool: lab.HostPool, have_engine: Callable[[str], None]) -> 
         return host
 
     yield lend
+    if _FAILED in request.node.stash:  # it may have ended before it put things back that nobody looks at
+        for host in lent:
+            host_pool.give_up(host)
+        return
     left = [f"{host.iptables} host: {line}" for host in lent for line in host_pool.take_back(host)]
     if left:
         pytest.fail("\n".join(["the test left behind on the host that it was lent:", *left]), pytrace=False)

@@ -964,16 +964,23 @@ class HostPool:
                 self._kept[kind] = _Kept(host, configuration(host), starting.pop_all().close)
         return self._kept[kind].host
 
+    def give_up(self, host: DockerHost) -> None:
+        """Close a host that was lent, whatever it is like."""
+        self._kept.pop(self._kind(host)).close()
+
+    def _kind(self, host: DockerHost) -> tuple[Backend, tuple[str, ...], str]:
+        return next(kind for kind, kept in self._kept.items() if kept.host is host)
+
     def take_back(self, host: DockerHost) -> list[str]:
         """What a test left behind on a host that was lent to it, in lines; empty when it is as healthy as before."""
-        kind = next(kind for kind, kept in self._kept.items() if kept.host is host)
+        kind = self._kind(host)
         try:
             assert_healthy(host)
             left = changes_left(host, self._kept[kind].configuration)
         except (AssertionError, LabError) as error:
             left = str(error).splitlines()
         if left:
-            self._kept.pop(kind).close()
+            self.give_up(host)
         return left
 
 

@@ -403,6 +403,8 @@ def test_pool_lends_a_host_again_only_while_it_is_what_it_was(backend: Backend) 
         second = pool.lend(backend)
         assert second is not first
         assert lab.broken_promises(second) == []
+        pool.give_up(second)
+        assert not second.directory.exists()
 
 
 # Nothing is left

@@ -30,6 +30,8 @@ class Fault:
     counters that no remedy takes back: such a fault needs `daemon_args` that no other has, so that it has its host for
     itself. `options` are given to the collector, filled like the lines of `lines`; with `--trace-command` what happens
     while packets are traced is a part of the fault.
+    `then_noted` are checks that have something to note of the healed host that they had not before: packets of `hurts`
+    that the host keeps out now.
     What is `by_design` is a note: its remedy is another design, which is not tried, and `cleanup` undoes it.
     """
 
@@ -45,9 +47,15 @@ class Fault:
     instead: Callable[[DockerHost], None] | None = None
     lasting: bool = False
     options: Sequence[str] = ()
+    then_noted: Sequence[str] = ()
 
     def __str__(self) -> str:
         return "".join((self.check, *self.daemon_args, self.variant and f"-{self.variant}"))
+
+    @property
+    def leaves_something(self) -> bool:
+        """Whether there is something to take away once the remedy was run."""
+        return self.cleanup is not _leave
 
 
 @dataclass(frozen=True)

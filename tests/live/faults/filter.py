@@ -272,6 +272,7 @@ FAULTS = (
         _networks_meet,
         network("back"),
         on=("nft", "legacy", "26.1"),
+        then_noted=("filter-isolation-cross-network",),
     ),
     Fault(
         "filter-isolation-off",
@@ -280,6 +281,7 @@ FAULTS = (
         network("back"),
         on=("nft", "legacy"),
         variant="accepted",
+        then_noted=("filter-isolation-cross-network",),
     ),
     Fault(
         "filter-isolation-off",
@@ -288,6 +290,7 @@ FAULTS = (
         network("back"),
         on=("nft", "legacy", "26.1"),
         variant="returned",
+        then_noted=("filter-isolation-cross-network",),
     ),
     Fault(
         "filter-docker-user-drop",
