@@ -102,7 +102,10 @@ Run = Callable[[Sequence[str]], object]
 
 @dataclass(frozen=True)
 class Capture:
-    """What is done on a host while its packets are traced. `before` and `after` change the host and put it back."""
+    """What is done on a host while its packets are traced. `before` and `after` change the host and put it back.
+
+    `options` are the collector's; `also_traced` are events beside those that it asks for.
+    """
 
     name: str
     traffic: Callable[[DockerHost], Iterable[Sent]]
@@ -110,6 +113,7 @@ class Capture:
     after: Callable[[DockerHost], object] = lambda _: None
     daemon_args: Sequence[str] = ()
     options: Sequence[str] = field(default=())
+    also_traced: Sequence[str] = ()
 
     def __str__(self) -> str:
         return self.name
@@ -118,18 +122,22 @@ class Capture:
         """The bundle, and what was sent while it was collected."""
         self.before(host)
         try:
-            return traced(host, directory, lambda: list(self.traffic(host)), *self.options)
+            return traced(
+                host, directory, lambda: list(self.traffic(host)), *self.options, also_traced=self.also_traced
+            )
         finally:
             self.after(host)
 
 
-def traced(host: DockerHost, directory: Path, happen: Callable[[], T], *options: str) -> tuple[Path, T]:
+def traced(
+    host: DockerHost, directory: Path, happen: Callable[[], T], *options: str, also_traced: Sequence[str] = ()
+) -> tuple[Path, T]:
     """The bundle of a collector that traces while `happen` runs, and what that gave."""
     bundles: list[Path] = []
     hold = f"sh -c {shlex.quote(_HOLD)}"
 
     def collect() -> None:
-        bundles.append(lab.collect(host, directory, "--trace-command", hold, *options))
+        bundles.append(lab.collect(host, directory, "--trace-command", hold, *options, also_traced=also_traced))
 
     collecting = threading.Thread(target=collect)
     collecting.start()
@@ -593,7 +601,23 @@ def end_segments(host: DockerHost) -> None:
     host.container("web", ["ethtool", "-K", host.interface("web", "front"), "tso", "on", "gro", "off"])
 
 
+_ICMP_ERROR = 28  # octets before the packet that it is about
+
+
+def nobody_listens(host: DockerHost, lengths: Iterable[int] = FEW) -> list[Sent]:
+    """Datagrams to a port without a socket: each is dropped, and an ICMP error tells the host so."""
+    lengths = [*lengths]
+    send_udp(host.run, host.address("web", "front"), lengths, answered=False)
+    way = (bridge(host, "front"), *leg(host, "web", "front"))
+    lost = [Sent(octets, way, "NO_SOCKET") for octets in lengths]
+    return lost + [Sent(octets + _ICMP_ERROR, way[::-1]) for octets in lengths]
+
+
 _WITHOUT_PROXY = ("--userland-proxy=false",)
+
+#: With those that the collector asks for anyway all events of packets, sockets, queues, neighbours and routes. An event
+#: that perf is asked for twice is in the trace twice.
+ALL_EVENTS = ("skb:consume_skb", "skb:skb_copy_datagram_iovec", "sock:*", "qdisc:*", "neigh:*", "fib:*")
 
 CAPTURES = (
     Capture("host-to-container", host_to_container),
@@ -660,4 +684,15 @@ CAPTURES = (
     Capture("segments", cut_into_segments, start_segments, end_segments),
     Capture("merged", merged_again, start_merging, end_segments),
     Capture("forwarded-fragments", forwarded_fragments),
+    Capture("no-socket", nobody_listens),
+    Capture("all-events-no-socket", nobody_listens, also_traced=ALL_EVENTS),
+    Capture("all-events-tcp", published_tcp, start_shop, end_shop, also_traced=ALL_EVENTS),
+    Capture("all-events-udp", published_udp, start_game, end_game, also_traced=ALL_EVENTS),
+    Capture(
+        "all-events-docker-user",
+        dropped("NETFILTER_DROP"),
+        shell("iptables -I DOCKER-USER -s <web> -p udp -j DROP"),
+        shell("iptables -D DOCKER-USER -s <web> -p udp -j DROP"),
+        also_traced=ALL_EVENTS,
+    ),
 )

@@ -21,6 +21,8 @@ Lend = Callable[..., lab.DockerHost]
 
 #: The captures that the ordinary tests have as samples.
 SAMPLED = (
+    "all-events-docker-user",
+    "all-events-tcp",
     "docker-user",
     "forwarded-fragments",
     "fragments",
