@@ -67,7 +67,7 @@ def cells(table: TraceTable) -> Iterator[tuple[str, list[Any]]]:
     known = table.stacks
     frames = [(known.names[number], known.modules[number]) for number in known.frames.tolist()]
     stacks = [tuple(frames[start:end]) for start, end in pairwise(known.offsets.tolist())]
-    for name, rows in (("events", table.events()), ("calls", table.calls()), ("losses", table.losses)):
+    for name, rows in (("events", table.events()), ("calls", table.calls()), ("losses", table.losses.frame())):
         for column in rows:
             values = rows[column].tolist()
             yield f"{name}.{column}", [stacks[n] if n >= 0 else () for n in values] if column == "stack" else values

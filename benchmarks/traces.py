@@ -42,7 +42,8 @@ from netdiag import formats
 from netdiag.bundle import Limits, open_bundle
 from netdiag.model.traces import follow_trace, trace_format
 from netdiag.spans import Source, StoredSource
-from netdiag.traces import TraceTable, folded, read_table, table_of
+from netdiag.traces import TraceTable, read_table, table_of
+from netdiag.traces.folded import folded
 
 ROOT = Path(__file__).resolve().parents[1]
 #: Of the text, plain lark reads so much: it takes a second for two megabytes.
@@ -93,7 +94,11 @@ def stored(path: Path, format_name: str) -> StoredSource:
 
 def whole(table: TraceTable) -> int:
     """Every column of the table as an array, as whoever works on it gets them."""
-    return sum(len(batch) for batches in (table.event_batches, table.call_batches) for batch in batches())
+    rows = 0
+    for batches in (table.event_batches, table.call_batches):
+        for batch in batches():
+            rows += max(len(batch[name]) for name in batch.names)
+    return rows
 
 
 def alone(source: Source) -> int:
@@ -246,7 +251,8 @@ FOLD = """
 import sys
 from pathlib import Path
 from netdiag.spans import StoredSource
-from netdiag.traces import folded, read_table
+from netdiag.traces import read_table
+from netdiag.traces.folded import folded
 path = Path(sys.argv[1])
 source = StoredSource("", "", format="perf_script", open=lambda: path.open("rb"), size=path.stat().st_size)
 for stack, count in folded(read_table(source)).items():

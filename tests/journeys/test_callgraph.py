@@ -6,7 +6,7 @@ from pathlib import Path as File
 from random import Random
 from typing import Any
 
-import pandas as pd
+import numpy as np
 import pytest
 
 from netdiag import formats
@@ -23,7 +23,7 @@ from netdiag.journeys.callgraph import (
 )
 from netdiag.journeys.callgraph.function_graph import FunctionGraph, running_at_first
 from netdiag.spans import Source
-from netdiag.traces import NOT_TOLD, Phase, TraceTable, table_of
+from netdiag.traces import NOT_TOLD, Columns, Phase, TraceTable, table_of
 from netdiag.traces.table import CALL_COLUMNS
 
 SAMPLES = File(__file__).parents[2] / "samples" / "formats"
@@ -32,20 +32,20 @@ Path = tuple[str, ...]
 Row = dict[str, Any]
 
 
-def batches_of(rows: list[Row], cuts: list[int]) -> list[pd.DataFrame]:
+def batches_of(rows: list[Row], cuts: list[int]) -> list[Columns]:
     """The rows as batches whose categories grow, as those of a trace do."""
     made = []
     for start, end in zip([0, *cuts], [*cuts, len(rows)], strict=True):
-        columns = {}
+        columns: dict[str, np.ndarray[Any, Any]] = {}
+        texts: dict[str, list[str]] = {}
         for name, kind in CALL_COLUMNS.items():
-            absent = "" if kind == "category" else NOT_TOLD
-            values = [row.get(name, absent) for row in rows[:end]]
+            values = [row.get(name, "" if kind == "category" else NOT_TOLD) for row in rows[:end]]
             if kind == "category":
-                known = pd.Categorical(values[start:], categories=list(dict.fromkeys(["", *values])))
-                columns[name] = pd.Series(known)
+                texts[name] = list(dict.fromkeys(["", *values]))
+                columns[name] = np.array([texts[name].index(text) for text in values[start:]], np.int32)
             else:
-                columns[name] = pd.Series(values[start:], dtype=kind)
-        made.append(pd.DataFrame(columns))
+                columns[name] = np.array(values[start:], kind)
+        made.append(Columns(tuple(columns), texts, end - start, columns.__getitem__))
     return made
 
 

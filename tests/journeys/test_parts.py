@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-import pandas as pd
+import numpy as np
 import pytest
 from packets import Event, Kernel
 
@@ -16,6 +16,8 @@ from netdiag.journeys.observed._parts import groups
 from netdiag.journeys.observed._read import Reader
 from netdiag.model import Facts, Namespace
 from netdiag.spans import Source
+from netdiag.traces import Columns
+from netdiag.traces.table import as_one
 
 from .conftest import Event as Line
 from .conftest import bare_host, printed, seen
@@ -27,10 +29,10 @@ PACKETS = 200
 def found_in(events: list[Event]) -> set[tuple[int, tuple[int, ...]]]:
     """Wholes with their pieces, by the numbers that the truth has for them."""
     reader = Reader(None)
-    rows = reader.read(table_of(events).events())
-    joined = join(rows, model(reader, events), reader.waits())
-    first = [events[row].packet for row in joined.first.tolist()]
-    return {(first[group.whole], tuple(first[piece] for piece in group.pieces)) for group in groups(rows, joined, {})}
+    rows = reader.read(as_one(table_of(events).event_batches()))
+    found = join(rows, model(reader, events), reader.waits())
+    first = [events[row].packet for row in found.first.tolist()]
+    return {(first[group.whole], tuple(first[piece] for piece in group.pieces)) for group in groups(rows, found, {})}
 
 
 def cut_by(kernel: Kernel) -> set[tuple[int, tuple[int, ...]]]:
@@ -79,10 +81,10 @@ def test_it_does_not_matter_where_a_batch_ends(rows: int, monkeypatch: pytest.Mo
     kernel.run(PACKETS)
     table = table_of(kernel.events)
 
-    def batches() -> Iterator[pd.DataFrame]:
-        events = table.events()
+    def batches() -> Iterator[Columns]:
+        events = as_one(table.event_batches())
         for start in range(0, len(events), rows):
-            yield events.iloc[start : start + rows].reset_index(drop=True)
+            yield events.take(np.arange(start, min(start + rows, len(events))))
 
     whole, in_batches = observe(table, bare_host()), observe(replace(table, event_batches=batches), bare_host())
     assert counts(in_batches) == counts(whole)

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-import pandas as pd
 import pytest
 from packets import BRIDGE, UPLINK, Event, Kernel, printed
 
@@ -16,7 +15,8 @@ from netdiag.journeys.observed._join import Wiring, join
 from netdiag.journeys.observed._read import Reader
 from netdiag.journeys.observed._tell import observe
 from netdiag.spans import Source
-from netdiag.traces import TraceTable, read_table
+from netdiag.traces import Columns, TraceTable, read_table
+from netdiag.traces.table import as_one
 
 from .conftest import bare_host
 
@@ -39,7 +39,7 @@ def table_of(events: list[Event], *, cpus: bool = True) -> TraceTable:
 
 def score(events: list[Event], *, with_model: bool, cpus: bool = True) -> Score:
     reader = Reader(None)
-    rows = reader.read(table_of(events, cpus=cpus).events())
+    rows = reader.read(as_one(table_of(events, cpus=cpus).event_batches()))
     assert len(rows) == len(events)
     found = join(rows, model(reader, events) if with_model else Wiring(), reader.waits()).packet
     real = np.array([event.packet for event in events])
@@ -128,10 +128,10 @@ def test_paths_are_the_ways_that_packets_took() -> None:
 
 
 def in_batches(table: TraceTable, rows: int) -> TraceTable:
-    def batches() -> Iterator[pd.DataFrame]:
-        events = table.events()
+    def batches() -> Iterator[Columns]:
+        events = as_one(table.event_batches())
         for start in range(0, len(events), rows):
-            yield events.iloc[start : start + rows].reset_index(drop=True)
+            yield events.take(np.arange(start, min(start + rows, len(events))))
 
     return replace(table, event_batches=batches)
 

@@ -19,7 +19,7 @@ from netdiag.report.snippet import Look
 from netdiag.report.trace import FORMATS, Wanted, as_json, format_of, render, views
 from netdiag.results import Reading
 from netdiag.spans import Source
-from netdiag.traces import tidy
+from netdiag.traces.folded import tidy
 
 from . import host_schema
 

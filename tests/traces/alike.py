@@ -27,7 +27,7 @@ def cells(table: TraceTable) -> Iterator[tuple[str, str, list[Any]]]:
     known = table.stacks
     frames = [(known.names[number], known.modules[number]) for number in known.frames.tolist()]
     stacks = [tuple(frames[start:end]) for start, end in pairwise(known.offsets.tolist())]
-    for name, rows in (("events", table.events()), ("calls", table.calls()), ("losses", table.losses)):
+    for name, rows in (("events", table.events()), ("calls", table.calls()), ("losses", table.losses.frame())):
         for column in rows:
             kind = str(rows[column].dtype)
             values = rows[column].tolist()

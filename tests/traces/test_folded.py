@@ -4,7 +4,8 @@ import subprocess
 import sys
 
 from netdiag.spans import Source
-from netdiag.traces import folded, read_table
+from netdiag.traces import read_table
+from netdiag.traces.folded import folded
 
 TEXT = """\
 Web Content  4885 [001]  6499.330270:     500250 cpu-clock:
@@ -63,7 +64,8 @@ def test_nothing_is_folded_of_a_trace_without_stacks() -> None:
 FOLD = """
 import sys
 from netdiag.spans import Source
-from netdiag.traces import folded, read_table
+from netdiag.traces import read_table
+from netdiag.traces.folded import folded
 folded(read_table(Source("", sys.argv[1], format="perf_script")))
 print(*{"pandas", "jsonschema", "click", "numpy"} & sys.modules.keys())
 """

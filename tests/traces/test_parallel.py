@@ -15,7 +15,8 @@ from netdiag.bundle import stored as bundle_stored
 from netdiag.errors import BundleRefused
 from netdiag.model.traces import trace_format
 from netdiag.spans import Source, StoredSource
-from netdiag.traces import TraceTable, _parallel, _reader, folded, read_table, reading, table_of
+from netdiag.traces import TraceTable, _parallel, _reader, read_table, reading, table_of
+from netdiag.traces.folded import folded
 
 from .alike import SAMPLES, TRACES, both, cells, said, stored, text_of
 
@@ -45,7 +46,7 @@ def source_of(folder: Path, text: str, name: str) -> StoredSource:
 
 
 def tables(table: TraceTable) -> list[pd.DataFrame]:
-    return [table.events(), table.calls(), table.losses]
+    return [table.events(), table.calls(), table.losses.frame()]
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -22,7 +22,7 @@ def test_fields_of_a_packet_have_columns_of_their_own() -> None:
         [4, 207_000, 21366, "kfree_skb", "", 0xFFFF888176C15F00, NOT_TOLD, 0, "NO_SOCKET", 2048, "rx_sk=(nil)"],
     ]
     assert events.location.tolist() == ["", "", "ping_rcv+0xab"]
-    assert table.losses[["line", "count"]].values.tolist() == [[3, 3]]
+    assert table.losses.frame()[["line", "count"]].values.tolist() == [[3, 3]]
 
 
 def test_calls_keep_their_nesting_and_losses_stand_between_them() -> None:

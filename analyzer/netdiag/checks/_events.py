@@ -1,8 +1,11 @@
 """Single events of traces that tell of no packet's way: resets and retransmissions of TCP, polls of drivers."""
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from operator import itemgetter
 
 from netdiag.checks._base import NotApplicable
 from netdiag.model import Host, Trace
@@ -45,14 +48,14 @@ def device_at(host: Host, sent: Sequence[Event], devices: Collection[str]) -> st
     for trace in host.traces.traces:
         mine = [event for event in sent if event.source is trace.source]
         for batch in trace.table.event_batches() if mine else ():
-            rows = batch[batch["device"].isin(devices)].sort_values("time", kind="stable")
+            rows = batch.take(batch.isin("device", devices))
+            found = sorted(zip(*map(rows.values, ("time", "cpu", "device")), strict=True), key=itemgetter(0))
             for event in mine:
-                first = int(rows["time"].searchsorted(event.time - _AT_ONCE))
-                last = int(rows["time"].searchsorted(event.time + _AT_ONCE, side="right"))
-                near = rows.iloc[first:last]
-                found = near[near["cpu"] == event.cpu]["device"]
-                if len(found):
-                    return str(found.iloc[0])
+                first = bisect_left(found, event.time - _AT_ONCE, key=itemgetter(0))
+                last = bisect_right(found, event.time + _AT_ONCE, key=itemgetter(0))
+                for _, cpu, device in found[first:last]:
+                    if cpu == event.cpu:
+                        return str(device)
     return ""
 
 
@@ -75,11 +78,11 @@ def events(host: Host, *names: str) -> tuple[list[Event], list[NotApplicable]]:
 def _events(trace: Trace, names: tuple[str, ...]) -> Iterator[Event]:
     left = _MOST
     for batch in trace.table.event_batches():
-        rows = batch[batch["name"].isin(names)].head(left)
-        left -= len(rows)
-        columns = rows[["line", "time", "cpu", "name", "device", "rest"]]
-        for line, time, cpu, name, device, rest in columns.itertuples(index=False):
-            yield Event(trace.source, int(line), int(time), int(cpu), str(name), str(device), str(rest))
+        rows = batch.take(batch.isin("name", names))
+        columns = map(rows.values, ("line", "time", "cpu", "name", "device", "rest"))
+        for told in islice(zip(*columns, strict=True), left):
+            left -= 1
+            yield Event(trace.source, *told)
 
 
 def tallies(host: Host, name: str) -> tuple[list[Tally], list[NotApplicable]]:
@@ -91,10 +94,11 @@ def tallies(host: Host, name: str) -> tuple[list[Tally], list[NotApplicable]]:
 def _tallies(trace: Trace, name: str) -> Iterator[Tally]:
     counts: dict[str, tuple[int, int]] = {}
     for batch in trace.table.event_batches():
-        rows = batch[batch["name"] == name]
-        for text, count, line in rows.groupby("rest", observed=True)["line"].agg(["size", "min"]).itertuples():
-            before, first = counts.get(str(text), (0, int(line)))
-            counts[str(text)] = before + int(count), first
+        rows = batch.take(batch.isin("name", {name}))
+        lines = rows["line"]
+        for (text,), count, place in rows.tally("rest"):
+            before, first = counts.get(text, (0, int(lines[place])))
+            counts[text] = before + count, first
     for text, (count, line) in counts.items():
         yield Tally(trace.source, text, count, line)
 

@@ -45,7 +45,7 @@ def trace_func_path_verdict(host: Host) -> Verdicts:
     if not host.traces.traces:
         yield NotApplicable("the bundle has no trace of function calls")
         return
-    # these load pandas, which few bundles need
+    # these load numpy, which few bundles need
     from netdiag.journeys.callgraph import FUNCTION_GRAPH, call_graphs  # noqa: PLC0415
     from netdiag.journeys.callgraph.dead_ends import find_dead_ends, plain_name  # noqa: PLC0415
 
@@ -65,9 +65,9 @@ def trace_func_path_verdict(host: Host) -> Verdicts:
 def _first_line(trace: Trace, names: Sequence[str]) -> int:
     """The first line that calls a function of one of these names."""
     for batch in trace.table.call_batches():
-        rows = batch[batch["function"].isin(names)]
-        if len(rows):
-            return int(rows["line"].iloc[0])
+        lines = batch["line"][batch.isin("function", names)]
+        if len(lines):
+            return int(lines[0])
     return 1
 
 

@@ -53,11 +53,11 @@ def trace_lost_events(host: Host) -> Verdicts:
 
 def _fault(trace: Trace) -> Fault:
     losses = trace.table.losses
-    counts = [int(count) for count in losses["count"]]
+    counts = losses.values("count")
     known = [count for count in counts if count >= 0]
     least = "" if known == counts else "at least "
     lost = f"{least}{sum(known)} events" if known else "events"
-    first, *others = (trace.source.span(int(line)) for line in losses["line"].head(MOST_LINES))
+    first, *others = (trace.source.span(line) for line in losses.values("line")[:MOST_LINES])
     label = "events are missing here"
     return Fault(
         message=f"the trace lost {lost}: what it does not show may have happened all the same",

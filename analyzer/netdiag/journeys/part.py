@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def with_rows(table: "TraceTable", only: "Only") -> "TraceTable":
     """The trace as if it had only the events that are wanted. What is missing in it is missing in the part."""
-    return replace(table, event_batches=lambda: (batch[only.of(batch)] for batch in table.event_batches()))
+    return replace(table, event_batches=lambda: (batch.take(only.of(batch)) for batch in table.event_batches()))
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,17 @@
 """What a trace holds, in numbers: before anybody follows a packet or a call through it.
 
-The room loads pandas: whoever may not need it imports it inside a function.
+The room loads numpy: whoever may not need it imports it inside a function.
 """
 
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
+import numpy as np
 
 from netdiag.journeys.callgraph import Only
 from netdiag.journeys.observed import Loss
-from netdiag.traces import NOT_TOLD, Phase, TraceTable
+from netdiag.traces import NOT_TOLD, Columns, Phase, TraceTable
 
 #: Tracepoints at which a packet is given up.
 _DROPS = frozenset({"kfree_skb"})
@@ -71,14 +71,14 @@ def summarise(table: TraceTable, only: Only | None = None) -> Summary:
     times: list[int] = []
     calls = 0
     for batch in table.event_batches():
-        part = batch[wanted.of(batch)]
+        part = batch.take(np.flatnonzero(wanted.of(batch)))
         events.update(_counts(part, ["system", "name", "device"]))
-        drops.update(_counts(part[part["name"].isin(_DROPS)], ["reason", "location", "device"]))
+        drops.update(_counts(part.take(part.isin("name", _DROPS)), ["reason", "location", "device"]))
         tasks.update(_counts(part, ["task"]))
         _extend(part, cpus, times)
     for batch in table.call_batches():
-        part = batch[wanted.of(batch) & (batch["phase"] != Phase.LOST).to_numpy()]
-        calls += int(part["phase"].isin((Phase.ENTRY, Phase.LEAF)).sum())
+        part = batch.take(np.flatnonzero(wanted.of(batch) & (batch["phase"] != Phase.LOST)))
+        calls += int(np.count_nonzero(part.isin("phase", (Phase.ENTRY, Phase.LEAF))))
         tasks.update(_counts(part, ["task"]))
         _extend(part, cpus, times)
     return Summary(
@@ -92,21 +92,21 @@ def summarise(table: TraceTable, only: Only | None = None) -> Summary:
         ),
         drops=tuple(DropCount(reason, location, device, n) for (reason, location, device), n in _ordered(drops)),
         losses=tuple(
-            Loss(int(line), *(None if value == NOT_TOLD else int(value) for value in rest))
-            for line, *rest in table.losses[["line", "time", "cpu", "count"]].itertuples(index=False)
+            Loss(line, *(None if value == NOT_TOLD else value for value in rest))
+            for line, *rest in zip(*map(table.losses.values, ("line", "time", "cpu", "count")), strict=True)
         ),
         calls=calls,
     )
 
 
-def _counts(part: pd.DataFrame, columns: list[str]) -> Counter[tuple[Any, ...]]:
-    sizes = part.groupby(columns, observed=True).size()
-    return Counter({key if isinstance(key, tuple) else (key,): int(size) for key, size in sizes.items()})
+def _counts(part: Columns, columns: list[str]) -> Counter[tuple[Any, ...]]:
+    return Counter({texts: count for texts, count, _ in part.tally(*columns)})
 
 
-def _extend(part: pd.DataFrame, cpus: set[int], times: list[int]) -> None:
-    cpus.update(int(cpu) for cpu in part["cpu"].unique() if cpu != NOT_TOLD)
-    told = part["time"][part["time"] != NOT_TOLD]
+def _extend(part: Columns, cpus: set[int], times: list[int]) -> None:
+    cpus.update(cpu for cpu in np.unique(part["cpu"]).tolist() if cpu != NOT_TOLD)
+    time = part["time"]
+    told = time[time != NOT_TOLD]
     if len(told):
         times += [int(told.min()), int(told.max())]
 

@@ -5,14 +5,12 @@ import tempfile
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import IO, TYPE_CHECKING, Any
+from functools import partial
+from typing import IO, Any
 
 import numpy as np
 
-from netdiag.traces.table import CALL_COLUMNS, EVENT_COLUMNS, LOSS_COLUMNS, EventColumns, Row, numbers
-
-if TYPE_CHECKING:
-    import pandas as pd
+from netdiag.traces.table import CALL_COLUMNS, EVENT_COLUMNS, LOSS_COLUMNS, Columns, Row, numbers
 
 #: The tables of a trace and their columns.
 TABLES: Mapping[str, Mapping[str, str]] = {"events": EVENT_COLUMNS, "calls": CALL_COLUMNS, "losses": LOSS_COLUMNS}
@@ -57,11 +55,6 @@ class Categories:
 
     def names(self) -> list[str]:
         return list(self._texts)
-
-    def dtypes(self) -> "Mapping[str, pd.CategoricalDtype]":
-        import pandas as pd  # noqa: PLC0415
-
-        return {name: pd.CategoricalDtype(pd.Index(texts.all(), dtype=object)) for name, texts in self._texts.items()}
 
 
 def dtype_of(kind: str) -> np.dtype[Any]:
@@ -190,32 +183,24 @@ class Store:
                         ours[name] = int(column if known is None else known[column])
                 self._batches[table].append((rows, ours))
 
-    def batches(self, table: str) -> Iterator[Batch]:
+    def batches(self, table: str) -> Iterator[Columns]:
+        """The batches of a table; one without rows if there are none."""
         if self._file is not None:
             self._file.flush()
-        for rows, columns in self._batches[table]:
-            yield Batch(
-                rows, {name: column.read() if isinstance(column, Kept) else column for name, column in columns.items()}
-            )
+        names = tuple(TABLES[table])
+        texts = {name: self.categories.of(name).all() for name in names if TABLES[table][name] == "category"}
+        for rows, columns in self._batches[table] or (self._none(table),):
+            yield Columns(names, texts, rows, partial(_column, table, rows, columns))
 
-    def frames(self, table: str) -> "Iterator[pd.DataFrame]":
-        """The batches as data frames; one without rows if there are none."""
-        dtypes = self.categories.dtypes()
-        if not self._batches[table]:
-            yield _frame(table, batch_of(table, [], self.categories), dtypes)
-        for batch in self.batches(table):
-            yield _frame(table, batch, dtypes)
+    def _none(self, table: str) -> Stored:
+        return 0, {**batch_of(table, [], self.categories).columns}
 
-    def event_columns(self, names: Sequence[str]) -> EventColumns:
-        """Some columns of the events; a column of one value is an array of it."""
-        texts = {name: self.categories.of(name).all() for name in names if EVENT_COLUMNS[name] == "category"}
-        return EventColumns(
-            texts,
-            (
-                {name: np.broadcast_to(np.asarray(batch.columns[name]), batch.rows) for name in names}
-                for batch in self.batches("events")
-            ),
-        )
+
+def _column(table: str, rows: int, columns: Mapping[str, Column | Kept], name: str) -> np.ndarray[Any, Any]:
+    column = columns[name]
+    if isinstance(column, Kept):
+        return column.read()
+    return np.broadcast_to(np.asarray(column, dtype_of(TABLES[table][name])), rows)
 
 
 def _move(columns: dict[str, Column | Kept], file: IO[bytes]) -> None:
@@ -229,17 +214,3 @@ def _move(columns: dict[str, Column | Kept], file: IO[bytes]) -> None:
 def _without_file(columns: dict[str, Column | Kept]) -> dict[str, Column | Kept]:
     """Columns as another process can be told of them."""
     return {name: replace(each, file=None) if isinstance(each, Kept) else each for name, each in columns.items()}
-
-
-def _frame(table: str, batch: Batch, dtypes: "Mapping[str, pd.CategoricalDtype]") -> "pd.DataFrame":
-    import pandas as pd  # noqa: PLC0415
-
-    made: dict[str, Any] = {}
-    for name, kind in TABLES[table].items():
-        column = batch.columns[name]
-        values = column if isinstance(column, np.ndarray) else np.full(batch.rows, column, dtype_of(kind))
-        if kind == "category":
-            made[name] = pd.Categorical.from_codes(values, dtype=dtypes[name], validate=False)
-        else:
-            made[name] = values
-    return pd.DataFrame(made, copy=False)

@@ -15,6 +15,7 @@ import pyarrow as pa
 from netdiag.formats._derive import Row, line_reader
 from netdiag.formats._trace import frame
 from netdiag.formats.records import Frame
+from netdiag.traces._arrow import codes
 from netdiag.traces._chunk import Chunk, Flags, Ints
 from netdiag.traces._shapes import MOST_PARTS, as_lines
 from netdiag.traces.table import StackBook
@@ -53,7 +54,8 @@ class Frames:
         np.cumsum(count * frames.itemsize, out=offsets[1:])
         buffers = [None, pa.py_buffer(offsets), pa.py_buffer(frames)]
         numbers = np.full(len(first), self.BAD, np.int64)
-        numbers[good] = self._book.numbers(pa.Array.from_buffers(pa.binary(), len(count), buffers))
+        stacks = pa.Array.from_buffers(pa.binary(), len(count), buffers).dictionary_encode()
+        numbers[good] = self._book.numbers(stacks.dictionary.to_pylist())[codes(stacks)]
         return numbers
 
     def _frames(self, chunk: Chunk, first: Ints, end: Ints) -> npt.NDArray[np.int32]:

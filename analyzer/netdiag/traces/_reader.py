@@ -197,10 +197,9 @@ class Reader:
             lines=self.lines,
             read=self._read_lines,
             unread=tuple(self._unread),
-            event_batches=lambda: store.frames("events"),
-            call_batches=lambda: store.frames("calls"),
-            loss_batches=lambda: store.frames("losses"),
-            event_columns=store.event_columns,
+            event_batches=lambda: store.batches("events"),
+            call_batches=lambda: store.batches("calls"),
+            loss_batches=lambda: store.batches("losses"),
             stacks=self._book.stacks(),
             ways=self._ways,
         )
@@ -333,7 +332,7 @@ class Reader:
         for record in document.records:
             rows.add(record)
         batches = []
-        for table, kept in (("events", rows.events), ("calls", rows.calls), ("losses", rows.losses)):
+        for table, kept in rows.tables():
             for row in kept:
                 row["line"] = numbers[row["line"] - 1]
             if kept:

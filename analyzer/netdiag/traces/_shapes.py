@@ -174,10 +174,9 @@ class ProbeReader:
         document = self._format.read(Source("", "\n".join(lines)))
         told: list[Read] = [[] for _ in texts]
         rows = Rows()
-        tables = (("events", rows.events), ("calls", rows.calls), ("losses", rows.losses))
         for record in document.records:
             rows.add(record)
-            told[owner[record.span.line - 1]] += [(table, made.pop(), record) for table, made in tables if made]
+            told[owner[record.span.line - 1]] += [(table, made.pop(), record) for table, made in rows.tables() if made]
         unread = {owner[entry.line - 1] for entry in document.unread}
         return [None if number in unread else read for number, read in enumerate(told)]
 

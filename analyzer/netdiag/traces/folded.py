@@ -7,22 +7,17 @@ default: a task's blanks become underscores, a function without a name is called
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from itertools import pairwise, repeat
-from typing import TYPE_CHECKING
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow.compute as pc
 
 from netdiag.traces._arrow import lists, of_numbers, of_texts
-from netdiag.traces.table import NOT_TOLD, UNKNOWN, Stacks, TraceTable
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    Rows = Callable[[pd.DataFrame], npt.NDArray[np.bool_]]
+from netdiag.traces.table import NOT_TOLD, UNKNOWN, Columns, Stacks, TraceTable
 
 Ints = npt.NDArray[np.int64]
+Rows = Callable[[Columns], npt.NDArray[np.bool_]]
 
 # so many texts are made at once
 _TEXTS = 65_536
@@ -44,20 +39,18 @@ def folded(table: TraceTable, event: str = "") -> Mapping[str, int]:
     return lines
 
 
-def folded_by_event(table: TraceTable, wanted: "Rows | None" = None) -> Mapping[str, Mapping[str, int]]:
+def folded_by_event(table: TraceTable, wanted: Rows | None = None) -> Mapping[str, Mapping[str, int]]:
     """The same for each kind of event (`net:net_dev_xmit`) that has stacks, in the order of their names.
 
     `wanted` tells of a batch of events which rows count; without it all do.
     """
-    columns = table.event_columns(("system", "name", "task", "period", "stack"))
-    systems, names, tasks = (columns.texts[column] for column in ("system", "name", "task"))
     width = max(1, len(table.stacks))
-    frames = table.event_batches() if wanted else repeat(None)
     sums = [(np.array([], np.int64), np.array([], np.int64))]
-    for batch, frame in zip(columns.batches, frames, strict=False):
+    for batch in table.event_batches():
+        systems, names, tasks = (batch.texts[column] for column in ("system", "name", "task"))
         rows = batch["stack"] != NOT_TOLD
-        if wanted and frame is not None:
-            rows &= wanted(frame)
+        if wanted:
+            rows &= wanted(batch)
         keys = batch["system"][rows].astype(np.int64)
         for column, size in (("name", len(names)), ("task", len(tasks)), ("stack", width)):
             keys = keys * size + batch[column][rows]

@@ -1,18 +1,15 @@
-"""The tables of a trace, and how they are made from the records that lark reads: the reference for every faster way."""
+"""The tables of a trace, and what the rows of the records that lark reads are: the reference for every faster way."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 
-from netdiag.formats import Document
 from netdiag.formats.records import Frame, FunctionCall, InterruptSection, TaskSwitch, TraceEvent, TraceLoss
 from netdiag.spans import Source
-from netdiag.traces._arrow import codes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -104,12 +101,79 @@ class Stacks:
         return len(self.offsets) - 1
 
 
-@dataclass(frozen=True)
-class EventColumns:
-    """Some columns of the events in batches of arrays, without data frames; of a category the codes of its texts."""
+Array = np.ndarray[Any, Any]
 
-    texts: Mapping[str, Sequence[str]]
-    batches: Iterator[Mapping[str, np.ndarray[Any, Any]]]
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """Rows of one table, column by column, each read when it is asked for.
+
+    Of a category a column has codes, the places of its texts in `texts`; it may be one value, broadcast, so nobody
+    writes into it.
+    """
+
+    names: Sequence[str]
+    texts: Mapping[str, Sequence[str]] = field(repr=False)
+    rows: int
+    column: Callable[[str], Array] = field(repr=False)
+
+    def __len__(self) -> int:
+        return self.rows
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.names
+
+    def __getitem__(self, name: str) -> Array:
+        return self.column(name)
+
+    def take(self, rows: Array) -> "Columns":
+        """Some of the rows: a flag for each, or their places."""
+        count = int(np.count_nonzero(rows)) if rows.dtype == bool else len(rows)
+        return Columns(self.names, self.texts, count, lambda name: self.column(name)[rows])
+
+    def isin(self, name: str, values: Collection[int] | Collection[str]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """Which rows have one of these values there; none does in a table without such a column."""
+        if name not in self.names:
+            return np.zeros(self.rows, dtype=bool)
+        if name not in self.texts:
+            return np.isin(self[name], [*values])
+        chosen: np.ndarray[Any, np.dtype[np.bool_]] = np.array(
+            [text in values for text in self.texts[name]], dtype=bool
+        )
+        return chosen[self[name]]
+
+    def values(self, name: str) -> list[Any]:
+        """Numbers or texts, as Python has them."""
+        found: list[Any] = self[name].tolist()
+        return [self.texts[name][code] for code in found] if name in self.texts else found
+
+    def tally(self, *names: str) -> Iterator[tuple[tuple[str, ...], int, int]]:
+        """What the rows say in some categories: how many say the same, and the place of the first of these."""
+        keys = np.zeros(self.rows, np.int64)
+        for name in names:
+            keys = keys * len(self.texts[name]) + self[name]
+        _, first, counts = np.unique(keys, return_index=True, return_counts=True)
+        texts = zip(*map(self.take(first).values, names), strict=True)
+        return zip(texts, counts.tolist(), first.tolist(), strict=True)
+
+    def frame(self) -> "pd.DataFrame":
+        """The rows as pandas has them, which is loaded for it."""
+        import pandas as pd  # noqa: PLC0415
+
+        made: dict[str, Any] = {}
+        for name in self.names:
+            made[name] = np.ascontiguousarray(self[name])
+            if name in self.texts:
+                dtype = pd.CategoricalDtype(pd.Index(self.texts[name], dtype=object))
+                made[name] = pd.Categorical.from_codes(made[name], dtype=dtype, validate=False)
+        return pd.DataFrame(made, copy=False)
+
+
+def as_one(batches: Iterable[Columns]) -> Columns:
+    """Batches of one table, at least one, as one."""
+    parts = [*batches]
+    whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0].names}
+    return Columns(parts[0].names, parts[-1].texts, sum(map(len, parts)), whole.__getitem__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,47 +190,22 @@ class TraceTable:
     lines: int
     read: int
     unread: tuple[tuple[int, str], ...]
-    event_batches: "Callable[[], Iterator[pd.DataFrame]]" = field(repr=False)
-    call_batches: "Callable[[], Iterator[pd.DataFrame]]" = field(repr=False)
-    loss_batches: "Callable[[], Iterator[pd.DataFrame]]" = field(repr=False)
-    event_columns: Callable[[Sequence[str]], EventColumns] = field(repr=False)
+    event_batches: Callable[[], Iterator[Columns]] = field(repr=False)
+    call_batches: Callable[[], Iterator[Columns]] = field(repr=False)
+    loss_batches: Callable[[], Iterator[Columns]] = field(repr=False)
     stacks: Stacks = field(repr=False)
     ways: Mapping[str, int] = field(default_factory=dict)
 
     def events(self) -> "pd.DataFrame":
         """All events in one table: for traces that are known to be small."""
-        return _joined(self.event_batches())
+        return as_one(self.event_batches()).frame()
 
     def calls(self) -> "pd.DataFrame":
-        return _joined(self.call_batches())
+        return as_one(self.call_batches()).frame()
 
     @cached_property
-    def losses(self) -> "pd.DataFrame":
-        return _joined(self.loss_batches())
-
-
-def table_of(document: Document) -> TraceTable:
-    """The table of a trace that was read into records. Each value is what the record says, or not told."""
-    rows = Rows()
-    for record in document.records:
-        rows.add(record)
-    events, calls, losses = (
-        _frame(columns, kept)
-        for columns, kept in ((EVENT_COLUMNS, rows.events), (CALL_COLUMNS, rows.calls), (LOSS_COLUMNS, rows.losses))
-    )
-    return TraceTable(
-        source=document.source,
-        format=document.format,
-        lines=document.lines,
-        read=document.read,
-        unread=tuple((entry.line, entry.reason) for entry in document.unread[:MOST_UNREAD]),
-        event_batches=lambda: iter((events,)),
-        call_batches=lambda: iter((calls,)),
-        loss_batches=lambda: iter((losses,)),
-        event_columns=lambda names: _columns_of(events, names),
-        stacks=rows.book.stacks(),
-        ways={"records": document.read},
-    )
+    def losses(self) -> Columns:
+        return as_one(self.loss_batches())
 
 
 class StackBook:
@@ -199,16 +238,13 @@ class StackBook:
         """The number of the stack of these frames, which are numbers of 32 bits; not told when there are none."""
         return self._stacks.setdefault(frames, len(self._stacks)) if frames else NOT_TOLD
 
-    def numbers(self, stacks: pa.Array) -> np.ndarray[Any, np.dtype[np.int64]]:
-        """The numbers of stacks, each the bytes of the numbers of its frames; none is empty."""
-        encoded = stacks.dictionary_encode()
-        texts = encoded.dictionary.to_pylist()
+    def numbers(self, stacks: Sequence[bytes]) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """The numbers of distinct stacks, each the bytes of the numbers of its frames; none is empty."""
         known = self._stacks
-        distinct = list(map(known.get, texts))
-        for place in [place for place, number in enumerate(distinct) if number is None]:
-            distinct[place] = known[texts[place]] = len(known)
-        numbers: np.ndarray[Any, np.dtype[np.int64]] = np.array(distinct, np.int64)[codes(encoded)]
-        return numbers
+        numbers = list(map(known.get, stacks))
+        for place in [place for place, number in enumerate(numbers) if number is None]:
+            numbers[place] = known[stacks[place]] = len(known)
+        return np.array(numbers, np.int64)
 
     def stack_of(self, frames: Sequence[Frame]) -> int:
         return self.stack(np.array([self.frame(frame) for frame in frames], np.int32).tobytes())
@@ -231,6 +267,10 @@ class Rows:
         self.events: list[Row] = []
         self.calls: list[Row] = []
         self.losses: list[Row] = []
+
+    def tables(self) -> tuple[tuple[str, list[Row]], ...]:
+        """The rows of each table, by its name."""
+        return ("events", self.events), ("calls", self.calls), ("losses", self.losses)
 
     def add(self, record: object) -> None:
         match record:
@@ -300,24 +340,6 @@ def numbers(name: str, kind: str, rows: Sequence[Row]) -> np.ndarray[Any, Any]:
     return np.array([fitting(name, kind, row.get(name, missing)) for row in rows], kind)
 
 
-def _frame(columns: Mapping[str, str], rows: Sequence[Row]) -> "pd.DataFrame":
-    import pandas as pd  # noqa: PLC0415
-
-    made: dict[str, Any] = {}
-    for name, kind in columns.items():
-        if kind == "category":
-            made[name] = pd.Series([row.get(name, "") for row in rows], dtype=object).astype("category")
-        else:
-            made[name] = numbers(name, kind, rows)
-    return pd.DataFrame(made)
-
-
-def _columns_of(events: "pd.DataFrame", names: Sequence[str]) -> EventColumns:
-    texts = {name: events[name].cat.categories.tolist() for name in names if EVENT_COLUMNS[name] == "category"}
-    columns = {name: (events[name].cat.codes if name in texts else events[name]).to_numpy() for name in names}
-    return EventColumns(texts, iter((columns,)))
-
-
 def _place(record: Any) -> Row:
     """Where and when: what all records of a trace tell, so far as each does."""
     told = {name: _told(getattr(record, name, None)) for name in ("time", "cpu", "pid")}
@@ -349,9 +371,3 @@ def _value(column: str, text: str) -> int | str | None:
         return None
     least, most = _WIDEST[column]
     return number if least <= number <= most else None
-
-
-def _joined(batches: "Iterator[pd.DataFrame]") -> "pd.DataFrame":
-    import pandas as pd  # noqa: PLC0415
-
-    return pd.concat(list(batches), ignore_index=True)

@@ -4,14 +4,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from netdiag.journeys.callgraph.growing import Growing, Names
 from netdiag.journeys.callgraph.nesting import DEEPEST, NONE, Flags, Ints, Losses, Nesting, Rows, is_one_of, nest
 from netdiag.journeys.callgraph.only import Only
 from netdiag.journeys.callgraph.tree import INTERRUPT, ROOT, UNKNOWN, CallTree
-from netdiag.traces import NOT_TOLD, Phase
+from netdiag.traces import NOT_TOLD, Columns, Phase, numbered
 
 #: Rows that are nested at a time: some 60 MB while it lasts.
 _AT_A_TIME = 1 << 18
@@ -36,13 +35,14 @@ class Calls:
     tasks: Mapping[int, str]  # the names of the threads, so far as they are known
 
 
-def running_at_first(batches: Iterable[pd.DataFrame]) -> dict[int, tuple[int, str]]:
+def running_at_first(batches: Iterable[Columns]) -> dict[int, tuple[int, str]]:
     """By CPU the thread, and its name, that runs before the first switch: the trace of tracefs tells it only there."""
     found: dict[int, tuple[int, str]] = {}
     for batch in batches:
-        switches = batch[batch["phase"] == Phase.SWITCH].drop_duplicates("cpu")
-        for cpu, pid, task in zip(switches["cpu"], switches["pid"], switches["task"], strict=True):
-            found.setdefault(int(cpu), (int(pid), str(task)))
+        switches = np.flatnonzero(batch["phase"] == Phase.SWITCH)
+        _, first = np.unique(batch["cpu"][switches], return_index=True)
+        for cpu, pid, task in zip(*map(batch.take(switches[first]).values, ("cpu", "pid", "task")), strict=True):
+            found.setdefault(cpu, (pid, task))
     return found
 
 
@@ -75,7 +75,7 @@ class FunctionGraph:
         self.tasks: dict[int, str] = {}
         self.too_deep = 0
 
-    def add(self, batch: pd.DataFrame) -> None:
+    def add(self, batch: Columns) -> None:
         self._waiting.append(self._rows(batch))
         if sum(map(len, self._waiting)) >= _AT_A_TIME:
             self._use()
@@ -89,30 +89,30 @@ class FunctionGraph:
 
     # --- reading the columns ---
 
-    def _rows(self, batch: pd.DataFrame) -> Rows:
-        phase = batch["phase"].to_numpy()
-        cpu = batch["cpu"].to_numpy().astype(np.int64)
+    def _rows(self, batch: Columns) -> Rows:
+        phase = batch["phase"]
+        cpu = batch["cpu"].astype(np.int64)
         place = self._seen + np.arange(len(batch), dtype=np.int64)
         self._seen += len(batch)
         lost = phase == Phase.LOST
         self._losses.add(place[lost], cpu[lost])
         pid, task = self._tasks_of(batch, phase, cpu)
-        depth = batch["depth"].to_numpy()
+        depth = batch["depth"]
         wanted = is_one_of(phase, _CALLS)
         deep = wanted & ((depth >= DEEPEST) | (depth < 0))
         self.too_deep += int(deep.sum())
         wanted &= ~deep
         wanted |= is_one_of(phase, _INTERRUPTS)
-        time = batch["time"].to_numpy()
+        time = batch["time"]
         wanted &= self._selected(pid, task, time)
         rows = Rows(
             task=_stack_of(pid, cpu).astype(np.int32),
             phase=phase,
             depth=depth.astype(np.int16),
-            function=self._names.of(batch["function"], empty=NONE).astype(np.int32),
-            duration=batch["duration"].to_numpy(),
+            function=self._names.of(batch, "function", empty=NONE).astype(np.int32),
+            duration=batch["duration"],
             time=time,
-            line=batch["line"].to_numpy(),
+            line=batch["line"],
             cpu=cpu.astype(np.int32),
             pid=pid.astype(np.int32),
             seen_at=place,
@@ -123,22 +123,22 @@ class FunctionGraph:
         )
         return rows if wanted.all() else rows.take(wanted)
 
-    def _tasks_of(self, batch: pd.DataFrame, phase: NDArray[np.int8], cpu: Ints) -> tuple[Ints, Ints]:
+    def _tasks_of(self, batch: Columns, phase: NDArray[np.int8], cpu: Ints) -> tuple[Ints, Ints]:
         """The thread of each row and the number of its name, by its CPU's last switch where the row does not tell."""
-        task = self._names.of(batch["task"], empty=NONE)
-        pid = batch["pid"].to_numpy().astype(np.int64)
+        task = self._names.of(batch, "task", empty=NONE)
+        pid = batch["pid"].astype(np.int64)
         switch = phase == Phase.SWITCH
         untold = is_one_of(phase, _CALLS + _INTERRUPTS) & (pid == NOT_TOLD)
         if untold.any() or switch.any():
-            next_task = self._names.of(batch["next_task"], empty=NONE)
-            told = _told_by_switches(cpu, switch, (batch["next_pid"].to_numpy(), next_task), self._running)
+            next_task = self._names.of(batch, "next_task", empty=NONE)
+            told = _told_by_switches(cpu, switch, (batch["next_pid"], next_task), self._running)
             pid[untold], task[untold] = told[0][untold], told[1][untold]
         self._learn(pid, task)
         return pid, task
 
     def _learn(self, pid: Ints, task: Ints) -> None:
-        both = pd.unique((pid << 32 | task)[(pid != NOT_TOLD) & (task != NONE)])
-        self.tasks |= {int(each >> 32): self._names.all[int(each & 0xFFFFFFFF)] for each in both}
+        both = numbered((pid << 32 | task)[(pid != NOT_TOLD) & (task != NONE)])[1].tolist()
+        self.tasks |= {each >> 32: self._names.all[each & 0xFFFFFFFF] for each in both}
 
     def _selected(self, pid: Ints, task: Ints, time: Ints) -> Flags:
         only = self._only

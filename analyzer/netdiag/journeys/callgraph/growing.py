@@ -1,13 +1,12 @@
 """A call tree while it grows: its nodes by their paths, and what was counted on them."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from netdiag.journeys.callgraph.tree import OTHERS, ROOT, CallTree
-from netdiag.traces import NOT_TOLD
+from netdiag.traces import NOT_TOLD, Columns, numbered
 
 Ints = NDArray[np.int64]
 
@@ -30,7 +29,7 @@ class Names:
     def __init__(self, names: Sequence[str] = ()) -> None:
         self.all: list[str] = [*names]
         self._numbers = {name: number for number, name in enumerate(self.all)}
-        self._of_categories: dict[Hashable, tuple[pd.Index[str], Ints]] = {}
+        self._of_categories: dict[str, tuple[Sequence[str], Ints]] = {}
 
     def number(self, name: str) -> int:
         number = self._numbers.setdefault(name, len(self.all))
@@ -38,16 +37,16 @@ class Names:
             self.all.append(name)
         return number
 
-    def of(self, column: "pd.Series[str]", *, empty: int | None = None) -> Ints:
+    def of(self, batch: Columns, column: str, *, empty: int | None = None) -> Ints:
         """The numbers of a column of categories; the empty name may have one that is none."""
-        categories = column.cat.categories
-        known, numbers = self._of_categories.get(column.name, (None, _EMPTY))
+        categories = batch.texts[column]
+        known, numbers = self._of_categories.get(column, (None, _EMPTY))
         if known is not categories:  # the batches of a trace share them
             numbers = np.array(
                 [self.number(name) if name or empty is None else empty for name in categories], dtype=np.int64
             )
-            self._of_categories[column.name] = categories, numbers
-        found: Ints = numbers[column.cat.codes.to_numpy()]
+            self._of_categories[column] = categories, numbers
+        found: Ints = numbers[batch[column]]
         return found
 
 
@@ -74,7 +73,7 @@ class Growing:
         nodes for one path the tree makes one.
         """
         known, nodes = self._known.get(level, (_EMPTY, _EMPTY))
-        codes, keys = pd.factorize(np.concatenate([known, (parents.astype(np.int64) << 32) | functions]))
+        codes, keys = numbered(np.concatenate([known, (parents.astype(np.int64) << 32) | functions]))
         new = keys[len(known) :]
         if len(new):
             made, others = np.split(new, [max(MOST_NODES - len(self._parents), 0)])

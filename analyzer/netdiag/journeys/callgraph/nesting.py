@@ -12,10 +12,9 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from netdiag.traces import NOT_TOLD, Phase
+from netdiag.traces import NOT_TOLD, Phase, numbered
 
 Ints = NDArray[np.int64]
 Shorts = NDArray[np.int32]
@@ -194,7 +193,7 @@ def nest(rows: Rows, losses: Losses, most: int) -> Nesting | None:
 
 
 def _by_task(task: Shorts) -> Ints:
-    numbers = pd.factorize(task)[0]
+    numbers = numbered(task)[0]
     few = numbers.astype(np.uint16) if len(numbers) and numbers.max() < 2**16 else numbers  # sorted by radix
     order: Ints = np.argsort(few, kind="stable")
     return order

@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from netdiag.traces import NOT_TOLD
+from netdiag.traces import NOT_TOLD, Columns
 
 
 @dataclass(frozen=True)
@@ -22,15 +21,15 @@ class Only:
     since: int | None = None
     until: int | None = None
 
-    def of(self, batch: pd.DataFrame) -> NDArray[np.bool_]:
+    def of(self, batch: Columns) -> NDArray[np.bool_]:
         """Which rows of a batch of events or calls are wanted."""
-        wanted = self.at(batch["time"].to_numpy())
+        wanted = self.at(batch["time"])
         if self.pids:
-            wanted &= batch["pid"].isin(self.pids).to_numpy() | _isin(batch, "tgid", self.pids)
+            wanted &= batch.isin("pid", self.pids) | batch.isin("tgid", self.pids)
         if self.tasks:
-            wanted &= _isin(batch, "task", self.tasks)
+            wanted &= batch.isin("task", self.tasks)
         if self.devices:
-            wanted &= _isin(batch, "device", self.devices)
+            wanted &= batch.isin("device", self.devices)
         return wanted
 
     def at(self, time: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -43,8 +42,3 @@ class Only:
         if self.until is not None:
             wanted &= time < self.until
         return wanted
-
-
-def _isin(batch: pd.DataFrame, column: str, values: frozenset[int] | frozenset[str]) -> NDArray[np.bool_]:
-    """Which rows have one of the values; none does in a table without such a column."""
-    return batch[column].isin(values).to_numpy() if column in batch else np.zeros(len(batch), dtype=bool)

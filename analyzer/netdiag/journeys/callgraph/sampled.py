@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from netdiag.journeys.callgraph.growing import Growing, Names
 from netdiag.journeys.callgraph.only import Only
 from netdiag.journeys.callgraph.tree import ROOT, UNKNOWN, CallTree
-from netdiag.traces import NOT_TOLD, Stacks
+from netdiag.traces import NOT_TOLD, Columns, Stacks
 
 Ints = NDArray[np.int64]
 
@@ -30,21 +29,22 @@ class Samples:
         self._names = Names()
         self._counts: dict[tuple[int, int, int], tuple[int, int]] = {}  # event, task, stack: samples and weight
 
-    def add(self, batch: pd.DataFrame) -> None:
-        sampled = batch[(batch["stack"].to_numpy() >= 0) & self._only.of(batch)]
+    def add(self, batch: Columns) -> None:
+        sampled = batch.take(np.flatnonzero((batch["stack"] >= 0) & self._only.of(batch)))
         if not len(sampled):
             return
-        columns = [self._names.of(sampled[name]) for name in ("system", "name", "task")]
-        keys = pd.DataFrame(np.array([*columns, sampled["stack"].to_numpy()]).T)
-        period = sampled["period"].to_numpy()
-        keys["weight"] = np.where(period == NOT_TOLD, 1, period)
-        counts = keys.groupby([0, 1, 2, 3])["weight"].agg(["size", "sum"])
-        rows = counts.index.to_frame().to_numpy().tolist()
-        for (system, name, task, stack), size, weight in zip(rows, counts["size"], counts["sum"], strict=True):
+        columns = [*(self._names.of(sampled, name) for name in ("system", "name", "task")), sampled["stack"]]
+        order = np.lexsort(columns[::-1])
+        keys = np.array(columns)[:, order]
+        first = np.flatnonzero(np.append(True, (keys[:, 1:] != keys[:, :-1]).any(axis=0)))
+        period = sampled["period"][order]
+        sizes = np.diff(np.append(first, len(order))).tolist()
+        weights = np.add.reduceat(np.where(period == NOT_TOLD, 1, period), first).tolist()
+        for (system, name, task, stack), size, weight in zip(keys[:, first].T.tolist(), sizes, weights, strict=True):
             event = ":".join(filter(None, (self._names.all[system], self._names.all[name])))
             key = (self._names.number(event), task, stack)
             before = self._counts.get(key, (0, 0))
-            self._counts[key] = (before[0] + int(size), before[1] + int(weight))
+            self._counts[key] = (before[0] + size, before[1] + weight)
 
     def finish(self, stacks: Stacks, *, within: str | None = None) -> dict[str, CallTree]:
         """The trees by the name of their event, in alphabetical order."""

@@ -14,11 +14,11 @@ from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
-import pandas as pd
 
 from netdiag.finding import Confidence
 from netdiag.journeys.observed._events import FIRST_END, FIRST_RECEIVING, Phase
 from netdiag.journeys.observed.facts import Join
+from netdiag.traces import numbered
 
 Ints: TypeAlias = "np.ndarray[Any, np.dtype[np.signedinteger[Any]]]"
 Mask: TypeAlias = "np.ndarray[Any, np.dtype[np.bool_]]"
@@ -346,8 +346,8 @@ class _Orders:
 
 def _numbered(values: Any) -> tuple[Ints, int]:
     """The values as numbers from 0, and how many there are."""
-    codes, distinct = pd.factorize(values)
-    return np.asarray(codes, dtype=np.int64), len(distinct)
+    codes, distinct = numbered(values)
+    return codes, len(distinct)
 
 
 # --- what belongs to what ---------------------------------------------------------------------------------------------

@@ -1,14 +1,13 @@
 """From the batches of a trace's table to rows of packets' events, with texts as numbers."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from netdiag.journeys.observed._events import KINDS, Phase
 from netdiag.journeys.observed._join import Ints, Mask, Rows, Waits
 from netdiag.journeys.observed.drops import comes_at_once, comes_of_waiting
+from netdiag.traces import Columns
 
 
 class Texts:
@@ -20,8 +19,8 @@ class Texts:
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {"": 0}
         self.texts: list[str] = [""]
-        #: By the code of a category; the last one is for the code -1, which is none.
-        self._of_category = np.zeros(1, dtype=np.int32)
+        #: By the code of a category.
+        self._of_category = np.zeros(0, dtype=np.int32)
 
     def number(self, text: str) -> int:
         found = self._numbers.get(text)
@@ -30,16 +29,16 @@ class Texts:
             self.texts.append(text)
         return found
 
-    def numbers(self, column: "pd.Series[Any]", rows: "Ints | slice") -> Ints:
+    def numbers(self, batch: Columns, name: str, rows: "Ints | slice") -> Ints:
         """The numbers of some rows of a column of categories."""
-        categories = column.cat.categories
-        new = len(self._of_category) - 1
-        if new > len(categories) or (new and self.texts[self._of_category[new - 1]] != str(categories[new - 1])):
+        categories = batch.texts[name]
+        new = len(self._of_category)
+        if new > len(categories) or (new and self.texts[self._of_category[new - 1]] != categories[new - 1]):
             new = 0  # another dictionary than before
         if new < len(categories) or not new:
-            more = [self.number(str(each)) for each in categories[new:]]
-            self._of_category = np.array([*self._of_category[:new], *more, 0], dtype=np.int32)
-        return np.asarray(self._of_category[column.cat.codes.to_numpy()[rows]])
+            more = [self.number(each) for each in categories[new:]]
+            self._of_category = np.array([*self._of_category[:new], *more], dtype=np.int32)
+        return np.asarray(self._of_category[batch[name][rows]])
 
 
 #: perf 7.2 prints where the kernel keeps a device's name instead of the name: an address, as a decimal number.
@@ -58,36 +57,36 @@ class Reader:
         self._number = {name: number for number, name in enumerate(KINDS)}
         self._nameless: set[int] = set()
 
-    def read(self, batch: pd.DataFrame) -> Rows:
+    def read(self, batch: Columns) -> Rows:
         """The events of packets in a batch: those that are known, have a time, and name an skb, or tell that what was
         received is done with.
         """
-        kinds = np.array([self._number.get(str(name), -1) for name in batch["name"].cat.categories] + [-1], np.int8)
-        event = kinds[batch["name"].cat.codes.to_numpy()]
-        skb = batch["skb"].to_numpy()
+        kinds = np.array([self._number.get(name, -1) for name in batch.texts["name"]], np.int8)
+        event = kinds[batch["name"]]
+        skb = batch["skb"]
         known = (event >= 0) & ((skb != 0) | (self._phase[event] == Phase.RETURNED))
-        known &= batch["time"].to_numpy() >= 0
+        known &= batch["time"] >= 0
         rows = slice(None) if known.all() else np.flatnonzero(known)  # of all no copy is made
         event = event[rows]
 
         def numbers(name: str) -> Ints:
-            return np.asarray(batch[name].to_numpy()[rows])
+            return np.asarray(batch[name][rows])
 
         return Rows(
             line=numbers("line"),
             time=numbers("time"),
             cpu=numbers("cpu"),
             pid=numbers("pid"),
-            task=self.tasks.numbers(batch["task"], rows),
+            task=self.tasks.numbers(batch, "task", rows),
             event=event,
             phase=self._phase[event],
             order=self._order[event],
-            device=self._devices(batch["device"], rows),
+            device=self._devices(batch, rows),
             skb=skb[rows],
             length=numbers("length").astype(np.int64),
             rc=numbers("rc").astype(np.int64),
-            reason=self.reasons.numbers(batch["reason"], rows),
-            location=self.places.numbers(batch["location"], rows),
+            reason=self.reasons.numbers(batch, "reason", rows),
+            location=self.places.numbers(batch, "location", rows),
             protocol=numbers("protocol"),
         )
 
@@ -100,9 +99,9 @@ class Reader:
             kept_at_place=_mask(comes_of_waiting("", text, listed) for text in self.places.texts),
         )
 
-    def _devices(self, column: "pd.Series[Any]", rows: "Ints | slice") -> Ints:
+    def _devices(self, batch: Columns, rows: "Ints | slice") -> Ints:
         known = len(self.devices.texts)
-        found = self.devices.numbers(column, rows)
+        found = self.devices.numbers(batch, "device", rows)
         for number, text in enumerate(self.devices.texts[known:], known):
             if len(text) >= _ADDRESS_DIGITS and text.isdecimal():
                 self._nameless.add(number)
@@ -118,8 +117,8 @@ def _mask(truths: Iterable[bool]) -> Mask:
     return np.array([*truths], dtype=bool)
 
 
-def counts(batch: pd.DataFrame) -> Mapping[str, int]:
+def counts(batch: Columns) -> Mapping[str, int]:
     """How often each event of packets stands in a batch."""
-    names = batch["name"].cat.categories
-    number = np.bincount(batch["name"].cat.codes.to_numpy().astype(np.int64) + 1, minlength=len(names) + 1)[1:]
-    return {str(name): int(each) for name, each in zip(names, number, strict=True) if each and str(name) in KINDS}
+    names = batch.texts["name"]
+    number = np.bincount(batch["name"], minlength=len(names))
+    return {name: int(each) for name, each in zip(names, number, strict=True) if each and name in KINDS}

@@ -62,15 +62,15 @@ def observe(table: TraceTable, host: Host) -> Observation:
     walk = Walk(places.uppers(), places.veths(), places.namespaces(), places.mtus(), is_used_up, listed)
     lines: list[Ints] = []
     times: list[Ints] = []
-    marks = table.losses["line"].to_numpy()
+    marks = table.losses["line"]
     for batch in table.event_batches():
         walk.add(batch)
         if len(marks):
-            near = np.searchsorted(batch["line"].to_numpy(), marks)
+            near = np.searchsorted(batch["line"], marks)
             near = np.unique(np.clip(np.concatenate([near - 1, near]), 0, max(0, len(batch) - 1)))
             near = near[: len(batch)]
-            lines.append(batch["line"].to_numpy()[near])
-            times.append(batch["time"].to_numpy()[near])
+            lines.append(batch["line"][near])
+            times.append(batch["time"][near])
     walk.finish()
     return _Teller(table, host, places, walk, _losses(table, lines, times)).observation()
 
@@ -80,11 +80,10 @@ def _losses(table: TraceTable, lines: Sequence[Ints], times: Sequence[Ints]) -> 
     known = np.concatenate([np.zeros(0, dtype=np.int64), *lines])
     time = np.concatenate([np.zeros(0, dtype=np.int64), *times])
     found = []
-    for row in table.losses[["line", "time", "cpu", "count"]].itertuples(index=False):
-        line, when, cpu, count = (int(each) for each in row)
+    columns = map(table.losses.values, ("line", "time", "cpu", "count"))
+    for line, told, cpu, count in zip(*columns, strict=True):
         before = int(np.searchsorted(known, line)) - 1
-        if when == NOT_TOLD and before >= 0:
-            when = int(time[before])
+        when = int(time[before]) if told == NOT_TOLD and before >= 0 else told
         found.append(Loss(line, _or_none(when), _or_none(cpu), _or_none(count)))
     return tuple(found)
 

@@ -11,7 +11,6 @@ from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from netdiag.journeys.observed._events import ENDING_OF_PHASE, FIRST_END, FIRST_RECEIVING, Phase
 from netdiag.journeys.observed._join import (
@@ -31,6 +30,7 @@ from netdiag.journeys.observed._join import (
 from netdiag.journeys.observed._parts import Group, groups
 from netdiag.journeys.observed._read import Reader, counts
 from netdiag.journeys.observed.facts import Ending
+from netdiag.traces import Columns, numbered
 
 #: Packets of which a row of numbers is kept, for distributions and answers. More are only counted.
 MOST_PACKETS = 3_000_000
@@ -176,10 +176,10 @@ class Walk:
         """The times from hop to hop, of all packets in their order; the last hop of each has -1."""
         return np.concatenate([np.zeros(0, dtype=np.int64), *self._latencies])
 
-    def add(self, batch: pd.DataFrame) -> None:
+    def add(self, batch: Columns) -> None:
         self.events += len(batch)
         self.recorded.update(counts(batch))
-        times = batch["time"].to_numpy()
+        times = batch["time"]
         times = times[times >= 0]
         if len(times):
             self.begin = int(times.min()) if self.begin < 0 else min(self.begin, int(times.min()))
@@ -494,8 +494,8 @@ def _candidates(why: str, packets: Packets, order: Ints) -> Ints:
 
 def _ranks(values: Ints) -> Ints:
     """Of each value how often it was there before."""
-    codes, distinct = pd.factorize(values)
-    order = stable_order(codes.astype(np.int64), len(distinct))
+    codes, distinct = numbered(values)
+    order = stable_order(codes, len(distinct))
     begins = np.flatnonzero(_changes(codes[order]))
     ranks = np.empty(len(order), dtype=np.int64)
     ranks[order] = np.arange(len(order)) - np.repeat(begins, np.diff(np.append(begins, len(order))))

@@ -72,8 +72,8 @@ def _calls(view: TraceView, process: int, tracks: dict[int, str]) -> Iterator[Js
 
 def _instants(view: TraceView, process: int, tracks: dict[int, str]) -> Iterator[Json]:
     for batch in view.table.event_batches():
-        part = batch[view.only.of(batch) & (batch["time"] != NOT_TOLD).to_numpy()]
-        rows: Iterator[Any] = part.itertuples(index=False)
+        part = batch.take(view.only.of(batch) & (batch["time"] != NOT_TOLD))
+        rows: Iterator[Any] = part.frame().itertuples(index=False)
         for row in rows:
             track = _track(int(row.pid), int(row.cpu))
             tracks.setdefault(track, str(row.task) or f"thread {row.pid}")

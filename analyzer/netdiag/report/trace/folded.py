@@ -11,7 +11,7 @@ from netdiag.journeys.callgraph import CallGraph, Only, function_graphs
 from netdiag.report.snippet import Look
 from netdiag.report.trace import TraceView
 from netdiag.report.visible import visible
-from netdiag.traces import folded_by_event, tidy
+from netdiag.traces.folded import folded_by_event, tidy
 
 
 def render(found: Sequence[TraceView], *, look: Look, kind: str) -> Iterator[str]:

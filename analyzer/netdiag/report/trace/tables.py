@@ -45,7 +45,7 @@ def _as_parquet(parts: Iterable[pd.DataFrame]) -> Iterator[bytes]:
 
 def _rows(view: TraceView, *, of_events: bool, named: bool) -> Iterator[pd.DataFrame]:
     for batch in view.table.event_batches() if of_events else view.table.call_batches():
-        part = _told(batch[view.only.of(batch)])
+        part = _told(batch.take(view.only.of(batch)).frame())
         if named:
             part.insert(0, "trace", visible(view.table.source.path))
         yield part
