@@ -68,7 +68,7 @@ class Reading:
         traces = self.host.traces.traces
         if not traces:
             return ()
-        from netdiag.journeys.callgraph import call_graphs  # noqa: PLC0415 - loads pandas
+        from netdiag.journeys.callgraph import call_graphs  # noqa: PLC0415 - loads numpy
 
         return tuple(graph for trace in traces for graph in call_graphs(trace.table))
 

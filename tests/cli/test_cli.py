@@ -214,6 +214,20 @@ except SystemExit:
     assert modules_loaded_by(script, "click", *heavy) == ["click"]
 
 
+def test_short_traces_are_read_without_what_long_ones_need() -> None:
+    script = f"""
+import sys
+sys.argv = ["netdiag", "analyze", {str(BUNDLES / "seed")!r}, "--format", "json"]
+from netdiag.cli import main
+try:
+    main()
+except SystemExit:
+    pass
+"""
+    for_long_ones = ("pandas", "pyarrow", "netdiag.traces.reading", "concurrent.futures.process", "jinja2")
+    assert modules_loaded_by(script, "numpy", *for_long_ones) == ["numpy"]
+
+
 def test_nothing_that_draws_for_a_watcher_is_loaded_where_nobody_watches() -> None:
     bundle = BUNDLES / "three-faults.tar.gz"
     script = f"""

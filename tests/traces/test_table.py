@@ -1,8 +1,10 @@
 """Tables of traces say what the records say."""
 
-from netdiag import formats
+import pytest
+
+from netdiag import formats, traces
 from netdiag.spans import Source
-from netdiag.traces import NOT_TOLD, Phase, table_of
+from netdiag.traces import NOT_TOLD, Phase, read_table, table_of
 
 PERF_TRACE = """\
      0.000 ping/14357 net:net_dev_queue(skbaddr: 0xffff8881723e0900, len: 98, name: "trx0")
@@ -23,6 +25,15 @@ def test_fields_of_a_packet_have_columns_of_their_own() -> None:
     ]
     assert events.location.tolist() == ["", "", "ping_rcv+0xab"]
     assert table.losses.frame()[["line", "count"]].values.tolist() == [[3, 3]]
+
+
+def test_a_short_text_is_read_into_records(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = Source("trace/perf_trace.txt", PERF_TRACE, format="perf_trace")
+    monkeypatch.setattr(traces, "SHORT", len(PERF_TRACE))
+    assert read_table(source).ways == {"records": 4}
+    monkeypatch.setattr(traces, "SHORT", len(PERF_TRACE) - 1)
+    assert sum(read_table(source).ways.values()) == 4
+    assert "records" not in read_table(source).ways
 
 
 def test_calls_keep_their_nesting_and_losses_stand_between_them() -> None:

@@ -42,21 +42,21 @@ def trace_format(source: Source) -> str:
 
 
 def follow_trace(source: StoredSource) -> "Following | None":
-    """Begin to read a long trace while it is unpacked. This loads pandas."""
+    """Begin to read a long trace while it is unpacked. This loads numpy and pyarrow."""
     from netdiag.traces import follow  # noqa: PLC0415
 
     return follow(source)
 
 
 def read_trace(source: Source, format_name: str, progress: Callable[[int, int], None] | None = None) -> TraceDocument:
-    """A trace as a document without records; `progress` is told how much of how much is read. This loads pandas."""
+    """A trace as a document without records; `progress` is told how much of how much is read. This loads numpy."""
     table = _table(source, format_name, progress)
     unread = tuple(Unread(line, reason) for line, reason in table.unread)
     return TraceDocument(source, format_name, (), unread, table=table)
 
 
 def _table(source: Source, format_name: str, progress: Callable[[int, int], None] | None = None) -> "TraceTable":
-    from netdiag.traces import read_table  # noqa: PLC0415  # pandas, which few bundles need
+    from netdiag.traces import read_table  # noqa: PLC0415  # numpy, which few bundles need
 
     if source.format == format_name:  # as of a stored source, whose lines are marked on the way
         return read_table(source, progress)
@@ -65,7 +65,7 @@ def _table(source: Source, format_name: str, progress: Callable[[int, int], None
 
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """One trace. Its table is made when it is asked for, if it was not read as one: that loads pandas."""
+    """One trace. Its table is made when it is asked for, if it was not read as one: that loads numpy."""
 
     document: Document
 

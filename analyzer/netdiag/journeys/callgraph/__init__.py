@@ -1,6 +1,6 @@
 """Call graphs: who called whom, how often and for how long, from function_graph and from the stacks of events.
 
-The room loads pandas: whoever may not need it imports it inside a function.
+The room loads numpy: whoever may not need it imports it inside a function.
 """
 
 from collections.abc import Callable, Mapping

@@ -2,7 +2,7 @@
 
 `_read` makes rows of events, `_join` says which belong to one packet, `_parts` which packets are pieces of others,
 `_walk` goes through a trace of any length and keeps what is worth keeping, `_pairs` finds answers, `_where` whose a
-device is, `drops` what a drop means, and `_tell` puts it all into the facts of `facts`. pandas is loaded only when
+device is, `drops` what a drop means, and `_tell` puts it all into the facts of `facts`. numpy is loaded only when
 there is a trace.
 """
 
@@ -67,7 +67,7 @@ _known: WeakKeyDictionary[Traces, tuple[Observation, ...]] = WeakKeyDictionary()
 
 def observe(table: "TraceTable", host: Host) -> Observation:
     """What one trace, or a part of it, shows of packets."""
-    from netdiag.journeys.observed import _tell  # noqa: PLC0415  # pandas, which few bundles need
+    from netdiag.journeys.observed import _tell  # noqa: PLC0415  # numpy, which few bundles need
 
     with garbage.collected_seldom():
         return _tell.observe(table, host)

@@ -96,13 +96,13 @@ class TraceView:
 
     @cached_property
     def summary(self) -> "Summary":
-        from netdiag.journeys.summary import summarise  # noqa: PLC0415 - loads pandas
+        from netdiag.journeys.summary import summarise  # noqa: PLC0415 - loads numpy
 
         return summarise(self.table, self.only)
 
     @cached_property
     def graphs(self) -> "tuple[CallGraph, ...]":
-        from netdiag.journeys.callgraph import call_graphs  # noqa: PLC0415 - loads pandas
+        from netdiag.journeys.callgraph import call_graphs  # noqa: PLC0415 - loads numpy
 
         return call_graphs(self.table, self.only, within=self.function)
 
@@ -126,7 +126,7 @@ def _view(
     names: frozenset[str],
     flow: Sequence[part.End],
 ) -> TraceView:
-    from netdiag.journeys.callgraph import Only  # noqa: PLC0415 - loads pandas
+    from netdiag.journeys.callgraph import Only  # noqa: PLC0415 - loads numpy
 
     only = Only(frozenset(wanted.pids), frozenset(wanted.tasks), frozenset(), wanted.since, wanted.until)
     if seen and wanted.some_rows:
