@@ -152,6 +152,7 @@ def made_anew(host: Host, network: Network, options: str) -> tuple[str, ...]:
     if network.ingress:
         return (
             f"echo y | docker network rm {network.name}",
+            _until_it_has_gone(network),
             sh(f"docker network create -d overlay --ingress {options} {{}}", network.name),
         )
     here = [member for member in members(host) if member.network.id == network.id]
@@ -168,4 +169,9 @@ def made_anew(host: Host, network: Network, options: str) -> tuple[str, ...]:
         return (create, *moves)
     leave = (sh("docker network disconnect {} {}", network.name, name) for name in alone)
     join = (sh("docker network connect {} {}", new, name) for name in alone)
-    return (*leave, sh("docker network rm {}", network.name), create, *join)
+    return (*leave, sh("docker network rm {}", network.name), _until_it_has_gone(network), create, *join)
+
+
+def _until_it_has_gone(network: Network) -> str:
+    """A manager says that it removes a network before it has done so, and until then refuses another of that name."""
+    return sh("while docker network inspect {} >/dev/null 2>&1; do sleep 1; done", network.name)
