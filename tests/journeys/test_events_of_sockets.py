@@ -7,7 +7,8 @@ from collections import Counter
 
 import known_ways
 import pytest
-from known_ways import Comparison, Sent
+from known_ways import Comparison
+from sent_packets import Sent
 
 from netdiag.journeys.observed import Ending, Observation
 from netdiag.journeys.observed._tell import observe

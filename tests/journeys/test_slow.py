@@ -7,6 +7,7 @@ from pathlib import Path
 
 import known_ways
 import pytest
+import sent_packets
 from known_ways import Comparison
 from packets import Kernel
 
@@ -43,7 +44,7 @@ def on_a_slow_machine(bundle: Path, times: int) -> Observation:
 @pytest.mark.usefixtures("all_packets_are_kept")
 @pytest.mark.parametrize("truth", TRUTHS, ids=lambda path: path.name.removesuffix(".truth.json"))
 def test_every_packet_is_found_on_the_way_that_it_took(truth: Path) -> None:
-    sent = known_ways.read(truth)
+    sent = sent_packets.read(truth)
     found = known_ways.compare(sent, on_a_slow_machine(bundle_of(truth), 100).journeys)
     assert found == Comparison(sent=len(sent), found=len(sent), missing=(), wrong=(), mixed=())
 

@@ -1,6 +1,6 @@
 """Packets whose way is known: what was sent on a real host while the collector traced it, and what became of it.
 
-What a packet is told apart by, and what its way is, ``known_ways`` tells.
+What a packet is told apart by, and what its way is, ``sent_packets`` tells.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TypeVar
 
 import lab
-from known_ways import Sent
 from lab import DockerHost
+from sent_packets import Sent
 
 _HOLD = "touch /run/traced; until [ -e /run/traced.end ]; do sleep 0.05; done; rm /run/traced /run/traced.end"
 
@@ -27,7 +27,7 @@ import socket, sys
 address, port, answered, lengths = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "answered", sys.argv[4:]
 family = socket.AF_INET6 if ":" in address else socket.AF_INET
 found = socket.socket(family, socket.SOCK_DGRAM)
-found.settimeout(5)
+found.settimeout(30)
 for length in map(int, lengths):
     found.sendto(bytes(length), (address, port))
     if answered:
@@ -46,7 +46,7 @@ while True:
 _SEND_TCP = """
 import socket, sys
 address, port, lengths = sys.argv[1], int(sys.argv[2]), sys.argv[3:]
-with socket.create_connection((address, port), timeout=5) as found:
+with socket.create_connection((address, port), timeout=30) as found:
     for length in map(int, lengths):
         found.sendall(bytes(length))
         assert len(found.recv(length, socket.MSG_WAITALL)) == length
@@ -132,24 +132,34 @@ class Capture:
 def traced(
     host: DockerHost, directory: Path, happen: Callable[[], T], *options: str, also_traced: Sequence[str] = ()
 ) -> tuple[Path, T]:
-    """The bundle of a collector that traces while `happen` runs, and what that gave."""
+    """The bundle of a collector that traces while `happen` runs, and what that gave.
+
+    Where functions are traced too, they are traced after the events, while it all happens once more.
+    """
     bundles: list[Path] = []
     hold = f"sh -c {shlex.quote(_HOLD)}"
 
     def collect() -> None:
         bundles.append(lab.collect(host, directory, "--trace-command", hold, *options, also_traced=also_traced))
 
+    def while_traced() -> T:
+        deadline = time.monotonic() + 60 * lab.PATIENCE
+        try:
+            while host.run(["test", "-e", "/run/traced"], check=False).returncode != 0:
+                assert time.monotonic() < deadline, "the collector does not trace"
+                assert collecting.is_alive(), "the collector has ended"
+                time.sleep(0.05)
+            return happen()
+        finally:
+            host.run(["touch", "/run/traced.end"])
+
     collecting = threading.Thread(target=collect)
     collecting.start()
-    deadline = time.monotonic() + 60
-    while host.run(["test", "-e", "/run/traced"], check=False).returncode != 0:
-        assert time.monotonic() < deadline, "the collector does not trace"
-        assert collecting.is_alive(), "the collector has ended"
-        time.sleep(0.05)
     try:
-        given = happen()
+        given = while_traced()
+        if "--trace-functions" in options:
+            while_traced()
     finally:
-        host.run(["touch", "/run/traced.end"])
         collecting.join()
     return bundles[0], given
 
@@ -211,7 +221,7 @@ def _answer(host: DockerHost, container: str, program: Sequence[str], sockets: S
     pid = str(host.inspect(container)[0]["State"]["Pid"])
     serve = shlex.join(["nsenter", "--target", pid, "--net", "--", "python3", "-c", *program])
     host.shell(f"setsid {serve} >>/run/answers.log 2>&1 & echo $! >>/run/answers.pids")
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 10 * lab.PATIENCE
     while sign not in host.container(container, sockets).stdout:
         assert time.monotonic() < deadline, host.shell("cat /run/answers.log").stdout
         time.sleep(0.05)

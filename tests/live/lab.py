@@ -63,9 +63,11 @@ NAME_SERVER = "198.51.100.53"
 PUBLISHED_PORT = 8080
 IMAGE = "lab/busybox:1"
 
+#: How many times as long as on a machine of its own everything may take: more than 1 on an emulated one.
+PATIENCE = int(os.environ.get("NETDIAG_PATIENCE", "1"))
 COMMAND_TIMEOUT_S = 60.0
-HEALING_TIMEOUT_S = 15.0
-SETTLING_TIMEOUT_S = 4.0
+HEALING_TIMEOUT_S = 15.0 * PATIENCE
+SETTLING_TIMEOUT_S = 4.0 * PATIENCE
 
 # Where the packages below put their programs; all that a laboratory host has beside them is its own systemctl.
 DEBIAN_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
@@ -74,6 +76,7 @@ ENVIRONMENT = {
     "HOME": "/root",
     "USER": "root",
     "LANG": "C.UTF-8",
+    "NETDIAG_PATIENCE": str(PATIENCE),
 }
 
 # Roots of hosts whose engine is not the machine's own are made once and kept in this directory.
@@ -219,7 +222,11 @@ def _execute(
     input: str | None = None,  # noqa: A002 - the name that subprocess.run gives it
     timeout: float = COMMAND_TIMEOUT_S,
 ) -> CompletedProcess[str]:
-    """Run a command to its end; raise LabError when it outlives `timeout` seconds or, with `check`, when it fails."""
+    """Run a command to its end; raise LabError when it outlives `timeout` seconds or, with `check`, when it fails.
+
+    An emulated machine has `PATIENCE` times as long.
+    """
+    timeout *= PATIENCE
     with subprocess.Popen(
         argv,
         stdin=subprocess.DEVNULL if input is None else subprocess.PIPE,

@@ -6,7 +6,7 @@ set -eu
 
 daemon_log=/var/log/docker.log
 pid_file=/run/docker.pid
-patience_s=90
+patience_s=$((90 * ${NETDIAG_PATIENCE:-1}))
 
 is_running() {
     [ -s "$pid_file" ] && kill -0 "$(cat "$pid_file")" 2>/dev/null

@@ -7,6 +7,7 @@ from pathlib import Path
 import known_ways
 import lab
 import pytest
+import sent_packets
 from captures import CAPTURES, Capture
 from known_ways import Comparison
 
@@ -40,7 +41,7 @@ def test_every_packet_is_found_on_the_way_that_it_took(capture: Capture, docker_
     bundle, sent = capture.take(docker_host("nft", *capture.daemon_args), tmp_path)
     if os.environ.get("ACCEPT") and capture.name in SAMPLED:
         (SAMPLES / f"journey-{capture.name}.tar.gz").write_bytes(bundle.read_bytes())
-        known_ways.write(sent, SAMPLES / f"journey-{capture.name}.truth.json")
+        sent_packets.write(sent, SAMPLES / f"journey-{capture.name}.truth.json")
     host = analyze(bundle).host
     found = known_ways.compare(sent, [journey for seen in observations(host) for journey in seen.journeys])
     assert found == Comparison(sent=len(sent), found=len(sent), missing=(), wrong=(), mixed=())
