@@ -10,6 +10,7 @@ from known_ways import Comparison
 
 from netdiag.analysis import analyze
 from netdiag.journeys import observations
+from netdiag.journeys.observed import Ending
 
 BUNDLES = Path(__file__).parents[2] / "samples" / "bundles"
 TRUTHS = sorted(BUNDLES.glob("journey-*.truth.json"))
@@ -35,3 +36,18 @@ def test_a_packet_that_went_another_way_is_told() -> None:
     journeys = [journey for seen in observations(host) for journey in seen.journeys]
     found = known_ways.compare([replace(first, way=first.way[::-1]), *others], journeys)
     assert (len(found.missing), len(found.wrong)) == (1, 1)
+
+
+@pytest.mark.usefixtures("all_packets_are_kept")
+def test_with_all_events_all_data_of_a_connection_is_read_by_a_process() -> None:
+    truth = BUNDLES / "journey-all-events-tcp.truth.json"
+    ethernet = 14
+    with_data = {each.octets + ethernet for each in sent_packets.read(truth)}
+    (seen,) = observations(analyze(bundle_of(truth)).host)
+    endings = [each.ending for each in seen.journeys if each.hops[0].steps[0].length in with_data]
+    assert endings == [Ending.COPIED] * len(sent_packets.read(truth))
+
+
+def test_with_all_events_no_drop_but_that_of_the_rule_is_trouble() -> None:
+    (seen,) = observations(analyze(BUNDLES / "journey-all-events-docker-user.tar.gz").host)
+    assert [(drop.reason.name, drop.count) for drop in seen.drops if not drop.reason.benign] == [("NETFILTER_DROP", 5)]

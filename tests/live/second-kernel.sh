@@ -13,9 +13,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 in_machine() {
     kernel=/run/files$1
     shift
-    # That root reads a file anew each time: this one keeps what was read, and what is written.
-    mkdir -p /run/files /run/changes
-    mount -t 9p -o ro,trans=virtio,version=9p2000.L,cache=loose,msize=512000 files /run/files
+    mkdir /run/changes
     mount -t tmpfs -o size=50% tmpfs /run/changes
     # Nothing in a network namespace can load them when they are needed.
     for module in overlay br_netfilter veth nf_conntrack_netlink nft_compat nft_chain_nat sch_tbf \
@@ -51,8 +49,11 @@ trap 'rm -rf "$kernel"' EXIT
 dpkg-deb -x "$package" "$kernel"
 depmod -b "$kernel" "$(ls "$kernel/lib/modules")"
 
-in_machine="unshare --mount --propagation private sh $here/second-kernel.sh --in-machine $kernel"
-vng --disable-kvm --force-9p --rw --cpus 2 --memory 6G --user root --run "$kernel"/boot/vmlinuz-* \
+# The root that virtme-ng gives reads a file anew each time, and has a /tmp of its own: this one keeps what was read.
+in_machine="mkdir /run/files
+    mount -t 9p -o ro,trans=virtio,version=9p2000.L,cache=loose,msize=512000 files /run/files
+    exec unshare --mount --propagation private sh /run/files$here/second-kernel.sh --in-machine $kernel"
+vng --disable-kvm --force-9p --rw --cpus 1 --memory 5G --user root --run "$kernel"/boot/vmlinuz-* \
     --rwdir "/mnt=$directory" \
     --qemu-opts="-virtfs local,path=/,mount_tag=files,security_model=none,readonly=on,multidevs=remap" -- \
-    "$in_machine $(command -v python3) $here/second_kernel.py /mnt $*" </dev/null
+    "$in_machine /usr/bin/python3 $here/second_kernel.py /mnt $* >/mnt/log 2>&1" </dev/null

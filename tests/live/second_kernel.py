@@ -74,13 +74,9 @@ def dropped(host: DockerHost) -> list[Sent]:
     shell("iptables -I DOCKER-USER -s <web> -p udp -j DROP")(host)
     sent += not_forwarded(host, range(400, 403), "NETFILTER_DROP")
     shell("iptables -D DOCKER-USER -s <web> -p udp -j DROP", "sysctl -w net.ipv4.ip_forward=0")(host)
-    sent += not_forwarded(host, range(500, 503), _FORWARDING_IS_OFF)
+    sent += not_forwarded(host, range(500, 503), "IP_INADDRERRORS")
     shell("sysctl -w net.ipv4.ip_forward=1")(host)
     return sent
-
-
-#: Linux 6.1 gives no reason of its own for it: the place of the drop, ip_error, says what it is.
-_FORWARDING_IS_OFF = "NOT_SPECIFIED"
 
 
 def published(host: DockerHost) -> list[Sent]:

@@ -24,7 +24,7 @@ WAYS: Mapping[str, frozenset[str]] = {
     "ip_forward": frozenset({"ip_forward_finish"}) | _SENDS,
     "ip_local_deliver": frozenset({"ip_local_deliver_finish", "ip_protocol_deliver_rcu"}),
     "ip_protocol_deliver_rcu": frozenset({"tcp_v4_rcv", "udp_rcv", "icmp_rcv", "raw_local_deliver", "igmp_rcv"}),
-    "__ip_local_out": _SENDS,
+    "ip_local_out": _SENDS,  # the hooks of __ip_local_out only say whether it goes on
     "ip_output": _TRANSMITS | {"ip_finish_output", "__ip_finish_output", "ip_finish_output2", "neigh_resolve_output"},
     "ipv6_rcv": frozenset({"ip6_input", "ip6_forward", "ip6_mc_input", "ip6_mr_input"}),
     "ip6_forward": frozenset({"ip6_forward_finish"}) | _SENDS_V6,

@@ -1,0 +1,81 @@
+"""Linux 6.1 in a virtual machine: the same packets as events, and once more as the functions that they went through.
+
+The functions are those that the kernel called while it sent. On a veth that is all the way: the softirq that receives
+runs before the sender goes on. What was sent is told in the truth beside the bundle.
+"""
+
+from collections import Counter
+
+import pytest
+
+from netdiag.analysis import analyze
+from netdiag.journeys import observations
+from netdiag.journeys.callgraph import FUNCTION_GRAPH, CallGraph, call_graphs
+from netdiag.journeys.callgraph.dead_ends import plain_name
+from netdiag.journeys.observed import DropClass
+from netdiag.model import Host
+
+from .conftest import SAMPLES
+
+IPV4 = 0x0800
+
+
+def host_of(name: str) -> Host:
+    return analyze(SAMPLES / "bundles" / f"journey-linux6.1-{name}.tar.gz").host
+
+
+@pytest.fixture(scope="module")
+def dropped() -> Host:
+    """Three datagrams each: to a port without a socket, dropped in DOCKER-USER, and while forwarding was off."""
+    return host_of("dropped")
+
+
+def calls_of(host: Host) -> CallGraph:
+    (graph,) = (graph for trace in host.traces.traces for graph in call_graphs(trace.table))
+    assert graph.of == FUNCTION_GRAPH
+    return graph
+
+
+def times_called(graph: CallGraph) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for _, node in graph.tree.nodes():
+        found[plain_name(node.name)] += node.calls + node.cut
+    return found
+
+
+def test_drops_have_their_reason_and_place(dropped: Host) -> None:
+    (seen,) = observations(dropped)
+    told = [drop for drop in seen.drops if drop.protocol == IPV4]
+    assert [(drop.reason.name, drop.reason.kind, drop.where and drop.where.name, drop.count) for drop in told] == [
+        ("NO_SOCKET", DropClass.NO_SOCKET, "container web", 3),
+        ("NETFILTER_DROP", DropClass.FILTER, "host", 3),
+        ("IP_INADDRERRORS", DropClass.ADDRESS, "host", 3),
+    ]
+
+
+def test_the_time_of_all_functions_adds_up(dropped: Host) -> None:
+    graph = calls_of(dropped)
+    own = [node.own for _, node in graph.tree.nodes()]
+    assert (graph.lost, sum(own)) == (0, graph.tree.whole)
+    assert graph.tree.whole == sum(node.total for _, node in graph.tree.nodes() if node.depth == 0)
+    assert min(own) >= 0
+
+
+def test_the_functions_were_called_once_for_each_packet(dropped: Host) -> None:
+    called = times_called(calls_of(dropped))
+    errors = no_socket = ruled_out = not_forwarded = 3
+    assert {name: called[name] for name in ("ip_rcv", "ip_local_deliver", "udp_rcv", "icmp_rcv", "__icmp_send")} == {
+        "ip_rcv": no_socket + errors + ruled_out + not_forwarded,
+        "ip_local_deliver": no_socket + errors,
+        "udp_rcv": no_socket,
+        "icmp_rcv": errors,
+        "__icmp_send": errors,
+    }
+    assert (called["ip_forward"], called["ip_error"]) == (ruled_out, not_forwarded)
+
+
+def test_processing_stopped_where_the_packets_were_dropped(dropped: Host) -> None:
+    assert [(end.step, end.calls, end.ended, end.went_on) for end in calls_of(dropped).dead_ends] == [
+        ("ip_rcv", 9, 3, {"ip_local_deliver": 3, "ip_forward": 3}),
+        ("ip_forward", 3, 3, {}),
+    ]
