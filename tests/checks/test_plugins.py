@@ -5,8 +5,10 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import Distribution, DistributionFinder
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 
@@ -66,6 +68,50 @@ def test_a_check_is_found_by_its_entry_point_and_says_whose_it_is(install: Insta
     (check,) = install(GOOD, acme_good="site0_acme:acme_good")
     assert (check.name, check.layer, check.origin) == ("acme-good", "acme", "acme-netdiag 1.2")
     assert run([check], HOST)[1][0].reason == "acme has nothing here"
+
+
+def test_a_check_of_a_package_in_an_archive_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = tmp_path / "acme.zip"
+    with ZipFile(archive, "w") as packed:
+        packed.writestr(
+            "acme_netdiag-1.2.dist-info/METADATA", "Metadata-Version: 2.1\nName: acme-netdiag\nVersion: 1.2\n"
+        )
+        packed.writestr(
+            "acme_netdiag-1.2.dist-info/entry_points.txt", "[netdiag.checks]\nacme-good = packed_acme:acme_good\n"
+        )
+        packed.writestr("packed_acme.py", GOOD)
+    monkeypatch.syspath_prepend(str(archive))
+    assert [(check.name, check.origin) for check in plugged_in(())] == [("acme-good", "acme-netdiag 1.2")]
+
+
+def test_a_check_of_an_egg_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    egg = tmp_path / "acme_netdiag-1.2-py3.11.egg"
+    metadata = egg / "EGG-INFO"
+    metadata.mkdir(parents=True)
+    (metadata / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: acme-netdiag\nVersion: 1.2\n")
+    (metadata / "entry_points.txt").write_text("[netdiag.checks]\nacme-good = egg_acme:acme_good\n")
+    (egg / "egg_acme.py").write_text(GOOD)
+    monkeypatch.syspath_prepend(str(egg))
+    assert [(check.name, check.origin) for check in plugged_in(())] == [("acme-good", "acme-netdiag 1.2")]
+
+
+def test_a_check_of_a_package_that_a_finder_of_its_own_knows_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Acme(Distribution):
+        def read_text(self, filename: str) -> str | None:
+            return {
+                "METADATA": "Metadata-Version: 2.1\nName: acme-netdiag\nVersion: 1.2\n",
+                "entry_points.txt": "[netdiag.checks]\nacme-gone = nowhere_acme:acme_good\n",
+            }.get(filename)
+
+        def locate_file(self, path: object) -> Path:
+            raise NotImplementedError
+
+    class Finder(DistributionFinder):
+        def find_distributions(self, context: object = None) -> list[Distribution]:
+            return [Acme()]
+
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, Finder()])
+    assert [(check.name, check.origin) for check in plugged_in(())] == [("acme-gone", "acme-netdiag 1.2")]
 
 
 @pytest.mark.parametrize(

@@ -228,6 +228,11 @@ except SystemExit:
     assert modules_loaded_by(script, "numpy", *for_long_ones) == ["numpy"]
 
 
+def test_what_tells_of_plug_ins_is_not_loaded_where_there_are_none() -> None:
+    script = "import sys; from netdiag.checks import all_checks; all_checks()"
+    assert modules_loaded_by(script, "netdiag.checks", "importlib.metadata", "email") == ["netdiag.checks"]
+
+
 def test_nothing_that_draws_for_a_watcher_is_loaded_where_nobody_watches() -> None:
     bundle = BUNDLES / "three-faults.tar.gz"
     script = f"""

@@ -23,7 +23,7 @@ from netdiag.formats._lines import Grammar, read_part
 from netdiag.spans import Source
 
 #: Patterns are made once so many lines have been read: making those of a grammar takes as long as lark takes for these.
-FEW = 100
+FEW = 300
 
 
 class Row(NamedTuple):
