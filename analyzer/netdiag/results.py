@@ -64,7 +64,7 @@ class Reading:
 
     @cached_property
     def call_graphs(self) -> "tuple[CallGraph, ...]":
-        """The call trees of the traces that have any, in their order. pandas is loaded only when there is a trace."""
+        """The call trees of the traces that have any, in their order. numpy is loaded only when there is a trace."""
         traces = self.host.traces.traces
         if not traces:
             return ()

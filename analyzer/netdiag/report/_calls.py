@@ -95,13 +95,13 @@ class CallsView:
 
     @cached_property
     def drawing(self) -> Markup:
-        from netdiag.report.drawings import flame  # noqa: PLC0415 - loads pandas
+        from netdiag.report.drawings import flame  # noqa: PLC0415 - loads numpy
 
         return flame.draw(self.graph.tree, self.title, most=self.room.frames, rows=self.room.rows)
 
     @cached_property
     def left_out(self) -> int:
-        from netdiag.report.drawings import flame  # noqa: PLC0415 - loads pandas
+        from netdiag.report.drawings import flame  # noqa: PLC0415 - loads numpy
 
         return flame.left_out(self.graph.tree, most=self.room.frames, rows=self.room.rows)
 

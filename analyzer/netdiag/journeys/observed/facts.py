@@ -1,4 +1,4 @@
-"""What traces show of packets: journeys, the paths that they share, drops, and round trips. Facts only, without pandas.
+"""What traces show of packets: journeys, the paths that they share, drops, and round trips. Facts only, without numpy.
 
 Times are integer nanoseconds of the trace's own clock, spans of time nanoseconds. `line` is the 1-based line of the
 trace's source. A journey is known by the line of its first event (`Journey.line`).
