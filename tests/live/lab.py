@@ -326,7 +326,7 @@ class DockerHost:
         self, name: str, argv: Sequence[str], *, check: bool = True, timeout: float = COMMAND_TIMEOUT_S
     ) -> CompletedProcess[str]:
         """Run one of the host's programs in the network namespace of a running container."""
-        return self.run(_in_network_of(self.inspect(name)[0], argv), check=check, timeout=timeout)
+        return self.run(in_network_of(self.inspect(name)[0], argv), check=check, timeout=timeout)
 
     def docker(self, *args: str, check: bool = True, timeout: float = COMMAND_TIMEOUT_S) -> CompletedProcess[str]:
         """Run ``docker ARGS`` on the host."""
@@ -545,7 +545,7 @@ events_logger = "file"
 """
 
 
-def _in_network_of(record: Mapping[str, Any], argv: Sequence[str]) -> list[str]:
+def in_network_of(record: Mapping[str, Any], argv: Sequence[str]) -> list[str]:
     """The command that runs `argv` on the host in the network namespace of a container with this record."""
     return ["nsenter", f"--target={_pid(record)}", "--net", "--", *argv]
 
@@ -850,7 +850,7 @@ def _addresses_on_gwbridge(host: DockerHost) -> list[str]:
 
 
 def _run_in_network_of(host: DockerHost, record: Mapping[str, Any], argv: Sequence[str]) -> CompletedProcess[str]:
-    return host.run(_in_network_of(record, argv))
+    return host.run(in_network_of(record, argv))
 
 
 def changes(before: Sequence[str], after: Sequence[str]) -> list[str]:
