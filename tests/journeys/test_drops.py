@@ -79,6 +79,12 @@ def test_a_number_that_only_a_later_kernel_of_the_series_has_is_not_given_to_an_
     assert reason_of("65", "", "6.1.192").name == "TC_CHAIN_NOTFOUND"
 
 
+def test_where_no_function_is_named_no_socket_may_be_an_answer_to_ping() -> None:
+    text = "no socket listens there, unless it is an answer to ping: of that the raw socket has got a copy"
+    assert reason_of("NO_SOCKET", "0xffffffffb4abd4c1", "6.1.0-53-amd64").text == text
+    assert reason_of("NO_SOCKET", "tcp_v4_rcv+0x99", "6.1.0-53-amd64").text == "no socket listens there"
+
+
 LISTED = {2: "NOT_SPECIFIED", 12: "NEW_REASON", 99: "NETFILTER_DROP", 7: ""}
 
 

@@ -25,7 +25,7 @@ _TIME = re.compile(r"(\] +)(\d+)\.(\d{9}):")
 
 
 def slowed(text: str, times: int) -> str:
-    """A text of perf whose clock goes so many times as fast."""
+    """A text of perf or trace-cmd whose clock goes so many times as fast."""
 
     def later(found: re.Match[str]) -> str:
         time = (int(found[2]) * 1_000_000_000 + int(found[3])) * times
@@ -36,9 +36,10 @@ def slowed(text: str, times: int) -> str:
 
 def on_a_slow_machine(bundle: Path, times: int) -> Observation:
     host = analyze(bundle).host
-    (source,) = (trace.table.source for trace in host.traces.traces if trace.table.format == "perf_script")
+    (table,) = (trace.table for trace in host.traces.traces if "/functions-" not in trace.source.path)
+    source = table.source
     text = slowed("".join(f"{line}\n" for line in source.lines), times)
-    return observe(read_table(Source(source.path, text, format="perf_script")), host)
+    return observe(read_table(Source(source.path, text, format=table.format)), host)
 
 
 @pytest.mark.usefixtures("all_packets_are_kept")

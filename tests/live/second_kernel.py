@@ -15,6 +15,7 @@ from __future__ import annotations
 import platform
 import sys
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 import captures
@@ -80,11 +81,11 @@ def dropped(host: DockerHost) -> list[Sent]:
 
 
 def published(host: DockerHost) -> list[Sent]:
-    """Pings to the container, and datagrams from the outside to a published port, all answered."""
-    way = [bridge(host, "front"), *leg(host, "web", "front")]
-    pings = range(300, 303)
-    captures.ping(host.run, host.address("web", "front"), pings)
-    return captures.there_and_back(pings, way) + captures.published_udp(host)
+    """Datagrams to the container, and from the outside to a published port, all answered."""
+    lengths = range(300, 303)
+    captures.send_udp(host.run, host.address("web", "front"), lengths)
+    to_web = captures.there_and_back(lengths, [bridge(host, "front"), *leg(host, "web", "front")])
+    return to_web + captures.published_udp(host)
 
 
 #: Until it is undone perf cannot be run on the host, so that the collector takes trace-cmd.
@@ -105,7 +106,7 @@ CAPTURES = (
     Capture(
         "published",
         published,
-        captures.start_game,
+        _one_after_the_other(partial(captures.answer_udp, container="web"), captures.start_game),
         captures.end_game,
         options=(*_PATIENT, "--trace-functions"),
         also_traced=ALL_EVENTS,
