@@ -1,7 +1,7 @@
 """Linux 6.1 in a virtual machine: the same packets as events, and once more as the functions that they went through.
 
-The functions are those that the kernel called while it sent. On a veth that is all the way: the softirq that receives
-runs before the sender goes on. What was sent is told in the truth beside the bundle.
+The functions are those that the kernel called while it sent. On a veth that is nearly always all the way: the softirq
+that receives runs before the sender goes on. What was sent is told in the truth beside the bundle.
 """
 
 from collections import Counter
@@ -30,6 +30,12 @@ def dropped() -> Host:
     return host_of("dropped")
 
 
+@pytest.fixture(scope="module")
+def published() -> Host:
+    """Three datagrams to a container and five to a published port, all answered."""
+    return host_of("published")
+
+
 def calls_of(host: Host) -> CallGraph:
     (graph,) = (graph for trace in host.traces.traces for graph in call_graphs(trace.table))
     assert graph.of == FUNCTION_GRAPH
@@ -53,8 +59,9 @@ def test_drops_have_their_reason_and_place(dropped: Host) -> None:
     ]
 
 
-def test_the_time_of_all_functions_adds_up(dropped: Host) -> None:
-    graph = calls_of(dropped)
+@pytest.mark.parametrize("name", ["dropped", "published"])
+def test_the_time_of_all_functions_adds_up(name: str, request: pytest.FixtureRequest) -> None:
+    graph = calls_of(request.getfixturevalue(name))
     own = [node.own for _, node in graph.tree.nodes()]
     assert (graph.lost, sum(own)) == (0, graph.tree.whole)
     assert graph.tree.whole == sum(node.total for _, node in graph.tree.nodes() if node.depth == 0)
@@ -79,3 +86,13 @@ def test_processing_stopped_where_the_packets_were_dropped(dropped: Host) -> Non
         ("ip_rcv", 9, 3, {"ip_local_deliver": 3, "ip_forward": 3}),
         ("ip_forward", 3, 3, {}),
     ]
+
+
+def test_what_is_forwarded_is_received_twice_and_goes_on_everywhere(published: Host) -> None:
+    graph = calls_of(published)
+    called = times_called(graph)
+    to_container, forwarded = 2 * 3, 2 * 5
+    late = 1  # was received in its container or by the host after the call that sent it had ended
+    assert (called["ip_rcv"], called["ip_forward"]) == (to_container + 2 * forwarded - late, forwarded)
+    assert called["ip_local_deliver"] == called["udp_rcv"] == to_container + forwarded - late
+    assert (called["kfree_skb_reason"], graph.dead_ends) == (0, ())

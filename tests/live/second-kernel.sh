@@ -5,7 +5,7 @@
 #
 # PACKAGE is a kernel as Debian packs it (`apt-get download linux-image-6.1.0-53-amd64`). Needs root, QEMU, trace-cmd,
 # virtme-ng (https://pypi.org/project/virtme-ng), and what live tests need, but no hardware support. The virtual machine
-# has the machine's files and changes none. Bundles and truths come to DIRECTORY. It takes some twenty minutes.
+# has the machine's files and changes none. Bundles, truths and a log come to DIRECTORY, within 20 minutes.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 
