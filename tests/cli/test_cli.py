@@ -228,6 +228,22 @@ except SystemExit:
     assert modules_loaded_by(script, "numpy", *for_long_ones) == ["numpy"]
 
 
+def test_a_small_analysis_starts_no_threads() -> None:
+    script = f"""
+import os, sys
+sys.argv = ["netdiag", "analyze", {str(BUNDLES / "seed")!r}, "--format", "json"]
+from netdiag.cli import main
+try:
+    main()
+except SystemExit:
+    pass
+print("numpy" in sys.modules, len(os.listdir("/proc/self/task")), file=sys.stderr)
+"""
+    environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment)
+    assert done.stderr.splitlines()[-1] == "True 1"
+
+
 def test_what_tells_of_plug_ins_is_not_loaded_where_there_are_none() -> None:
     script = "import sys; from netdiag.checks import all_checks; all_checks()"
     assert modules_loaded_by(script, "netdiag.checks", "importlib.metadata", "email") == ["netdiag.checks"]

@@ -112,6 +112,9 @@ def main(leave: Callable[[int], object] = sys.exit) -> None:
     # Records and parser tables are many small objects that stay; looking for garbage among them again and again takes a
     # fifth of the time of a small analysis.
     gc.set_threshold(400_000)
+    # numpy's linear algebra, which nothing here uses, starts a thread for each further CPU, which spins for a while: a
+    # fifth of the time of a small analysis.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if sys.stdout is None:  # closed by who started this
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - stays open as long as Python runs
     try:
