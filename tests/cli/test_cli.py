@@ -200,45 +200,34 @@ def modules_loaded_by(script: str, *names: str) -> list[str]:
     return done.stdout.splitlines()[-1].split()
 
 
-def test_help_loads_no_heavy_module() -> None:
-    script = """
+def running(*words: str) -> str:
+    """A program that runs a command, and may go on then."""
+    return f"""
 import sys
-sys.argv = ["netdiag", "--help"]
+sys.argv = {["netdiag", *words]!r}
 from netdiag.cli import main
 try:
     main()
 except SystemExit:
     pass
 """
+
+
+def test_help_loads_no_heavy_module() -> None:
+    script = running("--help")
     heavy = ("pandas", "lark", "pyarrow", "jsonschema", "weasyprint", "jinja2", "rich")
     assert modules_loaded_by(script, "click", *heavy) == ["click"]
 
 
 def test_short_traces_are_read_without_what_long_ones_need() -> None:
-    script = f"""
-import sys
-sys.argv = ["netdiag", "analyze", {str(BUNDLES / "seed")!r}, "--format", "json"]
-from netdiag.cli import main
-try:
-    main()
-except SystemExit:
-    pass
-"""
+    script = running("analyze", str(BUNDLES / "seed"), "--format", "json")
     for_long_ones = ("pandas", "pyarrow", "netdiag.traces.reading", "concurrent.futures.process", "jinja2")
     assert modules_loaded_by(script, "numpy", *for_long_ones) == ["numpy"]
 
 
 def test_a_small_analysis_starts_no_threads() -> None:
-    script = f"""
-import os, sys
-sys.argv = ["netdiag", "analyze", {str(BUNDLES / "seed")!r}, "--format", "json"]
-from netdiag.cli import main
-try:
-    main()
-except SystemExit:
-    pass
-print("numpy" in sys.modules, len(os.listdir("/proc/self/task")), file=sys.stderr)
-"""
+    script = running("analyze", str(BUNDLES / "seed"), "--format", "json")
+    script += 'import os; print("numpy" in sys.modules, len(os.listdir("/proc/self/task")), file=sys.stderr)'
     environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment)
     assert done.stderr.splitlines()[-1] == "True 1"
@@ -251,15 +240,7 @@ def test_what_tells_of_plug_ins_is_not_loaded_where_there_are_none() -> None:
 
 def test_nothing_that_draws_for_a_watcher_is_loaded_where_nobody_watches() -> None:
     bundle = BUNDLES / "three-faults.tar.gz"
-    script = f"""
-import sys
-sys.argv = ["netdiag", "analyze", {str(bundle)!r}, "--format", "concise"]
-from netdiag.cli import main
-try:
-    main()
-except SystemExit:
-    pass
-"""
+    script = running("analyze", str(bundle), "--format", "concise")
     assert modules_loaded_by(script, "lark", "rich", "pandas", "jinja2") == ["lark"]
 
 
