@@ -173,5 +173,7 @@ def made_anew(host: Host, network: Network, options: str) -> tuple[str, ...]:
 
 
 def _until_it_has_gone(network: Network) -> str:
-    """A manager says that it removes a network before it has done so, and until then refuses another of that name."""
-    return sh("while docker network inspect {} >/dev/null 2>&1; do sleep 1; done", network.name)
+    """A manager says that it removes a network before it has done so, and until then refuses another of that name. It
+    waits half a minute, not for ever: a network that is still in use does not go.
+    """
+    return sh("for i in $(seq 30); do docker network inspect {} >/dev/null 2>&1 || break; sleep 1; done", network.name)
