@@ -20,6 +20,7 @@ JSON is stored with one key a line, as docker prints it, and /proc/sys/net in th
 """
 
 import argparse
+import bisect
 import collections
 import concurrent.futures
 import datetime
@@ -92,6 +93,7 @@ TRACE_EVENTS = (
 )
 TRACING = ("/sys/kernel/tracing", "/sys/kernel/debug/tracing")  # where tracefs is mounted
 DROP_REASONS = "events/skb/kfree_skb/format"
+KALLSYMS = "/proc/kallsyms"
 PERF_RECORD = "perf record -q -a -m 1M {events} -o {data} --"  # the buffer of each CPU
 PERF_SCRIPT = "perf script -i {data} --ns -F comm,pid,tid,cpu,time,event,trace"
 TRACE_CMD = "trace-cmd record -m 4096 "  # kB of each CPU
@@ -239,6 +241,7 @@ ITEMS = (
         "which functions of the kernel a packet that is sent goes through",
     ),
     Item("functions-report", "trace_cmd_report", TRACE, "trace-cmd report -t -i {data}", "the same as text"),
+    Item("drop-places", "kernel_functions", TRACE, KALLSYMS, "which functions drop, where a trace has addresses"),
 )
 ITEM = {item.id: item for item in ITEMS if item.where not in (NETNS, CONTAINER)}
 
@@ -430,6 +433,7 @@ _SHAPES = (
 )
 _JSON_ENVIRONMENT = re.compile(r'"[A-Za-z_][\w.-]*=(?P<secret>(?:[^"\\]|\\.)+)"')
 _JSON_OPTION = re.compile(r'"(?P<name>--?[\w.-]+)",\s*(?=")')
+_DROPPED_AT = re.compile(rb"\blocation=(0x[0-9a-f]{8,16})\b")
 _SYSCTL = re.compile(r"(?m)^\S*(?:fastopen_key|stable_secret) = (?P<secret>\S+)$")
 
 # Outputs that hold command lines, and those that hold messages; of others what has the shape of a secret is masked.
@@ -1102,6 +1106,28 @@ def tracing_state() -> Optional[str]:
     return None
 
 
+def functions_at(addresses: Iterable[int], kallsyms: Iterable[bytes]) -> List[bytes]:
+    """A line for each address that is in a function of the kernel: `0xffffffff81f657b8 icmp_rcv+0x1d8 [ipv4]`.
+
+    `kallsyms` are lines of that file, in any order. What has dropped a packet is in a function for sure: in that which
+    begins last before the address.
+    """
+    wanted = sorted(addresses)
+    begins = [(0, b"", b"", b"")] * len(wanted)  # by address the last symbol since the address before
+    for line in kallsyms:
+        start, kind, name, *module = line.split()
+        symbol = (int(start, 16), kind, name, b" ".join([b"", *module]))
+        place = bisect.bisect_left(wanted, symbol[0])
+        if place < len(wanted) and symbol[0] > begins[place][0]:
+            begins[place] = symbol
+    named = []
+    for place, address in enumerate(wanted):
+        start, kind, name, module = max(begins[: place + 1], key=lambda symbol: symbol[0])
+        if kind and kind in b"tTwW":
+            named.append(b"0x%x %s+0x%x%s\n" % (address, name, address - start, module))
+    return named
+
+
 def first_traceable() -> str:
     """The function by which a packet leaves the stack; compilers inline the first on many kernels."""
     text = read_text(tracing_folder() + "/available_filter_functions")
@@ -1768,7 +1794,33 @@ class Collector:
             self.note("trace-cmd left tracing on; it was reset")
         self._progress("{}: {:.1f} s, {:.1f} MB recorded".format(words[0], result.duration, size / 1e6))
         self.note("{} ran {:.1f} s and recorded {} bytes".format(record, result.duration, size))
+        if taken and "{events}" in ITEM[record].command:
+            self._name_places({int(found.group(1), 16) for found in _DROPPED_AT.finditer(taken.stdout)})
         return bool(taken and taken.stdout)
+
+    def _name_places(self, addresses: Set[int]) -> None:
+        """Store which functions of the kernel are at these addresses: older kernels tell no more of where a packet was
+        dropped, and they are at other ones each time that the kernel starts.
+        """
+        item = ITEM["drop-places"]
+        if self._runner.rehearses:
+            self._runner.read(KALLSYMS)
+        if not addresses:
+            return
+        started, clock = time.time(), time.monotonic()
+        try:
+            with open(KALLSYMS, "rb") as file:
+                named = functions_at(addresses, file)
+        except OSError as error:
+            self._skip(item, OF_TRACE, None, "{}: {}".format(KALLSYMS, error.strerror))
+            return
+        if not named:
+            self._skip(item, OF_TRACE, None, KALLSYMS + " names none of them (kernel.kptr_restrict)")
+            return
+        path = "trace/{}.txt".format(item.id)
+        self._store(path, item.format, b"".join(named))
+        moment = {"started": utc(started), "duration_s": round(time.monotonic() - clock, 3)}
+        self._row(item.id, item.format, OF_TRACE.scope, None, path=path, **moment)
 
 
 def engine_path(item: Item) -> str:

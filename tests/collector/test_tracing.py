@@ -7,7 +7,7 @@ import pytest
 
 import netdiag_collect as collect
 
-from .fakes import FakeHost
+from .fakes import Collected, FakeHost, with_constant
 
 
 def _perf(fake_host: FakeHost, *, works: bool = True) -> None:
@@ -134,3 +134,73 @@ def test_what_it_has_put_back_itself_is_left_alone(traced: object) -> None:
 def test_the_tracer_of_somebody_else_is_not_touched(traced: object) -> None:
     ran, skipped = traced("function, 0 events")  # type: ignore[operator]
     assert (ran, skipped) == ([], ["somebody else is tracing: function, 0 events"])
+
+
+KALLSYMS = """\
+0000000000000000 A fixed_percpu_data
+ffffffffb4ab6000 T icmp_rcv
+ffffffffb4ab6000 T an_alias
+ffffffffb4ab6400 T ping_rcv
+ffffffffb4ab7000 d a_table
+ffffffffc0a3f000 t br_pass\t[bridge]
+ffffffffc0a3e000 t br_handle_frame\t[bridge]
+"""
+
+
+def test_an_address_is_in_the_function_that_begins_last_before_it() -> None:
+    def named(*addresses: int) -> str:
+        return b"".join(collect.functions_at(addresses, KALLSYMS.encode().splitlines())).decode()
+
+    assert named(0xFFFFFFFFB4AB63F2) == "0xffffffffb4ab63f2 icmp_rcv+0x3f2\n"
+    assert named(0xFFFFFFFFB4AB6400) == "0xffffffffb4ab6400 ping_rcv+0x0\n"
+    assert named(0xFFFFFFFFC0A3E123, 0xFFFFFFFFB4AB63F2, 0xFFFFFFFFB4AB63F3) == (
+        "0xffffffffb4ab63f2 icmp_rcv+0x3f2\n"
+        "0xffffffffb4ab63f3 icmp_rcv+0x3f3\n"
+        "0xffffffffc0a3e123 br_handle_frame+0x123 [bridge]\n"
+    )
+    assert named(0xFFFFFFFFB4AB7001, 0xFFFFFFFFB4AB5FFF) == ""
+
+
+def test_where_addresses_are_hidden_nothing_has_a_name() -> None:
+    hidden = [b"0000000000000000 T icmp_rcv", b"0000000000000000 t br_pass\t[bridge]"]
+    assert collect.functions_at([0xFFFFFFFFB4AB63F2], hidden) == []
+
+
+def _drops(fake_host: FakeHost, kallsyms: str | None) -> Collected:
+    """A trace of drops at two addresses, on a kernel with these symbols."""
+    _perf(fake_host)
+    script = (fake_host.bin / "perf").read_text().removeprefix("#!/bin/sh\n")
+    places = (0xFFFFFFFFB4AB63F2, 0xFFFFFFFFB4AB63F2, 0xFFFFFFFFC0A3E123)
+    text = "".join(f"skb:kfree_skb: skbaddr=0xff1d location={place:#x} reason: NO_SOCKET\\n" for place in places)
+    fake_host.script("perf", script.replace('echo "line of $*"', f"printf '{text}'"))
+    symbols = fake_host.folder / "kallsyms"
+    if kallsyms is not None:
+        symbols.write_text(kallsyms)
+    fake_host.collector.write_text(with_constant(fake_host.collector.read_text(), "KALLSYMS", str(symbols)))
+    return fake_host.collect("--trace-command", "true")
+
+
+def test_the_functions_are_kept_where_a_trace_has_addresses(fake_host: FakeHost) -> None:
+    bundle = _drops(fake_host, KALLSYMS)
+    named = "0xffffffffb4ab63f2 icmp_rcv+0x3f2\n0xffffffffc0a3e123 br_handle_frame+0x123 [bridge]\n"
+    assert bundle.text("drop-places", "trace") == named
+    assert bundle.artifact("drop-places", "trace")["format"] == "kernel_functions"
+
+
+@pytest.mark.parametrize(
+    ("kallsyms", "reason"),
+    [
+        ("0000000000000000 T icmp_rcv\n", " names none of them (kernel.kptr_restrict)"),
+        (None, ": No such file or directory"),
+    ],
+)
+def test_addresses_that_have_no_name_here_are_not_passed_over(
+    kallsyms: str | None, reason: str, fake_host: FakeHost
+) -> None:
+    skipped = _drops(fake_host, kallsyms).artifact("drop-places", "trace")["skipped"]
+    assert skipped == f"{fake_host.folder / 'kallsyms'}{reason}"
+
+
+def test_a_trace_that_has_names_needs_none(fake_host: FakeHost) -> None:
+    _perf(fake_host)
+    assert "drop-places" not in _formats(fake_host, "--trace-command", "true")

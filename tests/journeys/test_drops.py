@@ -120,6 +120,30 @@ def test_a_trace_has_the_names_that_the_file_beside_it_lists(tmp_path: Path) -> 
     assert named[""] == "reason number 300 of an unknown kernel"
 
 
+def test_a_trace_that_has_addresses_takes_the_names_from_the_file_beside_it(tmp_path: Path) -> None:
+    fields = "skbaddr: 0xffff888173c36400, location: {:#x}, protocol: 2048, reason: NO_SOCKET"
+    places = (0xFFFFFFFFB4AB63F2, 0xFFFFFFFFB4AB6411, 0xFFFFFFFFB4AB6412)
+    lines = [f"     {n}.000 ping/77 skb:kfree_skb({fields.format(place)})" for n, place in enumerate(places)]
+    (tmp_path / "trace.txt").write_text("\n".join(lines) + "\n")
+    functions = "0xffffffffb4ab63f2 icmp_rcv+0x1d2\n0xffffffffb4ab6411 udp_rcv+0x11\n"
+    (tmp_path / "places.txt").write_text(functions)
+    (seen,) = analyze(tmp_path).journeys
+    assert {drop.location: (drop.reason.kind, drop.reason.benign) for drop in seen.drops} == {
+        "icmp_rcv+0x1d2": (DropClass.CONSUMED, True),
+        "udp_rcv+0x11": (DropClass.NO_SOCKET, False),
+        "0xffffffffb4ab6412": (DropClass.NO_SOCKET, False),
+    }
+
+
+def test_what_was_on_no_network_comes_after_what_was(tmp_path: Path) -> None:
+    fields = "skbaddr: 0xffff888173c36400, location: 0xffffffffb4ab63f2, protocol: {}, reason: NOT_SPECIFIED"
+    protocols = (0, 0, 2048)
+    lines = [f"     {n}.000 docker/77 skb:kfree_skb({fields.format(each)})" for n, each in enumerate(protocols)]
+    (tmp_path / "trace.txt").write_text("\n".join(lines) + "\n")
+    (seen,) = analyze(tmp_path).journeys
+    assert [(drop.protocol, drop.count) for drop in seen.drops] == [(2048, 1), (0, 2)]
+
+
 def test_without_a_name_the_function_tells() -> None:
     reason = reason_of("12", "nft_do_chain+0x3e8", "5.14.0-503.el9")
     assert reason.kind is DropClass.FILTER

@@ -28,7 +28,7 @@ PACKETS = 200
 
 def found_in(events: list[Event]) -> set[tuple[int, tuple[int, ...]]]:
     """Wholes with their pieces, by the numbers that the truth has for them."""
-    reader = Reader(None)
+    reader = Reader(None, {})
     rows = reader.read(as_one(table_of(events).event_batches()))
     found = join(rows, model(reader, events), reader.waits())
     first = [events[row].packet for row in found.first.tolist()]

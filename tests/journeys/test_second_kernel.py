@@ -32,7 +32,7 @@ def dropped() -> Host:
 
 @pytest.fixture(scope="module")
 def published() -> Host:
-    """Three datagrams to a container and five to a published port, all answered."""
+    """Three echo requests and three datagrams to a container and five to a published port, all answered."""
     return host_of("published")
 
 
@@ -50,13 +50,34 @@ def times_called(graph: CallGraph) -> Counter[str]:
 
 
 def test_drops_have_their_reason_and_place(dropped: Host) -> None:
+    """This kernel prints the addresses of the places: the collector has looked up what was there."""
     (seen,) = observations(dropped)
-    told = [drop for drop in seen.drops if drop.protocol == IPV4]
+    told = [drop for drop in seen.drops if not drop.reason.benign]
     assert [(drop.reason.name, drop.reason.kind, drop.where and drop.where.name, drop.count) for drop in told] == [
         ("NO_SOCKET", DropClass.NO_SOCKET, "container web", 3),
         ("NETFILTER_DROP", DropClass.FILTER, "host", 3),
-        ("IP_INADDRERRORS", DropClass.ADDRESS, "host", 3),
+        ("IP_INADDRERRORS", DropClass.FORWARDING_OFF, "host", 3),
     ]
+    assert [drop.location for drop in told] == ["__udp4_lib_rcv+0x9a2", "nf_hook_slow+0x9b", "ip_error+0x92"]
+
+
+def test_what_is_told_of_a_drop_shows_whose_address_it_was() -> None:
+    (finding,) = (
+        each
+        for each in analyze(SAMPLES / "bundles" / "journey-linux6.1-dropped.tar.gz").findings
+        if each.check == "trace-drop-reason-map"
+    )
+    shown = [(each.span.source.path, each.span.excerpt) for each in finding.evidence if "what is at" in each.label]
+    assert shown == [("trace/drop-places.txt", "0xffffffff87067832 ip_error+0x92")]
+    assert finding.message.endswith("and forwarding is off on the device (IP_INADDRERRORS in ip_error)")
+
+
+def test_answers_to_ping_are_no_drops(published: Host) -> None:
+    (seen,) = observations(published)
+    assert [(drop.location, drop.reason.kind, drop.count) for drop in seen.drops if drop.protocol == IPV4] == [
+        ("icmp_rcv+0x1b1", DropClass.CONSUMED, 3)
+    ]
+    assert [drop.location for drop in seen.drops if not drop.reason.benign] == []
 
 
 @pytest.mark.parametrize("name", ["dropped", "published"])
@@ -91,8 +112,9 @@ def test_processing_stopped_where_the_packets_were_dropped(dropped: Host) -> Non
 def test_what_is_forwarded_is_received_twice_and_goes_on_everywhere(published: Host) -> None:
     graph = calls_of(published)
     called = times_called(graph)
-    to_container, forwarded = 2 * 3, 2 * 5
-    late = 1  # was received in its container or by the host after the call that sent it had ended
-    assert (called["ip_rcv"], called["ip_forward"]) == (to_container + 2 * forwarded - late, forwarded)
-    assert called["ip_local_deliver"] == called["udp_rcv"] == to_container + forwarded - late
-    assert (called["kfree_skb_reason"], graph.dead_ends) == (0, ())
+    echoes, to_container, forwarded = 2 * 3, 2 * 3, 2 * 5
+    assert (called["ip_rcv"], called["ip_forward"]) == (echoes + to_container + 2 * forwarded, forwarded)
+    assert (called["icmp_rcv"], called["udp_rcv"]) == (echoes, to_container + forwarded)
+    assert called["ip_local_deliver"] == echoes + to_container + forwarded
+    # the answers to ping, of which its socket has got a copy
+    assert (called["kfree_skb_reason"], graph.dead_ends) == (echoes // 2, ())

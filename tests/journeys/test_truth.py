@@ -38,7 +38,7 @@ def table_of(events: list[Event], *, cpus: bool = True) -> TraceTable:
 
 
 def score(events: list[Event], *, with_model: bool, cpus: bool = True) -> Score:
-    reader = Reader(None)
+    reader = Reader(None, {})
     rows = reader.read(as_one(table_of(events, cpus=cpus).event_batches()))
     assert len(rows) == len(events)
     found = join(rows, model(reader, events) if with_model else Wiring(), reader.waits()).packet

@@ -81,10 +81,11 @@ def dropped(host: DockerHost) -> list[Sent]:
 
 
 def published(host: DockerHost) -> list[Sent]:
-    """Datagrams to the container, and from the outside to a published port, all answered."""
-    lengths = range(300, 303)
-    captures.send_udp(host.run, host.address("web", "front"), lengths)
-    to_web = captures.there_and_back(lengths, [bridge(host, "front"), *leg(host, "web", "front")])
+    """Echoes and datagrams to the container, and datagrams from the outside to a published port, all answered."""
+    echoes, datagrams = range(600, 603), range(300, 303)
+    captures.ping(host.run, host.address("web", "front"), echoes)
+    captures.send_udp(host.run, host.address("web", "front"), datagrams)
+    to_web = captures.there_and_back([*echoes, *datagrams], [bridge(host, "front"), *leg(host, "web", "front")])
     return to_web + captures.published_udp(host)
 
 

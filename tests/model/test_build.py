@@ -47,6 +47,18 @@ def test_the_reasons_of_drops_are_those_that_the_kernel_lists(read: Any, host_of
     assert listed() is listed("name: other\n" + REASONS) is listed(REASONS) is None
 
 
+def test_an_address_that_two_kernels_have_functions_at_has_no_name(read: Any, host_of: Any) -> None:
+    def named(*texts: str) -> Any:
+        documents = [read("kernel_functions", text, "trace", artifact=f"f{n}") for n, text in enumerate(texts)]
+        return {address: each.place for address, each in host_of(*documents).traces.functions.items()}
+
+    one, other = "0xffffffffb4ab63f2 icmp_rcv+0x1d2\n", "0xffffffffc0a3e123 br_handle_frame+0x123 [bridge]\n"
+    known = {0xFFFFFFFFB4AB63F2: "icmp_rcv+0x1d2", 0xFFFFFFFFC0A3E123: "br_handle_frame+0x123"}
+    assert named(one, other) == named(one + other, one) == known
+    assert named(one + other, one.replace("icmp", "igmp")) == {0xFFFFFFFFC0A3E123: "br_handle_frame+0x123"}
+    assert named() == {}
+
+
 def test_ip_address_is_taken_before_ifconfig(read: Any, host_of: Any) -> None:
     ifconfig = (
         "eth9: flags=4163<UP,BROADCAST,RUNNING,MULTICAST>  mtu 1500\n        inet 192.0.2.1  netmask 255.255.255.0\n"

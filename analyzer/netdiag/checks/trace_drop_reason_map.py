@@ -41,6 +41,7 @@ from netdiag.checks._docker import related
 from netdiag.checks._sysctl import interface_key
 from netdiag.checks._traces import Place, evidence_at, packets, places, traces_with
 from netdiag.finding import Severity, Subject
+from netdiag.formats.records import KernelFunction
 from netdiag.journeys.observed.facts import Drop, DropClass, Observation
 from netdiag.model import Host
 from netdiag.model.movement import Grown
@@ -134,7 +135,7 @@ def trace_drop_reason_map(host: Host) -> Verdicts:
         for place, kind, drops in _groups(host, seen):
             counted = _counted(host, place, _MEANINGS[kind])
             if place.of_containers or counted or not _MEANINGS[kind].counters or host.movement is None:
-                yield _fault(seen, place, kind, drops, counted)
+                yield _fault(host, seen, place, kind, drops, counted)
 
 
 def _groups(host: Host, seen: Observation) -> Iterator[tuple[Place, DropClass, Sequence[Drop]]]:
@@ -165,7 +166,9 @@ def _settings(kind: DropClass, device: str) -> tuple[Subject, ...]:
     return ()
 
 
-def _fault(seen: Observation, place: Place, kind: DropClass, drops: Sequence[Drop], counted: Sequence[Grown]) -> Fault:
+def _fault(
+    host: Host, seen: Observation, place: Place, kind: DropClass, drops: Sequence[Drop], counted: Sequence[Grown]
+) -> Fault:
     meaning = _MEANINGS[kind]
     count = sum(drop.count for drop in drops)
     names = ", ".join(dict.fromkeys(_name(drop) for drop in drops))
@@ -175,6 +178,7 @@ def _fault(seen: Observation, place: Place, kind: DropClass, drops: Sequence[Dro
         subjects=place.subjects,
         evidence=(
             *evidence_at(seen, lines, "dropped"),
+            *(related(each.span, f"what is at {each.address:#x}") for each in _looked_up(host, drops)),
             *(related(each.span, f"the kernel counted {each.after - each.before} meanwhile") for each in counted),
             *place.shown,
         ),
@@ -183,6 +187,12 @@ def _fault(seen: Observation, place: Place, kind: DropClass, drops: Sequence[Dro
         severity=meaning.severity if place.of_containers else Severity.NOTE,
         follows=(*place.subjects, *_settings(kind, place.device)),
     )
+
+
+def _looked_up(host: Host, drops: Sequence[Drop]) -> list[KernelFunction]:
+    """The functions that the trace gives only the addresses of."""
+    places = {drop.location for drop in drops}
+    return [each for each in host.traces.functions.values() if each.place in places]
 
 
 def _name(drop: Drop) -> str:

@@ -1477,6 +1477,24 @@ class TracepointText:
 
 
 @dataclass(frozen=True)
+class KernelFunction:
+    """The function of the kernel that an address is in, and how many bytes behind its begin; `module` is empty for what
+    is no module's.
+    """
+
+    address: int
+    name: str
+    offset: int
+    span: Span
+    module: str = ""
+
+    @property
+    def place(self) -> str:
+        """The place as younger kernels print it instead of its address: `icmp_rcv+0x1d2`."""
+        return f"{self.name}+{self.offset:#x}"
+
+
+@dataclass(frozen=True)
 class LegacyTable:
     """An iptables table of the legacy backend that is loaded in a namespace."""
 

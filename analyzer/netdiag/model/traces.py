@@ -1,13 +1,13 @@
 """The traces of a bundle: event streams, of which the host's facts are none, for whoever walks through them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from netdiag import formats
 from netdiag.formats import Document, Unread
-from netdiag.formats.records import Tracepoint, TracepointText
+from netdiag.formats.records import KernelFunction, Tracepoint, TracepointText
 from netdiag.spans import Source, StoredSource
 
 if TYPE_CHECKING:
@@ -88,16 +88,18 @@ class Traces:
     """All traces of a bundle. Two of them are never equal, so that what is found in them can be remembered by them.
 
     `drop_reasons` are the names of the reasons of `skb:kfree_skb` by their numbers, as the kernel that was traced lists
-    them; None where no file of it tells.
+    them; None where no file of it tells. `functions` are the places in its functions by the addresses
+    that a trace has instead.
     """
 
     traces: tuple[Trace, ...] = ()
     drop_reasons: Mapping[int, str] | None = None
+    functions: Mapping[int, KernelFunction] = field(default_factory=dict)
 
 
 def traces_of(documents: Sequence[Document]) -> Traces:
     traces = tuple(Trace(document) for document in documents if document.format in TRACE_FORMATS)
-    return Traces(traces, _drop_reasons(documents))
+    return Traces(traces, _drop_reasons(documents), _functions(documents))
 
 
 def _drop_reasons(documents: Sequence[Document]) -> Mapping[int, str] | None:
@@ -113,3 +115,14 @@ def _drop_reasons(documents: Sequence[Document]) -> Mapping[int, str] | None:
             elif isinstance(record, TracepointText) and tracepoint == "kfree_skb":
                 lists.append({each.number: each.name for each in record.names if each.field == "reason"})
     return lists[0] if lists and all(each == lists[0] for each in lists) else None
+
+
+def _functions(documents: Sequence[Document]) -> Mapping[int, KernelFunction]:
+    """An address at which two files have different functions is one of two kernels: it has no name."""
+    found: dict[int, KernelFunction] = {}
+    twofold: set[int] = set()
+    for document in documents:
+        for record in document.records if document.format == "kernel_functions" else ():
+            if isinstance(record, KernelFunction) and found.setdefault(record.address, record).place != record.place:
+                twofold.add(record.address)
+    return {address: function for address, function in found.items() if address not in twofold}

@@ -1,9 +1,12 @@
 """From the batches of a trace's table to rows of packets' events, with texts as numbers."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
+from netdiag.formats.records import KernelFunction
 from netdiag.journeys.observed._events import KINDS, Phase
 from netdiag.journeys.observed._join import Ints, Mask, Rows, Waits
 from netdiag.journeys.observed.drops import comes_at_once, comes_of_waiting
@@ -13,10 +16,12 @@ from netdiag.traces import Columns
 class Texts:
     """Texts by numbers that stay the same over all batches. Number 0 is the empty text.
 
-    The batches of a trace share one dictionary of categories, which only grows: each category is looked up once.
+    The batches of a trace share one dictionary of categories, which only grows: each category is looked up once, and
+    kept as what it `means`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, means: Callable[[str], str] = str) -> None:
+        self._means = means
         self._numbers: dict[str, int] = {"": 0}
         self.texts: list[str] = [""]
         #: By the code of a category.
@@ -33,13 +38,19 @@ class Texts:
         """The numbers of some rows of a column of categories."""
         categories = batch.texts[name]
         new = len(self._of_category)
-        if new > len(categories) or (new and self.texts[self._of_category[new - 1]] != categories[new - 1]):
+        if new > len(categories) or (new and self._of_category[new - 1] != self._number_of(categories[new - 1])):
             new = 0  # another dictionary than before
         if new < len(categories) or not new:
-            more = [self.number(each) for each in categories[new:]]
+            more = [self._number_of(each) for each in categories[new:]]
             self._of_category = np.array([*self._of_category[:new], *more], dtype=np.int32)
         return np.asarray(self._of_category[batch[name][rows]])
 
+    def _number_of(self, category: str) -> int:
+        return self.number(self._means(category))
+
+
+#: Of a place in the kernel, as Linux 6.1 prints it.
+_ADDRESS = re.compile("0x[0-9a-f]{8,16}")
 
 #: perf 7.2 prints where the kernel keeps a device's name instead of the name: an address, as a decimal number.
 _ADDRESS_DIGITS = 10
@@ -48,9 +59,10 @@ _ADDRESS_DIGITS = 10
 class Reader:
     """Makes rows of batches, and remembers the texts of all of them."""
 
-    def __init__(self, drop_reasons: Mapping[int, str] | None) -> None:
+    def __init__(self, drop_reasons: Mapping[int, str] | None, functions: Mapping[int, KernelFunction]) -> None:
         self._drop_reasons = drop_reasons
-        self.tasks, self.devices, self.reasons, self.places = Texts(), Texts(), Texts(), Texts()
+        self.tasks, self.devices, self.reasons = Texts(), Texts(), Texts()
+        self.places = Texts(partial(_named, functions))
         self.events: Sequence[str] = [*KINDS]
         self._phase = np.array([kind.phase for kind in KINDS.values()], dtype=np.int8)
         self._order = np.array([kind.order for kind in KINDS.values()], dtype=np.int8)
@@ -111,6 +123,12 @@ class Reader:
 
     def pairs(self, names: Iterable[tuple[str, str]]) -> list[tuple[int, int]]:
         return [(self.devices.number(one), self.devices.number(other)) for one, other in names]
+
+
+def _named(functions: Mapping[int, KernelFunction], place: str) -> str:
+    """A place by its function, if it is an address that is known."""
+    found = functions.get(int(place, 16)) if _ADDRESS.fullmatch(place) else None
+    return found.place if found else place
 
 
 def _mask(truths: Iterable[bool]) -> Mask:

@@ -59,7 +59,8 @@ def observe(table: TraceTable, host: Host) -> Observation:
     def is_used_up(reason: str, place: str) -> bool:
         return reason_of(reason, place, host.kernel, listed).kind is DropClass.CONSUMED
 
-    walk = Walk(places.uppers(), places.veths(), places.namespaces(), places.mtus(), is_used_up, listed)
+    wiring = (places.uppers(), places.veths(), places.namespaces(), places.mtus())
+    walk = Walk(*wiring, is_used_up, listed, host.traces.functions)
     lines: list[Ints] = []
     times: list[Ints] = []
     marks = table.losses["line"]
@@ -435,9 +436,11 @@ class _Teller:
         return reason_of(printed, freed_at, self.host.kernel, self.host.traces.drop_reasons)
 
     def drops(self) -> Iterator[Drop]:
-        """The drops, those that matter first, then by their numbers."""
+        """The drops, those that matter first, then by their numbers; what never was on a network comes last of each."""
         found = [self._drop(key) for key in self.walk.drops]
-        yield from sorted(found, key=lambda drop: (drop.reason.benign, -drop.count, drop.first, drop.lines))
+        yield from sorted(
+            found, key=lambda drop: (drop.reason.benign, _is_local(drop), -drop.count, drop.first, drop.lines)
+        )
 
     def _drop(self, key: tuple[int, int, int, int, int, int]) -> Drop:
         reason, place, device, _, path, protocol = key
@@ -457,6 +460,11 @@ class _Teller:
             last=counted.last,
             lines=counted.lines,
         )
+
+
+def _is_local(drop: Drop) -> bool:
+    """Whether it has no protocol and was on no device, as what local sockets (Unix, netlink) have to say."""
+    return drop.protocol == 0 and drop.where is None
 
 
 def _pieces(whole: Whole, *, cut: bool) -> tuple[int, ...]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from netdiag.formats.records import KernelFunction
 from netdiag.journeys.observed._events import ENDING_OF_PHASE, FIRST_END, FIRST_RECEIVING, Phase
 from netdiag.journeys.observed._join import (
     BUSY,
@@ -137,11 +138,13 @@ class Walk:
         mtus: Mapping[str, Set[int]],
         is_used_up: Callable[[str, str], bool],
         drop_reasons: Mapping[int, str] | None,
+        functions: Mapping[int, KernelFunction],
     ) -> None:
         """`is_used_up` tells of the reason and the place of a `kfree_skb` whether the packet had done its duty;
-        `drop_reasons` are the names of the numbers of reasons, if the kernel listed them.
+        `drop_reasons` are the names of the numbers of reasons, if the kernel listed them, and `functions` those of the
+        addresses of places.
         """
-        self.reader = Reader(drop_reasons)
+        self.reader = Reader(drop_reasons, functions)
         self._is_used_up = cache(is_used_up)
         within = {self.reader.devices.number(name): found for name, found in namespaces.items()}
         sends = {self.reader.devices.number(name): found for name, found in mtus.items()}
