@@ -623,6 +623,16 @@ def nobody_listens(host: DockerHost, lengths: Iterable[int] = FEW) -> list[Sent]
     return lost + [Sent(octets + _ICMP_ERROR, way[::-1]) for octets in lengths]
 
 
+def tell_all_errors(host: DockerHost) -> None:
+    """Let a container answer by each ICMP error: a kernel sends one a second, after six at once (icmp(7))."""
+    host.container("web", ["sysctl", "-qw", "net.ipv4.icmp_ratelimit=0"])
+
+
+def tell_few_errors(host: DockerHost) -> None:
+    """Put back what a kernel does by itself."""
+    host.container("web", ["sysctl", "-qw", "net.ipv4.icmp_ratelimit=1000"])
+
+
 _WITHOUT_PROXY = ("--userland-proxy=false",)
 
 #: With those that the collector asks for anyway all events of packets, sockets, queues, neighbours and routes. An event
@@ -694,8 +704,8 @@ CAPTURES = (
     Capture("segments", cut_into_segments, start_segments, end_segments),
     Capture("merged", merged_again, start_merging, end_segments),
     Capture("forwarded-fragments", forwarded_fragments),
-    Capture("no-socket", nobody_listens),
-    Capture("all-events-no-socket", nobody_listens, also_traced=ALL_EVENTS),
+    Capture("no-socket", nobody_listens, tell_all_errors, tell_few_errors),
+    Capture("all-events-no-socket", nobody_listens, tell_all_errors, tell_few_errors, also_traced=ALL_EVENTS),
     Capture("all-events-tcp", published_tcp, start_shop, end_shop, also_traced=ALL_EVENTS),
     Capture("all-events-udp", published_udp, start_game, end_game, also_traced=ALL_EVENTS),
     Capture(

@@ -98,8 +98,10 @@ for n in range(limit + 10):
 
 
 def _fill_table(host: DockerHost) -> None:
+    """Fill the table with what stays: flows of earlier tests would end soon and make room."""
     host.write_file("/root/connections.py", _CONNECTIONS)
-    host.shell("python3 /root/connections.py >/root/connections; conntrack -R /root/connections", check=False)
+    host.shell("python3 /root/connections.py >/root/connections; conntrack -F")
+    host.shell("conntrack -R /root/connections", check=False)
 
 
 def _lose_packets_of_a_download(host: DockerHost) -> None:

@@ -31,7 +31,9 @@ def _connect_ipv6(host: DockerHost) -> None:
     """The outside world and the uplink get IPv6; nobody there knows a way to Docker's networks."""
     host.wan(["sh", "-c", f"ip addr add {_OUTSIDE}/128 dev lo; ip addr add {_ROUTER}/64 dev up0 nodad"])
     host.shell(f"ip addr add {_HOST}/64 dev eth0 nodad; ip -6 route add default via {_ROUTER} dev eth0")
-    # an earlier test on this host may have left its router's neighbour entry behind, as one that does not answer
+    # An earlier test on this host may have left its router's neighbour entry behind: as one that does not answer, or
+    # that is being probed, which lets a ping pass and may fail for all that.
+    host.shell(f"ip neigh flush to {_ROUTER} dev eth0")
     host.shell(f"for i in $(seq 10); do ping -c1 -W1 {_ROUTER} >/dev/null && exit; done; exit 1")
 
 
