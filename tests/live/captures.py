@@ -46,18 +46,20 @@ while True:
 _SEND_TCP = """
 import socket, sys
 address, port, lengths = sys.argv[1], int(sys.argv[2]), sys.argv[3:]
-with socket.create_connection((address, port), timeout=30) as found:
+with socket.create_connection((address, port), timeout=30) as found, found.makefile("rb") as answers:
     for length in map(int, lengths):
         found.sendall(bytes(length))
-        assert len(found.recv(length, socket.MSG_WAITALL)) == length
+        assert len(answers.read(length)) == length
 """
 
+#: Sends back what comes once there are so many octets of it, so that what one packet brought goes back in one.
 _ANSWER_TCP = """
-import socket
+import socket, sys
 with socket.create_server(("", 9000)) as listening:
     while True:
         found, _ = listening.accept()
         with found:
+            found.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, int(sys.argv[1]))
             while data := found.recv(65536):
                 found.sendall(data)
 """
@@ -181,13 +183,15 @@ def send_udp(run: Run, address: str, octets: Iterable[int], *, answered: bool = 
     run(["python3", "-c", _SEND_UDP, address, str(port), "answered" if answered else "lost", *lengths])
 
 
+_TCP_HEADERS = 20 + 32  # octets, of IPv4 and of TCP with a timestamp
+
+
 def send_tcp(run: Run, address: str, octets: Iterable[int]) -> None:
     """One segment with data of each length, answered by one of the same length, all through one connection.
 
     No other segment of the connection is as long: those without data have 60 octets at most.
     """
-    header = 20 + 32  # of IPv4, and of TCP with a timestamp
-    run(["python3", "-c", _SEND_TCP, address, "9000", *(str(length - header) for length in octets)])
+    run(["python3", "-c", _SEND_TCP, address, "9000", *(str(length - _TCP_HEADERS) for length in octets)])
 
 
 def attended(run: Run, *moments: float) -> Run:
@@ -206,9 +210,9 @@ def answer_udp(host: DockerHost, container: str) -> None:
     _answer(host, container, [_ANSWER_UDP], ["ss", "-Hlun"], ":9000 ")
 
 
-def answer_tcp(host: DockerHost, container: str) -> None:
+def answer_tcp(host: DockerHost, container: str, at_least: int = 1) -> None:
     """Let a container send back what a connection to port 9000 brings; until it ends, or `end_answers`."""
-    _answer(host, container, [_ANSWER_TCP], ["ss", "-Hltn"], ":9000 ")
+    _answer(host, container, [_ANSWER_TCP, str(at_least)], ["ss", "-Hltn"], ":9000 ")
 
 
 def after_one(host: DockerHost, container: str, request: Sequence[str], *command: str) -> None:
@@ -509,7 +513,7 @@ def tapped(host: DockerHost) -> list[Sent]:
 
 
 #: Octets of a packet of TCP that is too long for a device, and of its three segments.
-_LONG, _SEGMENTS = 52 + 1448 + 1448 + 700, (1500, 1500, 752)
+_LONG, _SEGMENTS = _TCP_HEADERS + 1448 + 1448 + 700, (1500, 1500, 752)
 
 
 def cut_into_segments(host: DockerHost) -> list[Sent]:
@@ -595,7 +599,7 @@ def end_shop(host: DockerHost) -> None:
 
 
 def start_segments(host: DockerHost) -> None:
-    answer_tcp(host, "web")
+    answer_tcp(host, "web", at_least=_LONG - _TCP_HEADERS)
     shell("ethtool -K <veth> tso off")(host)
     host.container("web", ["ethtool", "-K", host.interface("web", "front"), "tso", "off"])
 
