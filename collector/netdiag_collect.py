@@ -434,6 +434,7 @@ _SHAPES = (
 _JSON_ENVIRONMENT = re.compile(r'"[A-Za-z_][\w.-]*=(?P<secret>(?:[^"\\]|\\.)+)"')
 _JSON_OPTION = re.compile(r'"(?P<name>--?[\w.-]+)",\s*(?=")')
 _DROPPED_AT = re.compile(rb"\blocation=(0x[0-9a-f]{8,16})\b")
+_KERNEL_SYMBOL = re.compile(rb"(?P<start>[0-9a-f]+) (?P<kind>\S) (?P<name>\S+)(?P<module>\t\[\S+\])?$")
 _SYSCTL = re.compile(r"(?m)^\S*(?:fastopen_key|stable_secret) = (?P<secret>\S+)$")
 
 # Outputs that hold command lines, and those that hold messages; of others what has the shape of a secret is masked.
@@ -1113,18 +1114,18 @@ def functions_at(addresses: Iterable[int], kallsyms: Iterable[bytes]) -> List[by
     begins last before the address.
     """
     wanted = sorted(addresses)
-    begins = [(0, b"", b"", b"")] * len(wanted)  # by address the last symbol since the address before
-    for line in kallsyms:
-        start, kind, name, *module = line.split()
-        symbol = (int(start, 16), kind, name, b" ".join([b"", *module]))
-        place = bisect.bisect_left(wanted, symbol[0])
-        if place < len(wanted) and symbol[0] > begins[place][0]:
-            begins[place] = symbol
+    begins = [(0, None)] * len(wanted)  # type: List[Tuple[int, Any]]  # by address the last symbol since the one before
+    for symbol in filter(None, map(_KERNEL_SYMBOL.match, kallsyms)):
+        start = int(symbol.group("start"), 16)
+        place = bisect.bisect_left(wanted, start)
+        if place < len(wanted) and start > begins[place][0]:
+            begins[place] = (start, symbol)
     named = []
     for place, address in enumerate(wanted):
-        start, kind, name, module = max(begins[: place + 1], key=lambda symbol: symbol[0])
-        if kind and kind in b"tTwW":
-            named.append(b"0x%x %s+0x%x%s\n" % (address, name, address - start, module))
+        start, symbol = max(begins[: place + 1], key=lambda begin: begin[0])
+        if symbol and symbol.group("kind") in b"tTwW":
+            module = (symbol.group("module") or b"").replace(b"\t", b" ")
+            named.append(b"0x%x %s+0x%x%s\n" % (address, symbol.group("name"), address - start, module))
     return named
 
 

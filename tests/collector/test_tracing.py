@@ -137,6 +137,7 @@ def test_the_tracer_of_somebody_else_is_not_touched(traced: object) -> None:
 
 
 KALLSYMS = """\
+what is no symbol
 0000000000000000 A fixed_percpu_data
 ffffffffb4ab6000 T icmp_rcv
 ffffffffb4ab6000 T an_alias
