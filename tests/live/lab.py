@@ -922,9 +922,12 @@ def _link_lines(run: Run) -> Iterator[str]:
 def _link_settings(link: Mapping[str, Any]) -> str:
     detail = link.get("linkinfo", {})
     port = detail.get("info_slave_data", {})
+    flags = {*link["flags"]}
+    if "LOWER_UP" in flags:  # is known at once, while the kernel looks for carriers once a second
+        flags.discard("NO-CARRIER")
     settings = {
         "kind": detail.get("info_kind"),
-        "flags": ",".join(sorted(link["flags"])),
+        "flags": ",".join(sorted(flags)),
         "mtu": link["mtu"],
         "master": link.get("master"),
         # Only containers' MACs follow from something; those of bridges and of the host's veth ends are drawn by lot.

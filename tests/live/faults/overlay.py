@@ -26,6 +26,8 @@ def _far_mac(host: DockerHost) -> str:
 
 
 def _forget_the_node_of_far(host: DockerHost) -> None:
+    # while it still knows near, it may ask whether near is there, and so teach this node where it is
+    _node(host).peer.container("far", ["ip", "neigh", "flush", "all"])
     host.shell(f"{_ENTER_MESH} bridge fdb del {_far_mac(host)} dev vxlan0 dst {PEER_ADDRESS} self")
     host.shell(f"{_ENTER_MESH} bridge fdb del {_far_mac(host)} dev vxlan0 master", check=False)  # what it has learned
 
@@ -122,7 +124,10 @@ for _ in range(int(sys.argv[2])):
 def _send_wrong(host: DockerHost, count: int) -> None:
     """Let a container of the other node send packets with wrong checksums to one of this node."""
     host.shell(f"docker run -d --name sick --network mesh {IMAGE}")
-    _node(host).peer.container("far", ["python3", "-c", _SEND_WRONG, host.address("sick", "mesh"), str(count)])
+    peer, address = _node(host).peer, host.address("sick", "mesh")
+    # the swarm tells the other node of a container when it has started
+    peer.container("far", ["sh", "-c", f"for i in $(seq 20); do ping -c1 -W1 {address} && exit; done; exit 1"])
+    peer.container("far", ["python3", "-c", _SEND_WRONG, address, str(count)])
 
 
 def _wrong_ones_are_dropped(host: DockerHost) -> bool:
