@@ -266,6 +266,10 @@ def test_every_piece_of_evidence_shows_its_line_and_links_to_it_in_the_raw_sourc
         assert f"$ {item.span.source.command}" in figure.words
 
 
+def test_nothing_is_left_out_for_another_report(page: Page) -> None:
+    assert "in the HTML report" not in page.one("body").words
+
+
 def test_the_characters_of_the_evidence_are_marked(page: Page, analysis: Analysis) -> None:
     wanted = Counter(line.strip() for f in analysis.shown() for e in f.evidence for line in e.span.text.split("\n"))
     assert Counter(mark.text for mark in page.all("mark")) == wanted
