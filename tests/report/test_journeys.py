@@ -13,7 +13,7 @@ from netdiag.journeys.observed import Ending, Join, Observation, Outcome
 from netdiag.report import pdf, render
 from netdiag.report._journeys import PAGE, JourneysView
 from netdiag.report.drawings.journeys import draw
-from netdiag.report.journeys_text import lines, notable
+from netdiag.report.journeys_text import headline, lines, notable
 from netdiag.report.snippet import Look
 from netdiag.results import Analysis
 
@@ -96,6 +96,20 @@ def test_nothing_in_the_timeline_is_outside_of_it(ping: Observation) -> None:
         assert 0 <= y <= y + float(box.attrib["height"]) <= height
 
 
+def test_what_was_dropped_is_drawn_until_then() -> None:
+    (seen,) = analyze(BUNDLES / "journey-docker-user.tar.gz").journeys
+    (dropped,) = (journey for journey in seen.journeys if journey.line == 25)
+    root = ElementTree.fromstring(draw([dropped], "dropped"))
+    name = "{http://www.w3.org/2000/svg}"
+    assert [text.text for text in root.iter(f"{name}text")][-2:] == ["3.313 us", "dropped"]
+    *_, last = root.iter(f"{name}title")
+    assert (
+        last.text
+        == "br-8107cdc39525 receives: 1.146 us until the next step (netif_receive_skb_entry, netif_receive_skb)"
+    )
+    assert headline(dropped).endswith("dropped after 3.313 us, a rule of the firewall dropped it")
+
+
 def test_hostile_names_are_only_text(ping: Observation) -> None:
     name = "</title><script>alert(1)</script>\x1b[2J"
     hostile = [
@@ -125,7 +139,7 @@ def test_packets_that_took_one_way_to_one_end_are_told_once() -> None:
     (dropped,) = analyze(BUNDLES / "journey-docker-user.tar.gz").journeys
     assert told(dropped) == [("lost", "5 packets dropped: a rule of the firewall dropped it", [25])]
     (view,) = JourneysView(dropped, "", PAGE).alike
-    assert view.spread == "2.322 us to 36.556 us, median 2.398 us"
+    assert view.spread == "2.751 us to 46.481 us, median 3.313 us"
 
 
 def test_what_was_slow_is_told_apart_and_an_answer_stands_beside_its_question() -> None:

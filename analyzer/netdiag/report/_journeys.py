@@ -93,7 +93,7 @@ class AlikeView:
         if self.count == 1:
             return ""
         if len(self.kept) == self.count or self.kind is not Kind.USUAL:
-            times = sorted(journey.time for journey in self.kept)
+            times = sorted(journey.took for journey in self.kept)
             least, median, most, measured = times[0], times[_middle(times)], times[-1], len(times)
         else:
             time = self.path.time
@@ -282,7 +282,7 @@ def _example(journeys: Sequence[Journey], answer: Mapping[int, Journey]) -> tupl
         by_trip = sorted(answered, key=lambda journey: answer[journey.line].round_trip or 0)
         first = by_trip[_middle(by_trip)]
         return first, answer[first.line]
-    by_time = sorted(journeys, key=lambda journey: journey.time)
+    by_time = sorted(journeys, key=lambda journey: journey.took)
     return (by_time[_middle(by_time)],)
 
 

@@ -140,8 +140,7 @@ def headline(journey: Journey) -> str:
     length = f" of {journey.length} bytes" if journey.length is not None else ""
     ways = [hop.where.text for hop in journey.hops]
     way = ways[0] if len({*ways}) == 1 else f"{ways[0]} to {ways[-1]}"
-    took = journey.ended - journey.start if journey.drop and journey.ended is not None else journey.time
-    after = f" after {in_time(took)}" if len(journey.hops) > 1 or took else ""
+    after = f" after {in_time(journey.took)}" if len(journey.hops) > 1 or journey.took else ""
     by = f" by {ways[-1]}" if journey.outcome is Outcome.LEFT else ""
     said = f"packet{length} from {way}: {journey.outcome.value}{by}{after}"
     if journey.waited_for_neighbour:

@@ -310,6 +310,16 @@ class Journey:
         return self.arrived - self.start
 
     @property
+    def over(self) -> int:
+        """When it was dropped; else the last event of a device, since what has arrived may be read much later."""
+        return self.ended if self.drop and self.ended is not None else self.arrived
+
+    @property
+    def took(self) -> int:
+        """From the first event until it was over."""
+        return self.over - self.start
+
+    @property
     def waited_for_neighbour(self) -> int:
         """How long the kernel kept it because it did not know the address of its next hop (by ARP, or the neighbour
         discovery of IPv6).

@@ -36,7 +36,8 @@ def draw(journeys: Sequence[Journey], title: str) -> Markup:
     if not rows:
         return Markup("")
     begin = min(journey.start for journey in journeys)
-    scale = _Scale(begin, max(max(hop.end for hop in journey.hops) for journey in journeys))
+    ends = [max(journey.over, *(hop.end for hop in journey.hops)) for journey in journeys]
+    scale = _Scale(begin, max(ends))
     bottom = max(rows.values()) + _ROW
     shapes = [*_frame(lanes, rows), *_axis(scale, bottom)]
     for journey in journeys:
@@ -125,7 +126,8 @@ def _journey(journey: Journey, rows: dict[tuple[str, str, str], float], scale: _
         top = rows.get(_key(hop.where))
         if top is None:
             continue
-        end = hop.start + hop.latency
+        last = number == len(journey.hops) - 1
+        end = journey.over if last else hop.start + hop.latency
         x, right = scale.at(hop.start), max(scale.at(end), scale.at(hop.start) + _SHORTEST_BAR)
         middle = top + _ROW / 2
         if previous:
@@ -134,17 +136,17 @@ def _journey(journey: Journey, rows: dict[tuple[str, str, str], float], scale: _
                     f"M{_svg.number(previous[0])} {_svg.number(previous[1])}L{_svg.number(x)} {_svg.number(middle)}"
                 )
             )
-        shapes.append(_bar(hop, _svg.Box(x, middle - _BAR / 2, right - x, _BAR)))
-        if number == len(journey.hops) - 1:
+        shapes.append(_bar(hop, end, _svg.Box(x, middle - _BAR / 2, right - x, _BAR)))
+        if last:
             shapes += _ending(journey, right, middle)
         previous = (min(right, scale.at(end)), middle)
     return shapes
 
 
-def _bar(hop: Hop, box: _svg.Box) -> Markup:
+def _bar(hop: Hop, end: int, box: _svg.Box) -> Markup:
     paint = _PAINT[hop.direction]
     events = ", ".join(dict.fromkeys(step.event for step in hop.steps))
-    said = f"{hop.where.text} {hop.direction.value}: {in_time(hop.latency)} until the next step ({events})"
+    said = f"{hop.where.text} {hop.direction.value}: {in_time(end - hop.start)} until the next step ({events})"
     inner = [
         _svg.element("title", escape(_svg.shown(said))),
         _svg.rectangle(box, "hop", fill=paint, stroke=paint, radius=2),
