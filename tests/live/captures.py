@@ -628,7 +628,9 @@ def nobody_listens(host: DockerHost, lengths: Iterable[int] = FEW) -> list[Sent]
 
 
 def tell_all_errors(host: DockerHost) -> None:
-    """Let a container answer by each ICMP error: a kernel sends one a second, after six at once (icmp(7))."""
+    """Let a container answer by each ICMP error: a kernel sends one a second to each peer (icmp(7)), after six at once
+    (XRLIM_BURST_FACTOR of net/ipv4/inetpeer.c).
+    """
     host.container("web", ["sysctl", "-qw", "net.ipv4.icmp_ratelimit=0"])
 
 
