@@ -1816,7 +1816,7 @@ class Collector:
             self._skip(item, OF_TRACE, None, "{}: {}".format(KALLSYMS, error.strerror))
             return
         if not named:
-            self._skip(item, OF_TRACE, None, KALLSYMS + " names none of them (kernel.kptr_restrict)")
+            self._skip(item, OF_TRACE, None, KALLSYMS + " names none of the trace's addresses (kernel.kptr_restrict)")
             return
         path = "trace/{}.txt".format(item.id)
         self._store(path, item.format, b"".join(named))

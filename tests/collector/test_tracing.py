@@ -191,7 +191,7 @@ def test_the_functions_are_kept_where_a_trace_has_addresses(fake_host: FakeHost)
 @pytest.mark.parametrize(
     ("kallsyms", "reason"),
     [
-        ("0000000000000000 T icmp_rcv\n", " names none of them (kernel.kptr_restrict)"),
+        ("0000000000000000 T icmp_rcv\n", " names none of the trace's addresses (kernel.kptr_restrict)"),
         (None, ": No such file or directory"),
     ],
 )

@@ -29,6 +29,6 @@ def read(source: Source) -> Document:
 FORMAT = Format(
     name="kernel_functions",
     title="functions of the kernel at the addresses that a trace has",
-    commands=("trace/drop-places.txt of a bundle, made of /proc/kallsyms",),
+    commands=("python3 netdiag_collect.py --trace SECONDS", "cat trace/drop-places.txt"),
     read=read,
 )

@@ -75,7 +75,7 @@ def _without_second_masquerade(host: DockerHost) -> None:
     lines("iptables -t nat -D POSTROUTING -s <front_subnet> ! -o <front> -j MASQUERADE")(host)
 
 
-#: Takes away what a container that could not start left on docker0, where no other is: the engine does within a minute.
+#: Takes away the veth that a container which could not start may leave on docker0, where no other is: a true orphan.
 _NO_VETH = "{ ip -br link show type veth master docker0 | sed 's/@.*//' | xargs -r -n1 ip link del || true; }"
 
 FAULTS = (
