@@ -75,8 +75,11 @@ def _without_second_masquerade(host: DockerHost) -> None:
     lines("iptables -t nat -D POSTROUTING -s <front_subnet> ! -o <front> -j MASQUERADE")(host)
 
 
-#: Takes away the veth that a container which could not start may leave on docker0, where no other is: a true orphan.
-_NO_VETH = "{ ip -br link show type veth master docker0 | sed 's/@.*//' | xargs -r -n1 ip link del || true; }"
+#: Waits until the engine has taken away the veth of a container that could not start: a second on an idle machine. No
+#: other container is on docker0.
+_UNTIL_ITS_VETH_HAS_GONE = (
+    '{ for i in $(seq 100); do test -z "$(ip -br link show type veth master docker0)" && break; sleep 0.2; done; }'
+)
 
 FAULTS = (
     Fault(
@@ -292,7 +295,8 @@ FAULTS = (
         "nat-legacy-nft-split",
         lines(*(f"update-alternatives --set {tool} /usr/sbin/{tool}-legacy" for tool in ("iptables", "ip6tables"))),
         succeeds(
-            f"! {{ docker run --rm -d --name late -p 8085:85 lab/busybox:1 && docker rm -f late; }} && {_NO_VETH}"
+            "! { docker run --rm -d --name late -p 8085:85 lab/busybox:1 && docker rm -f late; } && "
+            + _UNTIL_ITS_VETH_HAS_GONE
         ),
         named("chain", "nat DOCKER"),
         on=("nft", "28.5"),
